@@ -1,0 +1,45 @@
+//! The providers: one line each in [`PROVIDERS`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::adapter::Adapter;
+use crate::settings::AccountSettings;
+
+/// A kind of provider: what is known of it before anyone has an account there.
+pub struct Provider {
+    /// The word under `kind:`.
+    pub kind: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// Where it is, up to what the adapter appends; `None` where only the operator can know.
+    pub base_url: Option<&'static str>,
+    /// Environment variables that hold the credential, the usual one first. One of them being set
+    /// makes an account of this kind exist, named like the kind.
+    pub key_variables: &'static [&'static str],
+    /// Environment variable that overrides the base URL.
+    pub base_url_variable: Option<&'static str>,
+    /// Whether calls without a credential make sense (a server of one's own).
+    pub key_optional: bool,
+    /// Makes the adapter of one account.
+    pub build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
+}
+
+/// Why an account cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BuildError(pub String);
+
+/// Every kind of provider that is reached over the network.
+pub static PROVIDERS: &[&Provider] = &[];
+
+/// The kind of this name.
+pub fn find(kind: &str) -> Option<&'static Provider> {
+    PROVIDERS.iter().copied().find(|provider| provider.kind == kind)
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Provider({})", self.kind)
+    }
+}

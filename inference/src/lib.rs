@@ -1,0 +1,20 @@
+//! The words that all rooms share, and nothing else: no I/O, no async, no clock.
+//!
+//! * [`request`]: one call as it entered, with the caller's own bytes
+//! * [`chat`], [`embedding`]: the neutral forms, for when caller and endpoint speak differently
+//! * [`stream`]: what happens while an answer is made, and the fold from that to a whole answer
+//! * [`usage`]: tokens in disjoint buckets
+//! * [`money`]: pico-dollars, prices, usage × price
+//! * [`ident`]: names that must not be mixed up
+//! * [`failure`]: what went wrong, who is to blame, whether another try could help
+//! * [`secret`]: text that must never be printed
+
+pub mod chat;
+pub mod embedding;
+pub mod failure;
+pub mod ident;
+pub mod money;
+pub mod request;
+pub mod secret;
+pub mod stream;
+pub mod usage;

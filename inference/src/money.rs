@@ -1,0 +1,226 @@
+//! Exact money: whole pico-dollars (10⁻¹² USD), never a float.
+//!
+//! Prices are written as decimal text in USD per million tokens. One dollar per million tokens is
+//! 1,000,000 pico-dollars per token, so any price of at most six decimals is a whole number of
+//! pico-dollars, and a cost is a sum of integer products. Nothing is rounded before export.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::usage::Usage;
+
+/// An amount in pico-dollars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Money(i128);
+
+/// What one token costs, in pico-dollars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(i128);
+
+/// What an endpoint charges per token, by bucket.
+///
+/// A bucket without a price of its own is charged like its parent: cache and media input as input,
+/// reasoning and audio output as output. That errs towards charging too much, never too little.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Price {
+    /// Uncached input.
+    pub input: Rate,
+    /// Input served from the provider's cache.
+    pub cache_read: Option<Rate>,
+    /// Input written to the five-minute cache.
+    pub cache_write_5m: Option<Rate>,
+    /// Input written to the one-hour cache.
+    pub cache_write_1h: Option<Rate>,
+    /// Visible output.
+    pub output: Rate,
+    /// Thinking.
+    pub reasoning: Option<Rate>,
+}
+
+/// Why a text is not a price.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RateError {
+    /// Not digits with at most one decimal point.
+    #[error("`{0}` is not a decimal number such as \"0.25\"")]
+    NotDecimal(String),
+    /// Finer than a pico-dollar per token.
+    #[error("`{0}` has more than 6 decimals: finer than a pico-dollar per token")]
+    TooFine(String),
+    /// Beyond any real price; most likely written in another unit.
+    #[error("`{0}` USD per million tokens is out of range")]
+    TooLarge(String),
+}
+
+const PICO_PER_DOLLAR: i128 = 1_000_000_000_000;
+/// Decimals of a dollar that are whole pico-dollars once divided by a million tokens.
+const RATE_DECIMALS: usize = 6;
+
+// === impl Money ===
+
+impl Money {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// An amount given in pico-dollars.
+    pub const fn from_pico_dollars(pico: i128) -> Self {
+        Self(pico)
+    }
+
+    /// The amount in pico-dollars.
+    pub const fn pico_dollars(self) -> i128 {
+        self.0
+    }
+}
+
+impl fmt::Display for Money {
+    /// Dollars as decimal text with as many decimals as the amount needs, and at least two.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let whole = self.0.unsigned_abs() / PICO_PER_DOLLAR.unsigned_abs();
+        let fraction = format!("{:012}", self.0.unsigned_abs() % PICO_PER_DOLLAR.unsigned_abs());
+        let needed = fraction.trim_end_matches('0').len().max(2);
+        write!(f, "{sign}{whole}.{}", &fraction[..needed])
+    }
+}
+
+impl Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+// === impl Rate ===
+
+impl Rate {
+    /// The rate in pico-dollars per token.
+    pub const fn pico_dollars_per_token(self) -> i128 {
+        self.0
+    }
+}
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    /// Reads USD per million tokens.
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(fraction) || text.ends_with('.') {
+            return Err(RateError::NotDecimal(text.into()));
+        }
+        if fraction.len() > RATE_DECIMALS {
+            return Err(RateError::TooFine(text.into()));
+        }
+        if whole.len() > 9 {
+            return Err(RateError::TooLarge(text.into()));
+        }
+        let scaled = format!("{whole}{fraction:0<RATE_DECIMALS$}");
+        scaled.parse().map(Self).map_err(|_| RateError::TooLarge(text.into()))
+    }
+}
+
+impl Mul<u64> for Rate {
+    type Output = Money;
+    fn mul(self, tokens: u64) -> Money {
+        Money(self.0 * i128::from(tokens))
+    }
+}
+
+// === impl Price ===
+
+impl Price {
+    /// What `usage` costs.
+    pub fn cost(&self, usage: &Usage) -> Money {
+        let or_input = |rate: Option<Rate>| rate.unwrap_or(self.input);
+        [
+            self.input * (usage.uncached_input + usage.audio_input + usage.image_input),
+            or_input(self.cache_read) * usage.cache_read,
+            or_input(self.cache_write_5m) * usage.cache_write_5m,
+            or_input(self.cache_write_1h) * usage.cache_write_1h,
+            self.output * (usage.text_output + usage.audio_output),
+            self.reasoning.unwrap_or(self.output) * usage.reasoning_output,
+        ]
+        .into_iter()
+        .sum()
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_price_of_six_decimals_is_exact() {
+        let rate: Rate = "0.000001".parse().unwrap();
+        assert_eq!(rate.pico_dollars_per_token(), 1);
+        assert_eq!("2.5".parse::<Rate>().unwrap() * 1_000_000, Money(2_500_000_000_000));
+    }
+
+    #[test]
+    fn what_is_no_price_is_refused() {
+        for text in ["", ".", "1.", ".5", "-1", "1e3", "0.1.2", " 1", "١"] {
+            assert!(matches!(text.parse::<Rate>(), Err(RateError::NotDecimal(_))), "{text:?}");
+        }
+        assert!(matches!("0.0000001".parse::<Rate>(), Err(RateError::TooFine(_))));
+        assert!(matches!("10000000000".parse::<Rate>(), Err(RateError::TooLarge(_))));
+    }
+
+    #[test]
+    fn cached_input_has_its_own_price_and_falls_back_to_input() {
+        let mut price =
+            Price { input: "1".parse().unwrap(), output: "2".parse().unwrap(), ..Price::default() };
+        let usage =
+            Usage { uncached_input: 10, cache_read: 90, text_output: 5, ..Usage::default() };
+        assert_eq!(price.cost(&usage).to_string(), "0.00011");
+        price.cache_read = Some("0.1".parse().unwrap());
+        assert_eq!(price.cost(&usage).to_string(), "0.000029");
+    }
+
+    #[test]
+    fn dollars_print_with_two_decimals_or_as_many_as_needed() {
+        assert_eq!(Money(1_500_000_000_000).to_string(), "1.50");
+        assert_eq!(Money(-1).to_string(), "-0.000000000001");
+        assert_eq!(Money::ZERO.to_string(), "0.00");
+    }
+
+    proptest! {
+        #[test]
+        fn cost_is_additive_over_usage(a in 0u64..1_000_000, b in 0u64..1_000_000) {
+            let price = Price { input: "0.15".parse().unwrap(), output: "0.6".parse().unwrap(), ..Price::default() };
+            let of = |tokens| price.cost(&Usage { uncached_input: tokens, text_output: tokens, ..Usage::default() });
+            prop_assert_eq!(of(a) + of(b), of(a + b));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! One call as it entered: what the house needs to know of it, and the caller's own bytes.
+//!
+//! The neutral forms in [`crate::chat`] and [`crate::embedding`] are made from the bytes only when
+//! an endpoint does not speak the caller's language. A relay never needs them.
+
+use bytes::Bytes;
+
+use crate::ident::ModelName;
+
+/// A call, decoded just as far as routing and accounting need.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What is asked for.
+    pub operation: Operation,
+    /// The language it is asked in.
+    pub dialect: Dialect,
+    /// The model that the caller named.
+    pub model: ModelName,
+    /// Whether the answer is to come in pieces.
+    pub stream: bool,
+    /// Whether a streamed answer is to end with its usage (`stream_options.include_usage`).
+    pub usage_wanted: bool,
+    /// The caller's bytes: one JSON object, valid as far as it was read.
+    pub body: Bytes,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// A chat completion.
+    Chat,
+    /// A completion of plain text.
+    Completion,
+    /// Vectors for texts.
+    Embedding,
+}
+
+/// A wire format that callers may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's chat completions, legacy completions and embeddings.
+    OpenAi,
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// The word for logs and metrics, as in the OpenTelemetry GenAI conventions
+    /// (`gen_ai.operation.name`).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completion => "text_completion",
+            Self::Embedding => "embeddings",
+        }
+    }
+}

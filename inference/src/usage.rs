@@ -1,0 +1,90 @@
+//! Tokens in disjoint buckets: every token is counted in exactly one of them.
+//!
+//! Providers overlap theirs in different ways (OpenAI's `prompt_tokens` contains the cached ones,
+//! Anthropic's `input_tokens` does not). Dialects take the overlap apart once, on the way in, so
+//! that a price is a plain sum of products here.
+
+use serde::{Deserialize, Serialize};
+
+/// What one exchange consumed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Input that was neither read from nor written to a prompt cache.
+    pub uncached_input: u64,
+    /// Input served from the provider's prompt cache.
+    pub cache_read: u64,
+    /// Input written to a cache that lives five minutes.
+    pub cache_write_5m: u64,
+    /// Input written to a cache that lives an hour.
+    pub cache_write_1h: u64,
+    /// Audio in the prompt.
+    pub audio_input: u64,
+    /// Images in the prompt, where the provider counts them apart.
+    pub image_input: u64,
+    /// Text (and tool calls) that the caller sees.
+    pub text_output: u64,
+    /// Thinking, billed as output, seen by the caller or not.
+    pub reasoning_output: u64,
+    /// Audio that was generated.
+    pub audio_output: u64,
+    /// Who counted.
+    pub source: Source,
+}
+
+/// Who counted the tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The endpoint said so.
+    #[default]
+    Reported,
+    /// The house estimated, because the endpoint said nothing (a cut stream, a silent provider).
+    Estimated,
+}
+
+impl Usage {
+    /// All input tokens, however they were served: OpenAI's `prompt_tokens`.
+    pub fn input(&self) -> u64 {
+        self.uncached_input
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.audio_input
+            + self.image_input
+    }
+
+    /// All output tokens: OpenAI's `completion_tokens`.
+    pub fn output(&self) -> u64 {
+        self.text_output + self.reasoning_output + self.audio_output
+    }
+
+    /// Input and output together.
+    pub fn total(&self) -> u64 {
+        self.input() + self.output()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_count_each_bucket_once() {
+        let usage = Usage {
+            uncached_input: 1,
+            cache_read: 2,
+            cache_write_5m: 4,
+            cache_write_1h: 8,
+            audio_input: 16,
+            image_input: 32,
+            text_output: 64,
+            reasoning_output: 128,
+            audio_output: 256,
+            source: Source::Reported,
+        };
+        assert_eq!(usage.input(), 63);
+        assert_eq!(usage.output(), 448);
+        assert_eq!(usage.total(), 511);
+    }
+}
