@@ -1,0 +1,47 @@
+//! Where keys are kept. One suite (`tests/stores.rs`) runs on every implementation.
+
+use std::future::Future;
+
+use crate::key::{Key, KeyHash, Minted, NewKey};
+
+/// A place where keys outlive the process. Times are Unix seconds and come from the caller.
+pub trait Store: Send + Sync {
+    /// Makes a key and keeps its hash.
+    fn create_key(
+        &self,
+        new: &NewKey,
+        now: i64,
+    ) -> impl Future<Output = Result<(Key, Minted), StoreError>> + Send;
+
+    /// All keys ever made, oldest first.
+    fn keys(&self) -> impl Future<Output = Result<Vec<(KeyHash, Key)>, StoreError>> + Send;
+
+    /// Withdraws the key of this name or id.
+    fn revoke_key(
+        &self,
+        name_or_id: &str,
+        now: i64,
+    ) -> impl Future<Output = Result<Key, StoreError>> + Send;
+
+    /// A number that changes whenever another process has written.
+    fn version(&self) -> impl Future<Output = Result<i64, StoreError>> + Send;
+}
+
+/// What a store could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The name is taken.
+    #[error("a key named `{0}` exists already; choose another name or revoke that one first")]
+    NameTaken(String),
+    /// No such key.
+    #[error("no key is named `{0}`; `isthmus keys list` shows those that exist")]
+    NoSuchKey(String),
+    /// The place itself failed.
+    #[error("cannot use the ledger at `{place}`: {reason}")]
+    Unavailable {
+        /// Which.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,3 @@
+//! The stores, one line each.
+
+pub mod sqlite;

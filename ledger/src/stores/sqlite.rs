@@ -1,0 +1,127 @@
+//! Keys in one SQLite file: nothing to install, safe with several processes on one machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow};
+use sqlx::{Row, SqlitePool};
+
+use crate::key::{Key, KeyHash, Minted, NewKey};
+use crate::store::{Store, StoreError};
+
+/// A store in one file.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    pool: SqlitePool,
+    path: PathBuf,
+}
+
+/// How long a writer waits for another process to finish writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Sqlite {
+    /// Opens the file, makes it if it is missing, and brings its tables up to date.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(BUSY_TIMEOUT);
+        // `data_version` reports the writes of *other* connections, so there must be one only.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(|error| unavailable(path, &error))?;
+        let store = Self { pool, path: path.to_owned() };
+        sqlx::migrate!().run(&store.pool).await.map_err(|error| unavailable(path, &error))?;
+        Ok(store)
+    }
+
+    async fn find(&self, name_or_id: &str) -> Result<Key, StoreError> {
+        let row = sqlx::query("SELECT * FROM keys WHERE name = ?1 OR id = ?1")
+            .bind(name_or_id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error))?
+            .ok_or_else(|| StoreError::NoSuchKey(name_or_id.to_owned()))?;
+        read(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &sqlx::Error) -> StoreError {
+        unavailable(&self.path, error)
+    }
+}
+
+impl Store for Sqlite {
+    async fn create_key(&self, new: &NewKey, now: i64) -> Result<(Key, Minted), StoreError> {
+        let minted = Minted::new().map_err(|error| unavailable(&self.path, &error))?;
+        let inserted = sqlx::query(
+            "INSERT INTO keys (id, name, hash, models, created_at, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&minted.id)
+        .bind(&new.name)
+        .bind(minted.hash.as_bytes().as_slice())
+        .bind(new.models.join("\n"))
+        .bind(now)
+        .bind(new.expires_at)
+        .execute(&self.pool)
+        .await;
+        match inserted {
+            Ok(_) => Ok((self.find(&new.name).await?, minted)),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Err(StoreError::NameTaken(new.name.clone()))
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    async fn keys(&self) -> Result<Vec<(KeyHash, Key)>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM keys ORDER BY created_at, rowid")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error))?;
+        rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
+    }
+
+    async fn revoke_key(&self, name_or_id: &str, now: i64) -> Result<Key, StoreError> {
+        sqlx::query(
+            "UPDATE keys SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1 OR id = ?1",
+        )
+        .bind(name_or_id)
+        .bind(now)
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error))?;
+        self.find(name_or_id).await
+    }
+
+    async fn version(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar("PRAGMA data_version")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error))
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<(KeyHash, Key), sqlx::Error> {
+    let hash: Vec<u8> = row.try_get("hash")?;
+    let hash = hash.try_into().map_err(|_| sqlx::Error::Decode("a hash of a wrong size".into()))?;
+    let models: String = row.try_get("models")?;
+    let key = Key {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        models: models.lines().map(str::to_owned).collect(),
+        created_at: row.try_get("created_at")?,
+        expires_at: row.try_get("expires_at")?,
+        revoked_at: row.try_get("revoked_at")?,
+    };
+    Ok((KeyHash::from_bytes(hash), key))
+}
+
+fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Unavailable { place: path.display().to_string(), reason: error.to_string() }
+}

@@ -1,0 +1,70 @@
+//! One suite for all stores.
+
+use isthmus_ledger::key::{KeyHash, NewKey};
+use isthmus_ledger::store::{Store, StoreError};
+use isthmus_ledger::stores::sqlite::Sqlite;
+
+fn named(name: &str) -> NewKey {
+    NewKey { name: name.into(), ..NewKey::default() }
+}
+
+async fn keys_come_back_as_they_were_made(store: &impl Store) {
+    let new = NewKey {
+        name: "web".into(),
+        models: vec!["chat".into(), "openai/gpt-5".into()],
+        expires_at: Some(99),
+    };
+    let (key, minted) = store.create_key(&new, 7).await.unwrap();
+    assert_eq!((&key.models, key.expires_at, key.created_at), (&new.models, Some(99), 7));
+    let kept = store.keys().await.unwrap();
+    assert!(kept.contains(&(KeyHash::of(minted.secret.expose()), key)));
+}
+
+async fn a_name_is_given_once(store: &impl Store) {
+    store.create_key(&named("twice"), 1).await.unwrap();
+    let again = store.create_key(&named("twice"), 2).await.unwrap_err();
+    assert!(matches!(again, StoreError::NameTaken(name) if name == "twice"));
+}
+
+async fn a_revoked_key_stays_listed_and_dead(store: &impl Store) {
+    let (key, _) = store.create_key(&named("leaving"), 1).await.unwrap();
+    assert_eq!(store.revoke_key(&key.id, 5).await.unwrap().revoked_at, Some(5));
+    let again = store.revoke_key("leaving", 9).await.unwrap();
+    assert_eq!(again.revoked_at, Some(5), "the first time counts");
+    assert!(matches!(store.revoke_key("nobody", 1).await, Err(StoreError::NoSuchKey(_))));
+}
+
+async fn suite(store: &impl Store) {
+    keys_come_back_as_they_were_made(store).await;
+    a_name_is_given_once(store).await;
+    a_revoked_key_stays_listed_and_dead(store).await;
+}
+
+#[tokio::test]
+async fn sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    suite(&Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn sqlite_tells_when_another_process_wrote_and_keeps_no_key_in_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.db");
+    let (here, there) = (Sqlite::open(&path).await.unwrap(), Sqlite::open(&path).await.unwrap());
+    let before = here.version().await.unwrap();
+    let (_, minted) = there.create_key(&named("late"), 1).await.unwrap();
+    assert_ne!(here.version().await.unwrap(), before);
+    assert_eq!(here.keys().await.unwrap().len(), 1);
+
+    let text = &minted.secret.expose()[minted.id.len()..];
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn an_unusable_place_is_named() {
+    let error = Sqlite::open("/nonexistent/folder/isthmus.db".as_ref()).await.unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/folder/isthmus.db"), "{error}");
+}
