@@ -1,0 +1,124 @@
+//! A day of the calendar, as in `until: 2027-06-30`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A day of the Gregorian calendar, without a time zone. Days compare in the order of time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date {
+    year: u16,
+    month: u8,
+    day: u8,
+}
+
+/// Why a text is not a date.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a date such as 2027-06-30")]
+pub struct DateError;
+
+// === impl Date ===
+
+impl Date {
+    /// The day, if the calendar has it.
+    pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
+        let exists = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+        exists.then_some(Self { year, month, day })
+    }
+
+    /// The year, 0 to 9999.
+    pub fn year(self) -> u16 {
+        self.year
+    }
+
+    /// The month, from 1.
+    pub fn month(self) -> u8 {
+        self.month
+    }
+
+    /// The day of the month, from 1.
+    pub fn day(self) -> u8 {
+        self.day
+    }
+}
+
+fn days_in(year: u16, month: u8) -> u8 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+impl FromStr for Date {
+    type Err = DateError;
+
+    /// Reads `YYYY-MM-DD` and nothing else.
+    fn from_str(text: &str) -> Result<Self, DateError> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let [year, month, day] = parts[..] else { return Err(DateError) };
+        if (year.len(), month.len(), day.len()) != (4, 2, 2) {
+            return Err(DateError);
+        }
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if !parts.iter().all(|part| digits(part)) {
+            return Err(DateError);
+        }
+        let date = (year.parse().ok()).zip(month.parse().ok()).zip(day.parse().ok());
+        date.and_then(|((year, month), day)| Self::new(year, month, day)).ok_or(DateError)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
+
+impl fmt::Debug for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_days_of_the_calendar_are_dates() {
+        for text in ["2027-02-29", "1900-02-29", "2027-13-01", "2027-00-10", "2027-04-31"] {
+            assert_eq!(text.parse::<Date>(), Err(DateError), "{text}");
+        }
+        for text in ["2028-02-29", "2000-02-29", "2027-12-31", "2027-04-30"] {
+            assert_eq!(text.parse::<Date>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_ways_to_write_a_day_are_refused() {
+        for text in ["", "2027", "27-06-30", "2027-6-30", "2027/06/30", "2027-06-30 ", "+027-06-30"]
+        {
+            assert_eq!(text.parse::<Date>(), Err(DateError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn days_compare_in_the_order_of_time() {
+        let ordered: Vec<Date> =
+            ["2026-12-31", "2027-01-01", "2027-02-01"].map(|text| text.parse().unwrap()).into();
+        assert!(ordered.is_sorted());
+    }
+
+    proptest! {
+        #[test]
+        fn a_date_reads_as_it_prints(year in 0u16..=9999, month in 1u8..=12, day in 1u8..=31) {
+            if let Some(date) = Date::new(year, month, day) {
+                prop_assert_eq!(date.to_string().parse(), Ok(date));
+            }
+        }
+    }
+}

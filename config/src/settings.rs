@@ -1,0 +1,344 @@
+//! What the operator meant: typed, checked, and with every default filled in.
+//!
+//! Nothing in here can be wrong in itself: names refer to things that exist, addresses and prices
+//! parse, secrets do not print. Only the world can still disagree (a port in use, a model file
+//! that is not there).
+
+pub mod facts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use isthmus_adapters::adapter::Timeouts;
+use isthmus_adapters::settings::AccountSettings;
+use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
+use isthmus_inference::money::Price;
+use isthmus_inference::secret::Secret;
+
+use crate::settings::facts::Facts;
+
+/// Everything that a gateway is started from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The doors.
+    pub server: Server,
+    /// Accounts: those that were written, and those whose environment variables are set.
+    pub providers: BTreeMap<ProviderName, Provider>,
+    /// Concrete ways to get an answer: those that were written, and every `provider/model` that a
+    /// pool names.
+    pub endpoints: BTreeMap<EndpointName, Endpoint>,
+    /// The names that callers use.
+    pub models: BTreeMap<ModelName, Pool>,
+    /// Where exchanges are counted.
+    pub ledger: Ledger,
+    /// What is logged, and how.
+    pub telemetry: Telemetry,
+}
+
+/// The doors, and what may come in by them.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The API.
+    pub listen: SocketAddr,
+    /// Health, metrics and administration.
+    pub admin_listen: SocketAddr,
+    /// Serve callers without a key even where others than this machine can reach the API.
+    pub allow_anonymous: bool,
+    /// The bearer token of the admin API. Always present if `admin_listen` is not a loopback.
+    pub admin_token: Option<Secret>,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// How many connections may be open at once.
+    pub max_connections: usize,
+    /// How long a caller may take to send a request's headers.
+    pub header_timeout: Duration,
+    /// How long a caller may take to send a request's body.
+    pub body_timeout: Duration,
+    /// How long a whole exchange may take, with all of its attempts.
+    pub request_timeout: Duration,
+    /// How long running exchanges may go on after the order to stop.
+    pub drain_timeout: Duration,
+}
+
+/// One account, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// How it is reached.
+    pub account: Account,
+    /// Limits for every attempt here, unless an endpoint has its own.
+    pub timeouts: Timeouts,
+    /// Who said that it exists.
+    pub origin: Origin,
+}
+
+/// How a provider is reached.
+#[derive(Debug, Clone)]
+pub enum Account {
+    /// Over the network.
+    Remote(AccountSettings),
+    /// In this process.
+    Embedded(Embedded),
+}
+
+/// Who said that an account exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration file.
+    Written,
+    /// An environment variable that holds its credential or its address.
+    Environment,
+}
+
+/// The engine in this process. What is not given, the engine decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Embedded {
+    /// A GGUF file; a relative path starts at the working directory of the process.
+    pub model_path: Option<PathBuf>,
+    /// A repository on Hugging Face, `owner/name`. Never together with `model_path`.
+    pub model_repo: Option<String>,
+    /// The file within `model_repo`.
+    pub model_file: Option<String>,
+    /// How many tokens one conversation may hold.
+    pub context_window: Option<u32>,
+    /// How many requests are answered side by side.
+    pub slots: Option<u32>,
+    /// Threads for the arithmetic.
+    pub threads: Option<u32>,
+    /// How many of the model's layers go to the GPU.
+    pub gpu_layers: Option<u32>,
+    /// How many requests may wait for a slot.
+    pub queue: Option<usize>,
+}
+
+/// One concrete way to get an answer.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// As written under `endpoints:`, or `provider/model`.
+    pub name: EndpointName,
+    /// The account, which exists in [`Settings::providers`].
+    pub provider: ProviderName,
+    /// The name by which the upstream knows the model.
+    pub model: UpstreamModel,
+    /// What it charges, if known.
+    pub price: Option<Price>,
+    /// How long each phase of an attempt may take.
+    pub timeouts: Timeouts,
+    /// How many tokens prompt and answer may have together, if known.
+    pub context_window: Option<u32>,
+    /// What it can do; `None` leaves that to the kind of provider.
+    pub capabilities: Option<BTreeSet<Capability>>,
+    /// Who runs it, where, and under which promises.
+    pub facts: Facts,
+}
+
+/// Something that an endpoint can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// Conversations.
+    Chat,
+    /// Continuing plain text.
+    Completions,
+    /// Vectors for texts.
+    Embeddings,
+    /// Calling the caller's functions.
+    Tools,
+    /// Images in the prompt.
+    Vision,
+    /// Answers that obey a JSON schema.
+    JsonSchema,
+    /// Log-probabilities of the tokens that it generates.
+    Logprobs,
+    /// Thinking before the answer.
+    Reasoning,
+    /// Sound in the prompt or in the answer.
+    Audio,
+}
+
+/// A name that callers use, and what may stand behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// As written under `models:`.
+    pub name: ModelName,
+    /// Where to try, in this order. Never empty; each exists in [`Settings::endpoints`].
+    pub endpoints: Vec<EndpointName>,
+    /// Whether another endpoint is tried after one failed.
+    pub fallback: bool,
+    /// How often one endpoint is tried.
+    pub retry: Retry,
+}
+
+/// How often one endpoint is tried for one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Tries at one endpoint; at least 1.
+    pub attempts: u32,
+    /// The longest pause before another try, an endpoint's own `retry-after` included. An endpoint
+    /// that asks for more is given up for this request.
+    pub max_wait: Duration,
+}
+
+/// Where exchanges are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// The SQLite file; a relative path starts at the working directory of the process.
+    pub path: PathBuf,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Telemetry {
+    /// How a line looks.
+    pub log_format: LogFormat,
+    /// The least important lines that are written.
+    pub log_level: LogLevel,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// How important a line of the log is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Somebody should act.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// What an operator wants to know.
+    #[default]
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The endpoint behind `provider/upstream-model`, for any configured provider. Its price and
+    /// its facts are unknown, which every later judgement takes for the worst case.
+    pub fn direct_endpoint(&self, name: &str) -> Option<Endpoint> {
+        let (provider, model) = name.split_once('/').filter(|(_, model)| !model.is_empty())?;
+        let (provider, Provider { timeouts, .. }) = self.providers.get_key_value(provider)?;
+        Some(Endpoint::direct(provider.clone(), model.into(), *timeouts))
+    }
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint of which only the account and the model are known.
+    pub(crate) fn direct(provider: ProviderName, model: UpstreamModel, timeouts: Timeouts) -> Self {
+        Self {
+            name: format!("{provider}/{model}").into(),
+            provider,
+            model,
+            price: None,
+            timeouts,
+            context_window: None,
+            capabilities: None,
+            facts: Facts::default(),
+        }
+    }
+}
+
+// === impl Server ===
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            admin_listen: (Ipv4Addr::LOCALHOST, 8081).into(),
+            allow_anonymous: false,
+            admin_token: None,
+            max_body_bytes: 32 * 1024 * 1024,
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(10),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How long each phase of an attempt may take, where nothing else is written.
+pub const DEFAULT_TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    first_byte: Duration::from_mins(2),
+    between_chunks: Duration::from_mins(1),
+    total: Duration::from_mins(10),
+};
+
+// === impl Capability ===
+
+impl Capability {
+    /// Every capability with the word for it.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("chat", Self::Chat),
+        ("completions", Self::Completions),
+        ("embeddings", Self::Embeddings),
+        ("tools", Self::Tools),
+        ("vision", Self::Vision),
+        ("json_schema", Self::JsonSchema),
+        ("logprobs", Self::Logprobs),
+        ("reasoning", Self::Reasoning),
+        ("audio", Self::Audio),
+    ];
+}
+
+// === impl Retry ===
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 2, max_wait: Duration::from_secs(10) }
+    }
+}
+
+// === impl Ledger ===
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { path: "isthmus.db".into() }
+    }
+}
+
+// === impl LogFormat ===
+
+impl LogFormat {
+    /// Every format with the word for it.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("text", Self::Text), ("json", Self::Json)];
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    /// Every level with the word for it.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+
+    /// The word for it, as a filter of `tracing` takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
