@@ -1,0 +1,210 @@
+//! Whole chat answers, written for callers in exactly the shapes that the official SDKs expect.
+
+use bytes::Bytes;
+use isthmus_inference::chat::{ChatAnswer, Choice, TokenLogprob, ToolCall};
+use isthmus_inference::usage::Usage;
+use serde::Serialize;
+
+/// What every answer, and every chunk of a streamed one, says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// Like `chatcmpl-…` or `cmpl-…`.
+    pub id: &'a str,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The model, by the name that the caller is to see.
+    pub model: &'a str,
+}
+
+/// The lowest log-probability written: JSON has no minus infinity, and OpenAI writes this instead.
+const LEAST_LOGPROB: f32 = -9999.0;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: Vec<ChoiceOut<'a>>,
+    usage: UsageOut,
+    system_fingerprint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ChoiceOut<'a> {
+    index: usize,
+    message: MessageOut<'a>,
+    logprobs: Option<LogprobsOut>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct MessageOut<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    refusal: Option<&'a str>,
+    /// The name that DeepSeek, vLLM and others gave to thinking; OpenAI shows none.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reasoning_content: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ToolCallOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToolCallOut<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: FunctionOut<'a>,
+}
+
+#[derive(Serialize)]
+struct FunctionOut<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+/// Log-probabilities as chat answers have them.
+#[derive(Serialize)]
+pub(crate) struct LogprobsOut {
+    content: Vec<TokenOut>,
+    refusal: Option<Vec<TokenOut>>,
+}
+
+#[derive(Serialize)]
+struct TokenOut {
+    #[serde(flatten)]
+    token: TopTokenOut,
+    top_logprobs: Vec<TopTokenOut>,
+}
+
+#[derive(Serialize)]
+struct TopTokenOut {
+    token: String,
+    logprob: f32,
+    bytes: Vec<u8>,
+}
+
+/// Usage, with the overlaps that OpenAI's totals have.
+#[derive(Serialize)]
+pub(crate) struct UsageOut {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptDetailsOut,
+    completion_tokens_details: CompletionDetailsOut,
+}
+
+#[derive(Serialize)]
+struct PromptDetailsOut {
+    cached_tokens: u64,
+    audio_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct CompletionDetailsOut {
+    reasoning_tokens: u64,
+    audio_tokens: u64,
+    accepted_prediction_tokens: u64,
+    rejected_prediction_tokens: u64,
+}
+
+/// Writes a whole answer to `POST /chat/completions`.
+pub fn encode_chat_answer(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes {
+    json(&Answer {
+        id: stamp.id,
+        object: "chat.completion",
+        created: stamp.created,
+        model: stamp.model,
+        choices: answer.choices.iter().enumerate().map(ChoiceOut::of).collect(),
+        usage: UsageOut::of(&answer.usage),
+        system_fingerprint: None,
+    })
+}
+
+/// A value as JSON text.
+pub(crate) fn json(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).map(Bytes::from).unwrap_or_else(|_| {
+        unreachable!("these types have text keys and finite numbers, and memory does not fail")
+    })
+}
+
+/// A log-probability that JSON can hold.
+pub(crate) fn finite(logprob: f32) -> f32 {
+    if logprob.is_finite() { logprob.max(LEAST_LOGPROB) } else { LEAST_LOGPROB }
+}
+
+// === impl ChoiceOut ===
+
+impl<'a> ChoiceOut<'a> {
+    fn of((index, choice): (usize, &'a Choice)) -> Self {
+        let silent = choice.text.is_empty() && !choice.tool_calls.is_empty();
+        Self {
+            index,
+            message: MessageOut {
+                role: "assistant",
+                content: (!silent).then_some(choice.text.as_str()),
+                refusal: None,
+                reasoning_content: &choice.reasoning,
+                tool_calls: choice.tool_calls.iter().map(ToolCallOut::of).collect(),
+            },
+            logprobs: LogprobsOut::of(&choice.logprobs),
+            finish_reason: choice.finish.map(|reason| reason.as_str()),
+        }
+    }
+}
+
+impl<'a> ToolCallOut<'a> {
+    fn of(call: &'a ToolCall) -> Self {
+        let function = FunctionOut { name: &call.name, arguments: &call.arguments };
+        Self { id: &call.id, r#type: "function", function }
+    }
+}
+
+// === impl LogprobsOut ===
+
+impl LogprobsOut {
+    /// The tokens' list, or `None` if there are no tokens to list.
+    pub(crate) fn of(tokens: &[TokenLogprob]) -> Option<Self> {
+        let content: Vec<_> = tokens.iter().map(TokenOut::of).collect();
+        (!content.is_empty()).then_some(Self { content, refusal: None })
+    }
+}
+
+impl TokenOut {
+    fn of(token: &TokenLogprob) -> Self {
+        let top = token.top.iter();
+        Self {
+            token: TopTokenOut::of(&token.bytes, token.logprob),
+            top_logprobs: top.map(|(bytes, logprob)| TopTokenOut::of(bytes, *logprob)).collect(),
+        }
+    }
+}
+
+impl TopTokenOut {
+    fn of(bytes: &[u8], logprob: f32) -> Self {
+        let token = String::from_utf8_lossy(bytes).into_owned();
+        Self { token, logprob: finite(logprob), bytes: bytes.to_vec() }
+    }
+}
+
+// === impl UsageOut ===
+
+impl UsageOut {
+    pub(crate) fn of(usage: &Usage) -> Self {
+        Self {
+            prompt_tokens: usage.input(),
+            completion_tokens: usage.output(),
+            total_tokens: usage.total(),
+            prompt_tokens_details: PromptDetailsOut {
+                cached_tokens: usage.cache_read,
+                audio_tokens: usage.audio_input,
+            },
+            completion_tokens_details: CompletionDetailsOut {
+                reasoning_tokens: usage.reasoning_output,
+                audio_tokens: usage.audio_output,
+                accepted_prediction_tokens: 0,
+                rejected_prediction_tokens: 0,
+            },
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Legacy completions: plain text continued, without a conversation around it.
+
+use bytes::Bytes;
+use isthmus_inference::chat::{ChatAnswer, ChatRequest, Choice, Prompt};
+use isthmus_inference::failure::{Failure, Kind};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::dialects::openai_answer::{Stamp, UsageOut, json};
+use crate::dialects::openai_fields::{Fields, name_of, wrong_type};
+use crate::dialects::openai_sampling::{choices, format, sampling};
+
+mod logprobs;
+
+pub(crate) use logprobs::LogprobsOut;
+
+/// How many tokens OpenAI generates for a caller who sets no limit.
+const USUAL_MAX_TOKENS: u32 = 16;
+/// The most alternatives beside each token.
+const MOST_LOGPROBS: u32 = 5;
+
+/// Reads the body of `POST /completions`. Of several prompts in one call only a single one is taken:
+/// the others would need answers and usage of their own.
+pub fn decode_completion(body: &[u8]) -> Result<ChatRequest, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    refuse_unsupported(&mut fields)?;
+    let prompt = prompt(&mut fields)?;
+    let mut sampling = sampling(&mut fields)?;
+    // Zero is of use here alone: with `echo` it scores the prompt.
+    let max_tokens = fields.integer("max_tokens", 0..=u32::MAX)?;
+    sampling.max_tokens = Some(max_tokens.unwrap_or(USUAL_MAX_TOKENS));
+    let logprobs = fields.integer("logprobs", 0..=MOST_LOGPROBS)?;
+    Ok(ChatRequest {
+        prompt,
+        format: format(&mut fields)?,
+        sampling,
+        choices: choices(&mut fields)?,
+        top_logprobs: logprobs.and_then(|count| u8::try_from(count).ok()),
+        echo: fields.boolean("echo")?.unwrap_or(false),
+        ..ChatRequest::default()
+    })
+}
+
+fn refuse_unsupported(fields: &mut Fields) -> Result<(), Failure> {
+    let refuse = |param: &str, message: &str| {
+        Err(Failure::new(Kind::Unsupported, message).with_param(param))
+    };
+    if fields.text("suffix")?.is_some_and(|suffix| !suffix.is_empty()) {
+        return refuse("suffix", "`suffix` is not supported by this model; leave it out");
+    }
+    if fields.integer("best_of", 1..=20)?.is_some_and(|best_of| best_of > 1) {
+        return refuse("best_of", "`best_of` is not supported by this model; use `n`");
+    }
+    Ok(())
+}
+
+fn prompt(fields: &mut Fields) -> Result<Prompt, Failure> {
+    let items = match fields.take("prompt") {
+        None => return Ok(Prompt::Text(String::new())),
+        Some(Value::String(text)) => return Ok(Prompt::Text(text)),
+        Some(Value::Array(items)) => items,
+        Some(other) => return Err(wrong_type("prompt", "a string or an array", name_of(&other))),
+    };
+    match items.as_slice() {
+        [] => Err(Failure::invalid("prompt", "`prompt` is empty; give at least one item")),
+        [Value::String(text)] => Ok(Prompt::Text(text.clone())),
+        [Value::Array(tokens)] => Ok(Prompt::Tokens(token_ids("prompt", tokens)?)),
+        [Value::Number(_), ..] => Ok(Prompt::Tokens(token_ids("prompt", &items)?)),
+        [Value::String(_) | Value::Array(_), ..] => {
+            let message = format!(
+                "this model takes one prompt a call, got {}; send one call for each",
+                items.len()
+            );
+            Err(Failure::new(Kind::Unsupported, message).with_param("prompt"))
+        }
+        [other, ..] => Err(wrong_type("prompt", "texts or token ids", name_of(other))),
+    }
+}
+
+/// Token ids of a model's own vocabulary.
+pub(crate) fn token_ids(param: &str, items: &[Value]) -> Result<Vec<u32>, Failure> {
+    let id = |item: &Value| {
+        let id = item.as_u64().and_then(|id| u32::try_from(id).ok());
+        id.ok_or_else(|| Failure::invalid(param, format!("`{param}`: `{item}` is no token id")))
+    };
+    items.iter().map(id).collect()
+}
+
+// === answers ===
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: Vec<ChoiceOut<'a>>,
+    usage: UsageOut,
+}
+
+#[derive(Serialize)]
+struct ChoiceOut<'a> {
+    text: &'a str,
+    index: usize,
+    logprobs: Option<LogprobsOut>,
+    finish_reason: Option<&'static str>,
+}
+
+/// Writes a whole answer to `POST /completions`.
+pub fn encode_completion_answer(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes {
+    let choices = answer.choices.iter().enumerate().map(ChoiceOut::of).collect();
+    json(&Answer {
+        id: stamp.id,
+        object: "text_completion",
+        created: stamp.created,
+        model: stamp.model,
+        choices,
+        usage: UsageOut::of(&answer.usage),
+    })
+}
+
+impl<'a> ChoiceOut<'a> {
+    fn of((index, choice): (usize, &'a Choice)) -> Self {
+        Self {
+            text: &choice.text,
+            index,
+            logprobs: LogprobsOut::of(&choice.logprobs, &mut 0),
+            finish_reason: choice.finish.map(|reason| reason.as_str()),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Embeddings: texts in, vectors out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use isthmus_inference::embedding::{EmbeddingAnswer, EmbeddingInput, EmbeddingRequest, Encoding};
+use isthmus_inference::failure::Failure;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::dialects::openai_answer::json;
+use crate::dialects::openai_completions::token_ids;
+use crate::dialects::openai_fields::{Fields, name_of, wrong_type};
+
+/// The most inputs to one request, as OpenAI has it.
+const MOST_INPUTS: usize = 2048;
+
+/// Reads the body of `POST /embeddings`.
+pub fn decode_embedding(body: &[u8]) -> Result<EmbeddingRequest, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    Ok(EmbeddingRequest {
+        inputs: inputs(fields.required("input")?)?,
+        dimensions: fields.integer("dimensions", 1..=u32::MAX)?,
+        encoding: encoding(&mut fields)?,
+    })
+}
+
+/// One text, several texts, one list of tokens, or several of those.
+fn inputs(value: Value) -> Result<Vec<EmbeddingInput>, Failure> {
+    let items = match value {
+        Value::String(_) => vec![value],
+        Value::Array(items) if items.first().is_some_and(Value::is_number) => {
+            return Ok(vec![EmbeddingInput::Tokens(token_ids("input", &items)?)]);
+        }
+        Value::Array(items) => items,
+        other => return Err(wrong_type("input", "a string or an array", name_of(&other))),
+    };
+    if items.is_empty() || items.len() > MOST_INPUTS {
+        let message = format!("`input` takes from 1 to {MOST_INPUTS} items, got {}", items.len());
+        return Err(Failure::invalid("input", message));
+    }
+    items.into_iter().map(input).collect()
+}
+
+fn input(item: Value) -> Result<EmbeddingInput, Failure> {
+    match item {
+        Value::String(text) if text.is_empty() => {
+            Err(Failure::invalid("input", "`input` must not contain an empty text"))
+        }
+        Value::String(text) => Ok(EmbeddingInput::Text(text)),
+        Value::Array(tokens) => Ok(EmbeddingInput::Tokens(token_ids("input", &tokens)?)),
+        other => Err(wrong_type("input", "texts or token ids", name_of(&other))),
+    }
+}
+
+fn encoding(fields: &mut Fields) -> Result<Encoding, Failure> {
+    match fields.text("encoding_format")?.as_deref() {
+        None | Some("float") => Ok(Encoding::Float),
+        Some("base64") => Ok(Encoding::Base64),
+        Some(other) => {
+            let message = format!("`encoding_format` must be `float` or `base64`, got `{other}`");
+            Err(Failure::invalid("encoding_format", message))
+        }
+    }
+}
+
+// === answers ===
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    object: &'static str,
+    data: Vec<Item<'a>>,
+    model: &'a str,
+    usage: UsageOut,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    object: &'static str,
+    index: usize,
+    embedding: Vector<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Vector<'a> {
+    Float(&'a [f32]),
+    Base64(String),
+}
+
+#[derive(Serialize)]
+struct UsageOut {
+    prompt_tokens: u64,
+    total_tokens: u64,
+}
+
+/// Writes the answer to `POST /embeddings`; `model` is the name that the caller is to see.
+pub fn encode_embedding_answer(answer: &EmbeddingAnswer, encoding: Encoding, model: &str) -> Bytes {
+    let items = answer.vectors.iter().enumerate();
+    json(&Answer {
+        object: "list",
+        data: items
+            .map(|(index, vector)| Item {
+                object: "embedding",
+                index,
+                embedding: Vector::of(vector, encoding),
+            })
+            .collect(),
+        model,
+        usage: UsageOut { prompt_tokens: answer.usage.input(), total_tokens: answer.usage.total() },
+    })
+}
+
+impl<'a> Vector<'a> {
+    fn of(numbers: &'a [f32], encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Float => Self::Float(numbers),
+            Encoding::Base64 => {
+                let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+                Self::Base64(STANDARD.encode(bytes))
+            }
+        }
+    }
+}

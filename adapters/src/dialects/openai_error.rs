@@ -1,0 +1,217 @@
+//! An upstream's errors, in all the shapes that OpenAI-speaking providers have for them.
+//!
+//! Seen in recordings and documents: OpenAI's `{"error":{message,type,param,code}}`, the same with a
+//! number for a code (OpenRouter, Perplexity), `{"error":"text"}` (Ollama), `{"detail":…}` (FastAPI,
+//! Chutes, Mistral's gateway), Mistral's `{"object":"error","message":…}`, plain text, and HTML from
+//! whatever stands in front.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use isthmus_inference::failure::{Blame, Failure, Kind, Retry, UpstreamError};
+use serde_json::Value;
+use std::time::SystemTime;
+
+mod retry_after;
+
+/// What an upstream said, whatever its shape.
+#[derive(Debug, Default)]
+struct Said {
+    message: Option<String>,
+    /// `code` and `type`, which providers use for one another.
+    words: Vec<String>,
+    param: Option<String>,
+    /// A status inside the body: all there is in the middle of a stream.
+    status: Option<u16>,
+}
+
+/// The longest message that is passed on, in bytes.
+const LONGEST_MESSAGE: usize = 2048;
+/// How much of a body the log gets to see.
+const EXCERPT: usize = 256;
+
+/// The failure that an answer with an error status tells of. `body` is already bounded.
+pub fn from_response(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Bytes,
+    request_id: Option<String>,
+    now: SystemTime,
+) -> Failure {
+    let said = Said::of_body(&body);
+    let mut failure = said.failure(status.as_u16());
+    failure.retry_after = retry_after::read(headers, now, failure.kind == Kind::RateLimited);
+    let detail = format!("HTTP {}: {}", status.as_u16(), excerpt(&body));
+    failure.with_detail(detail).with_upstream(UpstreamError {
+        status: status.as_u16(),
+        body,
+        request_id,
+    })
+}
+
+/// The failure that an error object tells of where an answer, or a piece of one, should be.
+pub fn in_answer(json: &[u8]) -> Failure {
+    let said = Said::of_body(json);
+    let status = said.status.unwrap_or(500);
+    let failure = said.failure(status).with_detail(excerpt(json));
+    let body = Bytes::copy_from_slice(json);
+    failure.with_upstream(UpstreamError { status, body, request_id: None })
+}
+
+/// The beginning of a body, for the log.
+pub(crate) fn excerpt(body: &[u8]) -> String {
+    let cut = &body[..body.len().min(EXCERPT)];
+    format!("{:?}", String::from_utf8_lossy(cut))
+}
+
+// === impl Said ===
+
+impl Said {
+    fn of_body(body: &[u8]) -> Self {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(mut members)) => {
+                let inner = ["error", "detail", "message"]
+                    .into_iter()
+                    .find_map(|key| members.remove(key).filter(|value| !value.is_null()));
+                let mut said = Self::of_value(inner.unwrap_or_default());
+                said.take_words(&members.into());
+                said
+            }
+            // Some servers wrap their error into a list (Google's OpenAI-shaped one does).
+            Ok(Value::Array(mut items)) if !items.is_empty() => {
+                Self::of_body(items.swap_remove(0).to_string().as_bytes())
+            }
+            Ok(Value::String(text)) => Self { message: Some(text), ..Self::default() },
+            _ => Self { message: plain(body), ..Self::default() },
+        }
+    }
+
+    fn of_value(value: Value) -> Self {
+        match value {
+            Value::String(text) => Self { message: Some(text), ..Self::default() },
+            Value::Object(ref members) => {
+                let mut said = Self {
+                    message: ["message", "detail", "msg", "error"]
+                        .iter()
+                        .find_map(|key| members.get(*key).and_then(text_of)),
+                    ..Self::default()
+                };
+                // OpenRouter says only that its provider failed, and puts the reason here.
+                if let Some(raw) = value.pointer("/metadata/raw").and_then(Value::as_str) {
+                    let before = said.message.take().unwrap_or_default();
+                    said.message = Some(format!("{before}: {raw}"));
+                }
+                said.take_words(&value);
+                said
+            }
+            Value::Null => Self::default(),
+            // FastAPI lists each field that did not validate.
+            other => Self { message: Some(other.to_string()), ..Self::default() },
+        }
+    }
+
+    fn take_words(&mut self, value: &Value) {
+        for key in ["code", "type", "status", "status_code"] {
+            match value.get(key) {
+                Some(Value::String(word)) => self.words.push(word.to_ascii_lowercase()),
+                Some(Value::Number(number)) => {
+                    let status = number.as_u64().and_then(|number| u16::try_from(number).ok());
+                    self.status = self.status.or(status.filter(|s| (400..600).contains(s)));
+                }
+                _ => {}
+            }
+        }
+        if self.param.is_none() {
+            self.param = value.get("param").and_then(Value::as_str).map(str::to_owned);
+        }
+    }
+
+    fn failure(self, status: u16) -> Failure {
+        let kind = self.kind(status);
+        let message = match (kind, &self.message) {
+            // The vendor speaks to the holder of the credential, who is not the caller.
+            (Kind::UpstreamAuth, _) => {
+                "the provider refused the gateway's own credential; its operator must mend it"
+                    .to_owned()
+            }
+            (_, Some(message)) if !message.is_empty() => shortened(message),
+            _ => format!("the provider answered with status {status} and no explanation"),
+        };
+        let mut failure = Failure::new(kind, message);
+        failure.param = self.param;
+        match (kind, status) {
+            // A model or path that one endpoint lacks, another may have.
+            (Kind::NotFound, _) => failure.retried(Retry::Elsewhere),
+            (Kind::RateLimited | Kind::Overloaded, _) => failure.blamed_on(Blame::Provider),
+            _ => failure,
+        }
+    }
+
+    fn kind(&self, status: u16) -> Kind {
+        let has = |words: &[&str]| self.words.iter().any(|word| words.contains(&word.as_str()));
+        let says = |texts: &[&str]| {
+            let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+            texts.iter().any(|text| message.contains(text))
+        };
+        match status {
+            400..=499 if has(&CONTENT_FILTER_WORDS) => Kind::ContentFilter,
+            400 | 413 | 422 if has(&CONTEXT_LENGTH_WORDS) || says(&CONTEXT_LENGTH_TEXTS) => {
+                Kind::ContextLength
+            }
+            401 | 403 => Kind::UpstreamAuth,
+            402 => Kind::QuotaExhausted,
+            404 => Kind::NotFound,
+            408 => Kind::Timeout,
+            429 if has(&QUOTA_WORDS) || says(&QUOTA_TEXTS) => Kind::QuotaExhausted,
+            429 => Kind::RateLimited,
+            400..=499 => Kind::InvalidRequest,
+            // 529 is Anthropic's and AkashML's word for having no free backend.
+            503 | 529 => Kind::Overloaded,
+            504 => Kind::Timeout,
+            _ => Kind::ProviderError,
+        }
+    }
+}
+
+const CONTENT_FILTER_WORDS: [&str; 4] = [
+    "content_filter",
+    "content_policy_violation",
+    "moderation_blocked",
+    "responsibleaipolicyviolation",
+];
+const CONTEXT_LENGTH_WORDS: [&str; 4] = [
+    "context_length_exceeded",
+    "too_many_prompt_tokens",
+    "exceed_context_size_error",
+    "string_above_max_length",
+];
+/// Only texts that no other complaint has: vLLM, SGLang and OpenRouter give no code.
+const CONTEXT_LENGTH_TEXTS: [&str; 4] = [
+    "maximum context length",
+    "context window",
+    "longer than the model's context length",
+    "too large for model with",
+];
+const QUOTA_WORDS: [&str; 3] =
+    ["insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"];
+const QUOTA_TEXTS: [&str; 2] = ["exceeded your current quota", "insufficient balance"];
+
+/// A message in whatever form.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// A body that is no JSON: passed on if it is a line of text, but not if it is a page.
+fn plain(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_MESSAGE)]);
+    let text = text.trim();
+    (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
+}
+
+/// A message cut at a character's edge.
+fn shortened(message: &str) -> String {
+    message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned()
+}

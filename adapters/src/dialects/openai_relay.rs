@@ -1,0 +1,242 @@
+//! An upstream's stream, watched while it passes.
+//!
+//! Almost every event is passed on unread: a few substring searches tell that it says nothing the
+//! house must know. Only what carries usage or an error is read as JSON. A stream that stops without
+//! saying that it is finished is a failure, never a clean end.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use isthmus_inference::failure::{Failure, Kind};
+use memchr::memmem::Finder;
+
+use crate::adapter::Piece;
+use crate::dialects::openai_error;
+use crate::dialects::openai_usage::Told;
+use crate::framing::sse::{self, Splitter};
+
+/// The largest event that is held in memory: a picture in base64 fits, a flood does not.
+const LARGEST_EVENT: usize = 8 << 20;
+
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
+
+/// Turns what the network brings into pieces of an answer.
+#[derive(Debug)]
+pub struct Relay {
+    splitter: Splitter,
+    pieces: VecDeque<Piece>,
+    /// Some choice said why it ended.
+    finished: bool,
+    /// The upstream said that this was all, or failed: nothing more counts.
+    over: bool,
+}
+
+/// What an event means to the house.
+enum Meaning {
+    /// Nothing.
+    Plain,
+    /// The upstream's usage.
+    Usage(Piece),
+    /// The end.
+    Done,
+}
+
+// === impl Relay ===
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            splitter: Splitter::new(LARGEST_EVENT),
+            pieces: VecDeque::new(),
+            finished: false,
+            over: false,
+        }
+    }
+}
+
+impl Relay {
+    /// Takes in one read from the network. Whatever was understood before a failure can still be
+    /// taken out.
+    pub fn push(&mut self, read: Bytes) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        let mut run = Run { read: read.clone(), place: 0..0 };
+        self.splitter.push(read);
+        let outcome = self.take_events(&mut run);
+        self.flush(&mut run);
+        if outcome.is_err() {
+            self.over = true;
+        }
+        outcome
+    }
+
+    /// Takes out the next piece.
+    pub fn next_piece(&mut self) -> Option<Piece> {
+        self.pieces.pop_front()
+    }
+
+    /// Whether the upstream has said that this was all.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Tells that the network has nothing more. Pieces may follow, [`Piece::Done`] last.
+    pub fn end(&mut self) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        self.over = true;
+        if let Some(event) = self.splitter.finish() {
+            match self.meaning(&event)? {
+                Meaning::Done => {
+                    self.pieces.push_back(Piece::Done { event: Some(event) });
+                    return Ok(());
+                }
+                // An event without its empty line was cut, even if its text looks complete.
+                Meaning::Plain | Meaning::Usage(_) => return Err(cut()),
+            }
+        }
+        if !self.finished {
+            return Err(cut());
+        }
+        self.pieces.push_back(Piece::Done { event: None });
+        Ok(())
+    }
+
+    fn take_events(&mut self, run: &mut Run) -> Result<(), Failure> {
+        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
+            match self.meaning(&event)? {
+                Meaning::Plain if run.takes(&event) => {}
+                Meaning::Plain => {
+                    self.flush(run);
+                    self.pieces.push_back(Piece::Relay(event));
+                }
+                Meaning::Usage(piece) => {
+                    self.flush(run);
+                    self.pieces.push_back(piece);
+                }
+                Meaning::Done => {
+                    self.flush(run);
+                    self.pieces.push_back(Piece::Done { event: Some(event) });
+                    self.over = true;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, run: &mut Run) {
+        self.pieces.extend(run.take().map(Piece::Relay));
+    }
+
+    /// What an event means, with as little reading as that needs.
+    fn meaning(&mut self, event: &Bytes) -> Result<Meaning, Failure> {
+        self.finished |= values_of(&FINISH, event).any(|value| value.starts_with(b"\""));
+        let tells =
+            |marker: &Finder<'_>| values_of(marker, event).any(|value| !value.starts_with(b"null"));
+        if tells(&ERROR) || tells(&USAGE) || !event.starts_with(b"data: {") {
+            self.read(event)
+        } else {
+            Ok(Meaning::Plain)
+        }
+    }
+
+    /// Reads an event that may be more than a plain chunk.
+    fn read(&mut self, event: &Bytes) -> Result<Meaning, Failure> {
+        let Some(data) = sse::data(event) else {
+            return without_data(event).map(|()| Meaning::Plain);
+        };
+        if data.trim_ascii() == b"[DONE]" {
+            return Ok(Meaning::Done);
+        }
+        let told: Result<Told<'_>, _> = serde_json::from_slice(&data);
+        let is_error = sse::name(event) == Some(b"error")
+            || told.as_ref().is_ok_and(|told| told.error.is_some());
+        if is_error {
+            return Err(openai_error::in_answer(&data));
+        }
+        let Ok(told) = told else { return Ok(Meaning::Plain) };
+        Ok(match told.usage() {
+            Some(usage) => Meaning::Usage(Piece::Usage {
+                usage,
+                event: event.clone(),
+                only_usage: told.has_no_choices(),
+            }),
+            None => Meaning::Plain,
+        })
+    }
+}
+
+/// An event without data is a comment, an empty line, an id. If its lines are no fields at all, this
+/// is no event stream; some upstreams (Chutes) put a bare line of JSON there when they fail.
+fn without_data(event: &[u8]) -> Result<(), Failure> {
+    const FIELDS: [&[u8]; 4] = [b":", b"event", b"id", b"retry"];
+    for line in sse::lines(event) {
+        if line.starts_with(b"{") && ERROR.find(line).is_some() {
+            return Err(openai_error::in_answer(line));
+        }
+        if !line.is_empty() && !FIELDS.iter().any(|field| line.starts_with(field)) {
+            let message = "the provider's answer is not the event stream that was asked for";
+            let detail = format!("it sent {}", openai_error::excerpt(event));
+            return Err(Failure::new(Kind::Malformed, message).with_detail(detail));
+        }
+    }
+    Ok(())
+}
+
+/// What follows a key wherever it stands, after the colon and spaces. A key inside a text cannot be
+/// mistaken for one: its quotes are escaped there.
+fn values_of<'e>(key: &Finder<'_>, event: &'e [u8]) -> impl Iterator<Item = &'e [u8]> {
+    let length = key.needle().len();
+    key.find_iter(event).filter_map(move |at| {
+        let after = event[at + length..].trim_ascii_start();
+        after.strip_prefix(b":").map(<[u8]>::trim_ascii_start)
+    })
+}
+
+fn cut() -> Failure {
+    Failure::new(Kind::Malformed, "the provider's stream was cut before it was finished")
+}
+
+fn too_large(error: sse::TooLarge) -> Failure {
+    let message = "the provider sent an event that is too large to relay";
+    Failure::new(Kind::Malformed, message).with_detail(error)
+}
+
+// === Run ===
+
+/// Plain events that lie side by side in one read, passed on as one slice of it.
+struct Run {
+    read: Bytes,
+    place: Range<usize>,
+}
+
+impl Run {
+    /// Takes the event in, if it lies in the read right behind those taken before.
+    fn takes(&mut self, event: &Bytes) -> bool {
+        let start = (event.as_ptr() as usize).wrapping_sub(self.read.as_ptr() as usize);
+        let end = start.wrapping_add(event.len());
+        if start >= self.read.len() || end > self.read.len() {
+            return false;
+        }
+        if self.place.is_empty() {
+            self.place.start = start;
+        } else if self.place.end != start {
+            return false;
+        }
+        self.place.end = end;
+        true
+    }
+
+    /// The events taken so far, if any.
+    fn take(&mut self) -> Option<Bytes> {
+        let place = std::mem::replace(&mut self.place, 0..0);
+        (!place.is_empty()).then(|| self.read.slice(place))
+    }
+}

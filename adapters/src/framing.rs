@@ -1,0 +1,3 @@
+//! Where one message ends and the next begins, on connections that carry many.
+
+pub mod sse;
