@@ -1,10 +1,40 @@
-//! What the operator wrote, checked and typed: written → checked → [`Settings`].
+//! What the operator wrote, checked and typed.
+//!
+//! The text becomes a tree with the place of every value (`tree`); typed readers walk it and gather
+//! every complaint at once (`reader`, `check`); what is left is [`Settings`], in which nothing can
+//! be wrong in itself. Reading has no side effects: the environment is handed in, and only [`load`]
+//! touches a file.
+//!
+//! ```
+//! let env = |name: &str| (name == "PORT").then(|| "9000".to_owned());
+//! let text = "version: 1\nserver: { listen: \"127.0.0.1:${PORT}\" }";
+//! let checked = isthmus_config::check_text("isthmus.yaml", text, &env).unwrap();
+//! assert_eq!(checked.settings.server.listen.port(), 9000);
+//!
+//! let complaints = isthmus_config::check_text("isthmus.yaml", "version: 1\nsrever: {}", &env);
+//! let printed = complaints.unwrap_err()[0].to_string();
+//! assert_eq!(
+//!     printed,
+//!     "isthmus.yaml:2:1: error: srever: unknown field; did you mean `server`?"
+//! );
+//! ```
 
+mod check;
 pub mod complaint;
 pub mod date;
+pub mod near;
+mod reader;
 pub mod settings;
+mod tree;
+mod units;
+mod variables;
 
-use crate::complaint::Complaint;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::complaint::{Complaint, Position, Severity};
+use crate::reader::Reader;
 use crate::settings::Settings;
 
 /// The environment: a variable's name to its value. Handed in, so that a test can bring its own.
@@ -17,4 +47,66 @@ pub struct Checked {
     pub settings: Settings,
     /// What will not be acted upon.
     pub warnings: Vec<Complaint>,
+}
+
+/// The configuration that stands in for a file that nobody wrote.
+pub const ZERO: &str = include_str!("../examples/zero.yaml");
+
+/// The largest file that is read, in bytes.
+const MAX_FILE_BYTES: usize = 1024 * 1024;
+
+/// Reads and checks a file. What comes back instead of settings holds at least one error, and the
+/// warnings too, in the order of the file.
+pub fn load(path: &Path, env: Env) -> Result<Checked, Vec<Complaint>> {
+    let name = path.display().to_string();
+    let mut bytes = vec![];
+    let read = File::open(path).and_then(|file| {
+        // One byte more than allowed, so that `check_text` can tell a file that is too large.
+        file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)
+    });
+    if let Err(error) = read {
+        return Err(vec![complaint(&name, None, format!("cannot be read: {error}"))]);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => check_text(&name, &text, env),
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            let position = Some(Position { line, column: 1 });
+            Err(vec![complaint(&name, position, "this line is not UTF-8 text".to_owned())])
+        }
+    }
+}
+
+/// Checks a text. `file_name` stands in complaints.
+pub fn check_text(file_name: &str, text: &str, env: Env) -> Result<Checked, Vec<Complaint>> {
+    if text.len() > MAX_FILE_BYTES {
+        let message = format!("larger than {MAX_FILE_BYTES} bytes");
+        return Err(vec![complaint(file_name, None, message)]);
+    }
+    let (root, faults) = tree::parse(text)
+        .map_err(|fault| vec![complaint(file_name, Some(fault.position), fault.message)])?;
+    let reader = Reader::new(file_name, env);
+    for fault in faults {
+        reader.complain_of_fault(fault);
+    }
+    let settings = check::settings(&reader.root(&root));
+    let complaints = reader.into_complaints();
+    match settings {
+        Some(settings) if complaints.iter().all(|one| one.severity == Severity::Warning) => {
+            Ok(Checked { settings, warnings: complaints })
+        }
+        _ => Err(complaints),
+    }
+}
+
+/// The configuration without a file: the embedded model as `chat`, and every provider whose
+/// variables are set. Only the environment can be wrong here.
+pub fn zero(env: Env) -> Result<Checked, Vec<Complaint>> {
+    check_text("built-in configuration", ZERO, env)
+}
+
+fn complaint(file: &str, position: Option<Position>, message: String) -> Complaint {
+    let (severity, path) = (Severity::Error, String::new());
+    Complaint { severity, file: file.into(), position, path, message }
 }

@@ -1,0 +1,46 @@
+//! From the tree to [`Settings`]: one file for each section of the configuration.
+
+mod endpoints;
+mod facts;
+mod models;
+mod names;
+mod providers;
+mod server;
+mod small;
+mod timeouts;
+mod unavailable;
+
+use crate::reader::{Fields, Value};
+use crate::settings::Settings;
+
+/// The version of the configuration's language that this program speaks.
+const VERSION: u32 = 1;
+
+/// Reads a whole configuration. The settings count only if there was no error among the complaints.
+pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
+    root.fields(|fields| {
+        fields.allow_prefix("x-");
+        version(fields);
+        let server = server::server(fields.get("server"), root);
+        let providers = providers::providers(fields.get("providers"), root);
+        let endpoints = endpoints::endpoints(fields.get("endpoints"), &providers);
+        let (models, direct) = models::models(fields.get("models"), &providers, &endpoints);
+        let settings = Settings {
+            server,
+            ledger: small::ledger(fields.get("ledger")),
+            telemetry: small::telemetry(fields.get("telemetry")),
+            providers: providers.read,
+            endpoints: endpoints.read.into_iter().chain(direct).collect(),
+            models,
+        };
+        unavailable::sections(fields);
+        Some(settings)
+    })
+}
+
+fn version(fields: &mut Fields<'_, '_>) {
+    fields.required("version", |value| match value.integer(0..=u32::MAX)? {
+        VERSION => Some(()),
+        other => value.refuse(format!("this program reads version {VERSION}, not {other}")),
+    });
+}

@@ -1,0 +1,221 @@
+//! `providers:`, and the accounts that exist because their variables are set.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use isthmus_adapters::registry::{self, PROVIDERS};
+use isthmus_adapters::settings::AccountSettings;
+use isthmus_inference::ident::ProviderName;
+use isthmus_inference::secret::Secret;
+use url::Url;
+
+use crate::check::names::{Section, plain_name};
+use crate::check::timeouts::timeouts;
+use crate::complaint::Severity;
+use crate::near;
+use crate::reader::{Fields, Value};
+use crate::settings::{Account, DEFAULT_TIMEOUTS, Embedded, Origin, Provider};
+use crate::tree::shown;
+
+/// The kind that runs in this process.
+const EMBEDDED: &str = "embedded";
+
+/// Every account, by name.
+pub(super) type Providers = Section<ProviderName, Provider>;
+
+/// Reads the section if it is there, then adds what the environment offers.
+pub(super) fn providers(section: Option<Value<'_>>, root: &Value<'_>) -> Providers {
+    let mut providers = Providers::read(section.as_ref(), plain_name, |_, value| provider(value));
+    for kind in PROVIDERS.iter().copied().filter(|kind| !providers.written.contains(kind.kind)) {
+        if let Some(account) = offered(kind, root) {
+            let (account, origin) = (Account::Remote(account), Origin::Environment);
+            let provider = Provider { account, timeouts: DEFAULT_TIMEOUTS, origin };
+            providers.read.insert(kind.kind.into(), provider);
+        }
+    }
+    providers.written.extend(providers.read.keys().map(ToString::to_string));
+    providers
+}
+
+fn provider(value: &Value<'_>) -> Option<Provider> {
+    value.fields(|fields| {
+        let mut limits = DEFAULT_TIMEOUTS;
+        fields.set("timeouts", &mut limits, |value| timeouts(value, DEFAULT_TIMEOUTS));
+        let account = account(fields);
+        if account.is_none() {
+            // Which fields there are depends on the kind.
+            fields.allow_unknown();
+        }
+        let account = match account? {
+            Kind::Embedded => Account::Embedded(embedded(fields)),
+            Kind::Remote(kind) => Account::Remote(remote(fields, kind)?),
+        };
+        Some(Provider { account, timeouts: limits, origin: Origin::Written })
+    })
+}
+
+enum Kind {
+    Embedded,
+    Remote(&'static registry::Provider),
+}
+
+fn account(fields: &mut Fields<'_, '_>) -> Option<Kind> {
+    fields.required("kind", |value| {
+        let word = value.text()?;
+        if word == EMBEDDED {
+            return Some(Kind::Embedded);
+        }
+        if let Some(kind) = registry::find(&word) {
+            return Some(Kind::Remote(kind));
+        }
+        let known = PROVIDERS.iter().map(|provider| provider.kind).chain([EMBEDDED]);
+        let hint = near::nearest(&word, known.clone()).map_or_else(
+            || {
+                format!(
+                    "; the kinds are {}",
+                    known.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+                )
+            },
+            |near| format!("; did you mean `{near}`?"),
+        );
+        value.refuse(format!("unknown kind of provider `{}`{hint}", shown(&word)))
+    })
+}
+
+// === an account over the network ===
+
+fn remote(
+    fields: &mut Fields<'_, '_>,
+    kind: &'static registry::Provider,
+) -> Option<AccountSettings> {
+    let base_url = match fields.get("base_url") {
+        Some(value) => Some(base_url(&value)?),
+        None => base_url_variable(kind, fields.whole()),
+    };
+    if base_url.is_none() && kind.base_url.is_none() {
+        let or = kind.base_url_variable.map_or_else(String::new, |name| format!(", or set {name}"));
+        fields.whole().refuse_field::<()>(format!("`base_url` is missing{or}"));
+    }
+    let api_key = match fields.get("api_key") {
+        Some(value) => Some(value.secret()?),
+        None => key_variable(kind, fields.whole()).map(|(_, key)| key),
+    };
+    if api_key.is_none() && !kind.key_optional {
+        let or = kind.key_variables.join(" or ");
+        let or = if or.is_empty() { or } else { format!(", or set {or}") };
+        fields.whole().refuse_field::<()>(format!("`api_key` is missing{or}"));
+    }
+    let headers = fields.optional("headers", headers).unwrap_or_default();
+    Some(AccountSettings { kind, base_url, api_key, headers })
+}
+
+/// A URL that a path can be appended to. It may carry a password, so complaints do not show it.
+fn base_url(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    match check_url(&text) {
+        Ok(()) => Some(text),
+        Err(reason) => value.refuse(reason),
+    }
+}
+
+fn check_url(text: &str) -> Result<(), String> {
+    let example = "expected a URL such as https://api.example.com/v1";
+    let url = Url::parse(text).map_err(|error| format!("{example}: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("{example}: only http and https are spoken here"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a base URL has no `?` and no `#`: paths are appended to it".to_owned());
+    }
+    Ok(())
+}
+
+fn headers(value: &Value<'_>) -> Option<Vec<(String, Secret)>> {
+    let mut headers = vec![];
+    value.each(|name, value| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(legal) {
+            value.refuse_field::<()>("is not the name of an HTTP header");
+        } else if let Some(text) = value.secret() {
+            headers.push((name.to_owned(), text));
+        }
+    })?;
+    Some(headers)
+}
+
+// === an account from the environment ===
+
+/// The account that exists because its credential, or the address of a server that needs none, is
+/// in the environment.
+fn offered(kind: &'static registry::Provider, root: &Value<'_>) -> Option<AccountSettings> {
+    let key = key_variable(kind, root);
+    if key.is_none() && !kind.key_optional {
+        return None;
+    }
+    let base_url = base_url_variable(kind, root);
+    if base_url.is_none() && (key.is_none() || kind.base_url.is_none()) {
+        if let (Some((variable, _)), Some(missing)) = (key, kind.base_url_variable) {
+            let message = format!(
+                "set, but without {missing} the provider `{}` cannot be reached and is left out",
+                kind.kind
+            );
+            root.complain_of_variable(Severity::Warning, variable, message);
+        }
+        return None;
+    }
+    let api_key = key.map(|(_, key)| key);
+    Some(AccountSettings { kind, base_url, api_key, headers: vec![] })
+}
+
+fn key_variable(
+    kind: &'static registry::Provider,
+    value: &Value<'_>,
+) -> Option<(&'static str, Secret)> {
+    let set = |name: &&'static str| Some((*name, Secret::from(value.variable(name)?)));
+    kind.key_variables.iter().find_map(set)
+}
+
+fn base_url_variable(kind: &'static registry::Provider, value: &Value<'_>) -> Option<String> {
+    let variable = kind.base_url_variable?;
+    let text = value.variable(variable)?;
+    if let Err(reason) = check_url(&text) {
+        value.complain_of_variable(Severity::Error, variable, reason);
+    }
+    Some(text)
+}
+
+// === the engine in this process ===
+
+fn embedded(fields: &mut Fields<'_, '_>) -> Embedded {
+    let embedded = Embedded {
+        model_path: fields.optional("model_path", Value::text).map(PathBuf::from),
+        model_repo: fields.optional("model_repo", repository),
+        model_file: fields.optional("model_file", Value::text),
+        context_window: fields.optional("context_window", |value| value.integer(64..=16_777_216)),
+        slots: fields.optional("slots", |value| value.integer(1..=256)),
+        threads: fields.optional("threads", |value| value.integer(1..=1024)),
+        gpu_layers: fields.optional("gpu_layers", |value| value.integer(0..=10_000)),
+        queue: fields.optional("queue", |value| value.integer(0..=100_000)),
+    };
+    let whole = fields.whole();
+    if embedded.model_path.is_some() && embedded.model_repo.is_some() {
+        whole.refuse_field::<()>("`model_path` and `model_repo` exclude each other; keep one");
+    }
+    if embedded.model_file.is_some() && embedded.model_repo.is_none() {
+        whole.refuse_field::<()>("`model_file` names a file within `model_repo`, which is missing");
+    }
+    embedded
+}
+
+fn repository(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let parts: Vec<&str> = text.split('/').collect();
+    let legal = |part: &&str| {
+        let byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(byte)
+    };
+    if parts.len() == 2 && parts.iter().all(legal) {
+        return Some(text);
+    }
+    value.refuse("expected a repository on Hugging Face, such as `owner/name`")
+}

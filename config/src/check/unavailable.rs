@@ -1,0 +1,56 @@
+//! What the configuration language has words for and this version does not do.
+//!
+//! A wish that is not granted costs speed or money, and the operator is warned. A restriction or a
+//! promise that is not kept would break what the operator relies on, so it is refused.
+
+use crate::reader::{Fields, Value};
+
+/// Warns that a wish will not be granted.
+pub(super) fn warn(value: &Value<'_>, consequence: &str) {
+    value.warn(format!("not acted upon in this version: {consequence}"));
+}
+
+/// Refuses what somebody would rely upon.
+pub(super) fn refuse(value: &Value<'_>, instead: &str) {
+    value.refuse_field::<()>(format!("not available in this version: {instead}"));
+}
+
+/// The sections that nothing in this version reads.
+pub(super) fn sections(fields: &mut Fields<'_, '_>) {
+    fields.optional("policies", policies);
+    fields.optional("limits", limits);
+    for (name, instead) in [
+        ("tenancy", "every key may use every model"),
+        ("cache", "every request is answered afresh"),
+        ("verify", "no endpoint is audited"),
+    ] {
+        if let Some(section) = fields.get(name) {
+            refuse(&section, instead);
+        }
+    }
+}
+
+fn policies(section: &Value<'_>) -> Option<()> {
+    section.fields(|fields| {
+        for name in ["dir", "shadow_dir"] {
+            if let Some(directory) = fields.get(name) {
+                refuse(
+                    &directory,
+                    "no policy is evaluated, and every endpoint may serve every request",
+                );
+            }
+        }
+        Some(())
+    })
+}
+
+fn limits(section: &Value<'_>) -> Option<()> {
+    section.fields(|fields| {
+        let keeper = fields.get("keeper")?;
+        if keeper.word(&[("local", false), ("redis", true)])? {
+            fields.get("url");
+            refuse(&keeper, "limits are kept by each process for itself: `keeper: local`");
+        }
+        Some(())
+    })
+}

@@ -1,0 +1,159 @@
+//! Scalars with a type: text, secrets, numbers, words, durations, and whatever parses.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use isthmus_inference::secret::Secret;
+
+use crate::near;
+use crate::reader::Value;
+use crate::tree::{Content, Scalar, shown};
+use crate::units;
+use crate::variables;
+
+impl<'a> Value<'a> {
+    /// Text that is not empty. What looks like a number or like true or false needs quotes, so
+    /// that a slip of the hand does not become a name.
+    pub(crate) fn text(&self) -> Option<String> {
+        let scalar = self.scalar("text")?;
+        if !matches!(kind_of(scalar), "text") {
+            return self.refuse(format!(
+                "expected text, found {}; put it in quotes if it is meant",
+                kind_of(scalar)
+            ));
+        }
+        let text = self.expanded(scalar)?;
+        if text.trim().is_empty() { self.refuse("must not be empty") } else { Some(text) }
+    }
+
+    /// Text that no complaint may show. It will travel in a header, so a line break at its end,
+    /// as files and shells like to leave one, is refused here and not at the first request.
+    pub(crate) fn secret(&self) -> Option<Secret> {
+        let text = self.text()?;
+        if text.contains(char::is_control) {
+            return self.refuse("contains a line break or another control character");
+        }
+        Some(Secret::from(text))
+    }
+
+    /// True or false.
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        const EXPECTED: &str = "`true` or `false`";
+        let scalar = self.scalar(EXPECTED)?;
+        match self.expanded(scalar)?.as_str() {
+            "true" | "True" | "TRUE" if unquoted(scalar) => Some(true),
+            "false" | "False" | "FALSE" if unquoted(scalar) => Some(false),
+            _ => self.expected_instead(EXPECTED, scalar),
+        }
+    }
+
+    /// A whole number within a range.
+    pub(crate) fn integer<T>(&self, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: Copy + Display + FromStr + PartialOrd,
+    {
+        let scalar = self.scalar("a whole number")?;
+        let text = self.expanded(scalar)?;
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !unquoted(scalar) || !(digits || kind_of(scalar) == "a number" && text.starts_with('-'))
+        {
+            return self.expected_instead("a whole number", scalar);
+        }
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Some(number),
+            _ => self.refuse(format!(
+                "`{}` is out of range: expected {} to {}",
+                shown(&scalar.text),
+                range.start(),
+                range.end()
+            )),
+        }
+    }
+
+    /// A number that is not negative, whole or decimal.
+    pub(crate) fn number(&self) -> Option<f64> {
+        const EXPECTED: &str = "a number that is not negative";
+        let scalar = self.scalar(EXPECTED)?;
+        match self.expanded(scalar)?.parse::<f64>() {
+            Ok(number) if unquoted(scalar) && number.is_finite() && number >= 0.0 => Some(number),
+            _ => self.expected_instead(EXPECTED, scalar),
+        }
+    }
+
+    /// A duration with its unit.
+    pub(crate) fn duration(&self) -> Option<Duration> {
+        let scalar = self.scalar("a duration such as `5s`")?;
+        match units::duration(&self.expanded(scalar)?) {
+            Ok(duration) => Some(duration),
+            Err(error) => self.refuse(format!("{error}; found `{}`", shown(&scalar.text))),
+        }
+    }
+
+    /// A duration that is longer than nothing.
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        let duration = self.duration()?;
+        if duration.is_zero() { self.refuse("must be longer than nothing") } else { Some(duration) }
+    }
+
+    /// One word of several.
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let scalar = self.scalar("a word")?;
+        let text = self.expanded(scalar)?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*meaning);
+        }
+        let hint = near::hint(&text, words.iter().map(|(word, _)| *word));
+        self.refuse(format!("unknown word `{}`{hint}", shown(&scalar.text)))
+    }
+
+    /// Whatever its own type reads from text. `what` is expected, as in "expected a date".
+    pub(crate) fn parsed<T: FromStr>(&self, what: &str) -> Option<T> {
+        let scalar = self.scalar(what)?;
+        match self.expanded(scalar)?.parse() {
+            Ok(value) => Some(value),
+            Err(_) => self.expected_instead(what, scalar),
+        }
+    }
+
+    /// Whether it is a scalar with just this text.
+    pub(crate) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.node.content, Content::Scalar(scalar) if scalar.text == word)
+    }
+
+    fn scalar(&self, expected: &str) -> Option<&'a Scalar> {
+        match &self.node.content {
+            Content::Scalar(scalar) => Some(scalar),
+            Content::Nothing | Content::List(_) | Content::Map(_) => self.expected(expected),
+        }
+    }
+
+    fn expanded(&self, scalar: &Scalar) -> Option<String> {
+        variables::expand(&scalar.text, self.reader.env)
+            .map_or_else(|error| self.refuse(error.to_string()), Some)
+    }
+
+    fn expected_instead<T>(&self, what: &str, scalar: &Scalar) -> Option<T> {
+        let written = shown(&scalar.text);
+        let quotes = if scalar.plain { "" } else { " in quotes" };
+        self.refuse(format!("expected {what}, found `{written}`{quotes}"))
+    }
+}
+
+/// A value made from a variable counts as unquoted: YAML's flow style asks for quotes around it.
+fn unquoted(scalar: &Scalar) -> bool {
+    scalar.plain || variables::mentioned(&scalar.text)
+}
+
+/// What a scalar is in YAML, in words that fit after "found".
+pub(super) fn kind_of(scalar: &Scalar) -> &'static str {
+    match scalar.text.as_str() {
+        _ if !scalar.plain => "text",
+        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => "true or false",
+        text if text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<f64>().is_ok() => {
+            "a number"
+        }
+        _ => "text",
+    }
+}
