@@ -10,7 +10,7 @@ import yaml
 
 from cluster import Cluster
 
-CHART = Path(__file__).parent / "isthmus"
+CHART = Path(__file__).resolve().parent / "isthmus"
 VALUE_SETS = {path.name.removesuffix("-values.yaml"): path for path in sorted(CHART.glob("ci/*-values.yaml"))}
 
 
