@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
+use crate::providers::{chutes, flock, mistral, nearai, perplexity, table};
 use crate::settings::AccountSettings;
 
 /// A kind of provider: what is known of it before anyone has an account there.
@@ -31,7 +32,37 @@ pub struct Provider {
 pub struct BuildError(pub String);
 
 /// Every kind of provider that is reached over the network.
-pub static PROVIDERS: &[&Provider] = &[];
+pub static PROVIDERS: &[&Provider] = &[
+    // Vendors.
+    &table::OPENAI,
+    &mistral::MISTRAL,
+    &table::GROQ,
+    &table::TOGETHER,
+    &table::FIREWORKS,
+    &table::DEEPSEEK,
+    &table::XAI,
+    &table::OPENROUTER,
+    &perplexity::PERPLEXITY,
+    &table::CEREBRAS,
+    &table::NVIDIA,
+    &table::HYPERBOLIC,
+    // Decentralised networks and attested clouds.
+    &table::AKASH,
+    &table::IONET,
+    &chutes::CHUTES,
+    &table::TARGON,
+    &flock::FLOCK,
+    &table::PHALA,
+    &table::REDPILL,
+    &nearai::NEARAI,
+    // Servers of one's own.
+    &table::VLLM,
+    &table::SGLANG,
+    &table::OLLAMA,
+    &table::LLAMACPP,
+    &table::LMSTUDIO,
+    &table::OPENAI_COMPATIBLE,
+];
 
 /// The kind of this name.
 pub fn find(kind: &str) -> Option<&'static Provider> {

@@ -1,7 +1,7 @@
 //! Whole chat answers, written for callers in exactly the shapes that the official SDKs expect.
 
 use bytes::Bytes;
-use isthmus_inference::chat::{ChatAnswer, Choice, TokenLogprob, ToolCall};
+use isthmus_inference::chat::{ChatAnswer, Choice, FinishReason, TokenLogprob, ToolCall};
 use isthmus_inference::usage::Usage;
 use serde::Serialize;
 
@@ -148,7 +148,7 @@ impl<'a> ChoiceOut<'a> {
                 tool_calls: choice.tool_calls.iter().map(ToolCallOut::of).collect(),
             },
             logprobs: LogprobsOut::of(&choice.logprobs),
-            finish_reason: choice.finish.map(|reason| reason.as_str()),
+            finish_reason: choice.finish.map(FinishReason::as_str),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Legacy completions: plain text continued, without a conversation around it.
 
 use bytes::Bytes;
-use isthmus_inference::chat::{ChatAnswer, ChatRequest, Choice, Prompt};
+use isthmus_inference::chat::{ChatAnswer, ChatRequest, Choice, FinishReason, Prompt};
 use isthmus_inference::failure::{Failure, Kind};
 use serde::Serialize;
 use serde_json::Value;
@@ -125,7 +125,7 @@ impl<'a> ChoiceOut<'a> {
             text: &choice.text,
             index,
             logprobs: LogprobsOut::of(&choice.logprobs, &mut 0),
-            finish_reason: choice.finish.map(|reason| reason.as_str()),
+            finish_reason: choice.finish.map(FinishReason::as_str),
         }
     }
 }

@@ -15,7 +15,7 @@ const BUDGETS: [&str; 2] = ["requests", "tokens"];
 /// the upstream limits the rate, until its budgets are refilled.
 pub(super) fn read(headers: &HeaderMap, now: SystemTime, limited: bool) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|text| seconds(text)).map(|s| s / 1000.0);
+    let milliseconds = text("retry-after-ms").and_then(seconds).map(|s| s / 1000.0);
     let asked = milliseconds
         .or_else(|| text("retry-after").and_then(seconds))
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

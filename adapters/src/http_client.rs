@@ -1,0 +1,232 @@
+//! The only file that knows `reqwest`: requests out, answers in, in the terms of `http` and `bytes`.
+//!
+//! There is one client in the process, so that all accounts share its pool of connections.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
+use http::{HeaderMap, Method, StatusCode};
+use isthmus_inference::failure::{Failure, Kind};
+use tower::{Layer, Service};
+
+use crate::timeouts::Phase;
+
+/// Where requests can be sent, checked and parsed once.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    url: reqwest::Url,
+    /// A machine that is reached without the proxy that the environment names.
+    direct: bool,
+}
+
+/// An answer whose body is still coming.
+pub(crate) struct Incoming {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+/// The bytes of an answer as the network brings them.
+pub(crate) struct Body(BoxStream<'static, Result<Bytes, Failure>>);
+
+/// The two ways out.
+struct Clients {
+    /// Through the proxy that `HTTPS_PROXY` and its like name, if they do.
+    outside: reqwest::Client,
+    /// To this machine itself.
+    direct: reqwest::Client,
+}
+
+static CLIENTS: LazyLock<Result<Clients, String>> = LazyLock::new(Clients::new);
+
+/// How long an idle connection is kept. Shorter than the idle limit of common load balancers (60 s),
+/// so that a request seldom meets a connection that is just being closed.
+const KEPT_IDLE: Duration = Duration::from_secs(50);
+/// How many idle connections are kept for each host.
+const MOST_IDLE: usize = 512;
+/// How much of one HTTP/2 stream may lie unread in memory: far more than a token stream needs.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// How much of all streams of one HTTP/2 connection together.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// How often a silent connection is asked whether the other side is still there.
+const ALIVE_EVERY: Duration = Duration::from_secs(30);
+
+/// Sends a request and waits for the head of the answer. Dropping the future gives the request up.
+pub(crate) async fn send(
+    method: Method,
+    target: &Target,
+    headers: HeaderMap,
+    body: Bytes,
+    connect_limit: Duration,
+) -> Result<Incoming, Failure> {
+    let clients = CLIENTS.as_ref().map_err(|error| {
+        Failure::new(Kind::Internal, "the gateway cannot make connections").with_detail(error)
+    })?;
+    let client = if target.direct { &clients.direct } else { &clients.outside };
+    let mut request = reqwest::Request::new(method, target.url.clone());
+    *request.headers_mut() = headers;
+    *request.body_mut() = Some(body.into());
+    let sent = CONNECT_LIMIT.scope(connect_limit, client.execute(request)).await;
+    let mut response = sent.map_err(|error| not_sent(error, connect_limit))?;
+    Ok(Incoming {
+        status: response.status(),
+        headers: std::mem::take(response.headers_mut()),
+        body: Body(response.bytes_stream().map_err(broken_off).boxed()),
+    })
+}
+
+// === impl Target ===
+
+impl Target {
+    /// The URL made of a base and what is appended to it.
+    pub(crate) fn new(base: &str, path: &str) -> Result<Self, String> {
+        let text = format!("{}{path}", base.trim_end_matches('/'));
+        let url = reqwest::Url::parse(&text).map_err(|error| format!("`{base}`: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(format!("`{base}` is not an http:// or https:// URL"));
+        }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let address = host.parse::<std::net::IpAddr>();
+        let direct = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        Ok(Self { url, direct })
+    }
+}
+
+// === impl Body ===
+
+impl Stream for Body {
+    type Item = Result<Bytes, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next_unpin(context)
+    }
+}
+
+// === impl Clients ===
+
+impl Clients {
+    fn new() -> Result<Self, String> {
+        // An error says that another part of the process has chosen already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self { outside: build(Self::builder)?, direct: build(|| Self::builder().no_proxy())? })
+    }
+
+    fn builder() -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .user_agent(concat!("isthmus/", env!("CARGO_PKG_VERSION")))
+            // A redirected POST would lose its body or carry the credential to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            // Whether to try again is decided where budgets and policies are known.
+            .retry(reqwest::retry::never())
+            .tcp_nodelay(true)
+            .tcp_keepalive(ALIVE_EVERY)
+            .pool_idle_timeout(KEPT_IDLE)
+            .pool_max_idle_per_host(MOST_IDLE)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_keep_alive_interval(ALIVE_EVERY)
+            .connector_layer(ConnectTimer)
+    }
+}
+
+/// Builds a client. Where the system has no root certificates, one that trusts nobody still serves
+/// the providers that are reached by plain HTTP.
+fn build(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
+    builder().build().or_else(|error| {
+        tracing::warn!(
+            error = %chain(&error),
+            "no root certificates: HTTPS providers cannot be reached; install `ca-certificates`"
+        );
+        builder().tls_certs_only([]).build().map_err(|error| chain(&error))
+    })
+}
+
+// === connecting in time ===
+
+tokio::task_local! {
+    /// How long the request that is being sent may take to connect. `reqwest` knows one such limit
+    /// for each client, but attempts have their own and still share connections.
+    static CONNECT_LIMIT: Duration;
+}
+
+/// Bounds each connection's making by the limit of the request that needs it.
+#[derive(Clone)]
+struct ConnectTimer;
+
+/// A connector with that bound.
+#[derive(Clone)]
+struct Timed<S>(S);
+
+/// Connecting took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("connecting took too long")]
+struct ConnectTimedOut;
+
+impl<S> Layer<S> for ConnectTimer {
+    type Service = Timed<S>;
+
+    fn layer(&self, connector: S) -> Timed<S> {
+        Timed(connector)
+    }
+}
+
+impl<S, R> Service<R> for Timed<S>
+where
+    S: Service<R, Error = Box<dyn Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    S::Response: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, destination: R) -> Self::Future {
+        let connecting = self.0.call(destination);
+        // The pool starts a connection within the task that asked for it, so the limit is at hand.
+        match CONNECT_LIMIT.try_get() {
+            Ok(limit) => tokio::time::timeout(limit, connecting)
+                .map(|outcome| outcome.unwrap_or_else(|_| Err(Box::new(ConnectTimedOut))))
+                .boxed(),
+            Err(_) => connecting.boxed(),
+        }
+    }
+}
+
+// === failures ===
+
+fn not_sent(error: reqwest::Error, connect_limit: Duration) -> Failure {
+    let error = error.without_url();
+    let failure = if causes(&error).any(<dyn Error>::is::<ConnectTimedOut>) {
+        Phase::Connect.failure(connect_limit)
+    } else if error.is_connect() {
+        Failure::new(Kind::Unreachable, "no connection to the provider could be made")
+    } else {
+        Failure::new(Kind::Unreachable, "the provider closed the connection without an answer")
+    };
+    failure.with_detail(chain(&error))
+}
+
+fn broken_off(error: reqwest::Error) -> Failure {
+    Failure::new(Kind::Malformed, "the provider broke off in the middle of its answer")
+        .with_detail(chain(&error.without_url()))
+}
+
+/// An error with all its causes.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}

@@ -1,0 +1,13 @@
+//! FLock's API platform: a LiteLLM proxy, which takes the credential in a header of its own.
+
+use crate::http_adapter::{self, Auth, Wire};
+use crate::providers::table::{PLAIN, hosted};
+use crate::registry::Provider;
+
+const WIRE: Wire = Wire { auth: Auth::Header("x-litellm-api-key"), ..PLAIN };
+
+/// FLock.
+pub static FLOCK: Provider = Provider {
+    build: |settings| http_adapter::build(settings, &WIRE),
+    ..hosted("flock", "FLock", "https://api.flock.io/v1", &["FLOCK_API_KEY"])
+};

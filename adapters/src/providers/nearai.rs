@@ -1,0 +1,18 @@
+//! NEAR AI Cloud: the list of models has a path and a shape of its own (nearai/cloud-api).
+
+use crate::http_adapter::{self, Wire};
+use crate::providers::table::{PLAIN, hosted};
+use crate::registry::Provider;
+
+const WIRE: Wire = Wire { models_path: "/model/list", ..PLAIN };
+
+/// NEAR AI Cloud.
+pub static NEARAI: Provider = Provider {
+    build: |settings| http_adapter::build(settings, &WIRE),
+    ..hosted(
+        "nearai",
+        "NEAR AI Cloud",
+        "https://cloud-api.near.ai/v1",
+        &["NEARAI_API_KEY", "NEAR_AI_API_KEY"],
+    )
+};

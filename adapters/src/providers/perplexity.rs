@@ -1,0 +1,24 @@
+//! Perplexity: no `/v1` before chat, but one before embeddings and models, and usage in every chunk.
+
+use crate::dialects::openai_request::{Quirks, StreamUsage};
+use crate::http_adapter::{self, Wire};
+use crate::providers::table::{PLAIN, hosted};
+use crate::registry::Provider;
+
+const WIRE: Wire = Wire {
+    embeddings_path: "/v1/embeddings",
+    models_path: "/v1/models",
+    quirks: Quirks { stream_usage: StreamUsage::Unasked, renames: &[] },
+    ..PLAIN
+};
+
+/// Perplexity.
+pub static PERPLEXITY: Provider = Provider {
+    build: |settings| http_adapter::build(settings, &WIRE),
+    ..hosted(
+        "perplexity",
+        "Perplexity",
+        "https://api.perplexity.ai",
+        &["PERPLEXITY_API_KEY", "PPLX_API_KEY"],
+    )
+};

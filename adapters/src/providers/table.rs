@@ -1,0 +1,158 @@
+//! Providers that speak OpenAI's language as OpenAI does: nothing but an address and a name for the
+//! credential.
+//!
+//! Addresses and variables are those of each vendor's own documentation. Ports of servers of one's
+//! own are the ones that they listen on unless told otherwise.
+
+use std::sync::Arc;
+
+use crate::adapter::Adapter;
+use crate::dialects::openai_request::{Quirks, StreamUsage};
+use crate::http_adapter::{self, Auth, Wire};
+use crate::registry::{BuildError, Provider};
+use crate::settings::AccountSettings;
+
+/// OpenAI's own wire.
+pub const PLAIN: Wire = Wire {
+    auth: Auth::Bearer,
+    models_path: "/models",
+    embeddings_path: "/embeddings",
+    quirks: Quirks { stream_usage: StreamUsage::Asked, renames: &[] },
+};
+
+/// OpenAI.
+pub static OPENAI: Provider = Provider {
+    base_url_variable: Some("OPENAI_BASE_URL"),
+    ..hosted("openai", "OpenAI", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
+};
+/// Groq; its streams also report usage unasked, inside `x_groq`.
+pub static GROQ: Provider =
+    hosted("groq", "Groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"]);
+/// Together AI; its list of models is a bare array.
+pub static TOGETHER: Provider =
+    hosted("together", "Together AI", "https://api.together.xyz/v1", &["TOGETHER_API_KEY"]);
+/// Fireworks AI.
+pub static FIREWORKS: Provider = hosted(
+    "fireworks",
+    "Fireworks AI",
+    "https://api.fireworks.ai/inference/v1",
+    &["FIREWORKS_API_KEY"],
+);
+/// DeepSeek; its documents leave the `/v1` out.
+pub static DEEPSEEK: Provider =
+    hosted("deepseek", "DeepSeek", "https://api.deepseek.com", &["DEEPSEEK_API_KEY"]);
+/// xAI; it counts reasoning beside `completion_tokens`.
+pub static XAI: Provider = hosted("xai", "xAI", "https://api.x.ai/v1", &["XAI_API_KEY"]);
+/// OpenRouter; it tells some errors with status 200, or in the middle of a stream.
+pub static OPENROUTER: Provider =
+    hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"]);
+/// Cerebras.
+pub static CEREBRAS: Provider =
+    hosted("cerebras", "Cerebras", "https://api.cerebras.ai/v1", &["CEREBRAS_API_KEY"]);
+/// NVIDIA NIM: NVIDIA's own, or a container of one's own by `base_url`.
+pub static NVIDIA: Provider = Provider {
+    base_url_variable: Some("NVIDIA_BASE_URL"),
+    ..hosted(
+        "nvidia",
+        "NVIDIA NIM",
+        "https://integrate.api.nvidia.com/v1",
+        &["NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"],
+    )
+};
+/// Hyperbolic.
+pub static HYPERBOLIC: Provider =
+    hosted("hyperbolic", "Hyperbolic", "https://api.hyperbolic.xyz/v1", &["HYPERBOLIC_API_KEY"]);
+
+/// AkashML; it answers 529 when no backend of the model is healthy.
+pub static AKASH: Provider =
+    hosted("akash", "AkashML", "https://api.akashml.com/v1", &["AKASHML_API_KEY"]);
+/// io.net IO Intelligence; its list of models names them by `name`.
+pub static IONET: Provider = hosted(
+    "ionet",
+    "io.net IO Intelligence",
+    "https://api.intelligence.io.solutions/api/v1",
+    &["IOINTELLIGENCE_API_KEY"],
+);
+/// Targon (Bittensor subnet 4). Its documents describe leases; this address is known from third
+/// parties alone.
+pub static TARGON: Provider =
+    hosted("targon", "Targon", "https://api.targon.com/v1", &["TARGON_API_KEY"]);
+/// Phala's confidential inference.
+pub static PHALA: Provider =
+    hosted("phala", "Phala", "https://inference.phala.com/v1", &["PHALA_API_KEY"]);
+/// RedPill, Phala's router.
+pub static REDPILL: Provider =
+    hosted("redpill", "RedPill", "https://api.redpill.ai/v1", &["REDPILL_API_KEY"]);
+
+/// vLLM.
+pub static VLLM: Provider =
+    own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL");
+/// SGLang.
+pub static SGLANG: Provider =
+    own("sglang", "SGLang", "http://127.0.0.1:30000/v1", &["SGLANG_API_KEY"], "SGLANG_BASE_URL");
+/// Ollama.
+pub static OLLAMA: Provider =
+    own("ollama", "Ollama", "http://127.0.0.1:11434/v1", &["OLLAMA_API_KEY"], "OLLAMA_BASE_URL");
+/// llama.cpp's server. Its usual port is the gateway's too, so that one of the two must move.
+pub static LLAMACPP: Provider = own(
+    "llamacpp",
+    "llama.cpp server",
+    "http://127.0.0.1:8080/v1",
+    &["LLAMACPP_API_KEY"],
+    "LLAMACPP_BASE_URL",
+);
+/// LM Studio.
+pub static LMSTUDIO: Provider = own(
+    "lmstudio",
+    "LM Studio",
+    "http://127.0.0.1:1234/v1",
+    &["LMSTUDIO_API_KEY"],
+    "LMSTUDIO_BASE_URL",
+);
+/// Anything else that speaks OpenAI's language; the operator says where.
+pub static OPENAI_COMPATIBLE: Provider = Provider {
+    kind: "openai-compatible",
+    title: "OpenAI-compatible",
+    base_url: None,
+    key_variables: &[],
+    base_url_variable: None,
+    key_optional: true,
+    build: plain,
+};
+
+/// A vendor's service: known address, credential required.
+pub(crate) const fn hosted(
+    kind: &'static str,
+    title: &'static str,
+    base_url: &'static str,
+    key_variables: &'static [&'static str],
+) -> Provider {
+    Provider {
+        kind,
+        title,
+        base_url: Some(base_url),
+        key_variables,
+        base_url_variable: None,
+        key_optional: false,
+        build: plain,
+    }
+}
+
+/// A server of one's own: on this machine unless told otherwise, seldom with a credential.
+const fn own(
+    kind: &'static str,
+    title: &'static str,
+    base_url: &'static str,
+    key_variables: &'static [&'static str],
+    base_url_variable: &'static str,
+) -> Provider {
+    Provider {
+        base_url_variable: Some(base_url_variable),
+        key_optional: true,
+        ..hosted(kind, title, base_url, key_variables)
+    }
+}
+
+fn plain(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
+    http_adapter::build(settings, &PLAIN)
+}
