@@ -1,6 +1,7 @@
 """What every rendering of the chart must keep, whatever the values, and what single values change."""
 
 import asyncio
+import functools
 import hashlib
 import json
 import unittest
@@ -22,44 +23,50 @@ def setUpModule():
     RELEASES.update({name: install(values_of(name)) for name in VALUE_SETS})
 
 
-class EveryRelease(unittest.TestCase):
-    """Laws, checked on each value set of the ci folder."""
-
-    def releases(self):
+def of_every_release(law):
+    """Makes a test of a law on one release: it is checked on each value set."""
+    @functools.wraps(law)
+    def test(self):
         for name, release in RELEASES.items():
             with self.subTest(values=name):
-                yield release
+                law(self, release)
+
+    return test
+
+
+class EveryRelease(unittest.TestCase):
+    """Laws, checked on each value set of the ci folder."""
 
     def test_helm_lints_it_without_a_warning(self):
         for name in VALUE_SETS:
             with self.subTest(values=name):
                 self.assertEqual([each for each in lint(values_of(name)) if each[0] > INFORMATION], [])
 
-    def test_kubernetes_knows_every_field(self):
-        for release in self.releases():
-            for each in release.objects:
-                if each["kind"] == "ServiceMonitor":  # The operator's own kind, checked below.
-                    continue
-                for version in KUBERNETES:
-                    kubernetes_validate.validate(each, version, strict=True)
+    @of_every_release
+    def test_kubernetes_knows_every_field(self, release):
+        for each in release.objects:
+            if each["kind"] == "ServiceMonitor":  # The operator's own kind, checked below.
+                continue
+            for version in KUBERNETES:
+                kubernetes_validate.validate(each, version, strict=True)
 
-    def test_containers_may_do_nothing_but_compute(self):
-        for release in self.releases():
-            pod = release.pod["securityContext"]
-            self.assertTrue(pod["runAsNonRoot"])
-            self.assertEqual({pod["runAsUser"], pod["runAsGroup"], pod["fsGroup"]}, {65532})
-            self.assertEqual(pod["seccompProfile"], {"type": "RuntimeDefault"})
-            for container in release.pod["containers"] + release.pod.get("initContainers", []):
-                self.assertEqual(container["securityContext"], {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                })
+    @of_every_release
+    def test_containers_may_do_nothing_but_compute(self, release):
+        pod = release.pod["securityContext"]
+        self.assertTrue(pod["runAsNonRoot"])
+        self.assertEqual({pod["runAsUser"], pod["runAsGroup"], pod["fsGroup"]}, {65532})
+        self.assertEqual(pod["seccompProfile"], {"type": "RuntimeDefault"})
+        for container in release.pod["containers"] + release.pod.get("initContainers", []):
+            self.assertEqual(container["securityContext"], {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            })
 
-    def test_the_pod_gets_no_token_of_the_cluster(self):
-        for release in self.releases():
-            self.assertFalse(release.pod["automountServiceAccountToken"])
-            self.assertFalse(release.the("ServiceAccount")["automountServiceAccountToken"])
+    @of_every_release
+    def test_the_pod_gets_no_token_of_the_cluster(self, release):
+        self.assertFalse(release.pod["automountServiceAccountToken"])
+        self.assertFalse(release.the("ServiceAccount")["automountServiceAccountToken"])
 
     def test_the_grace_period_outlasts_pause_and_drain(self):
         drains = {"default": 30, "gpu": 120, "ingress": 30, "replicas": 2, "secrets": 30}
@@ -69,55 +76,54 @@ class EveryRelease(unittest.TestCase):
                 pause = release.container["lifecycle"]["preStop"]["sleep"]["seconds"]
                 self.assertEqual(release.pod["terminationGracePeriodSeconds"], pause + drains[name] + 10)
 
-    def test_probes_ask_the_admin_port(self):
-        for release in self.releases():
-            ports = {each["name"]: each["containerPort"] for each in release.container["ports"]}
-            self.assertEqual(ports, {"api": 8080, "admin": 8081})
-            paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
-            for probe, path in paths.items():
-                self.assertEqual(release.container[probe]["httpGet"], {"path": path, "port": "admin"})
-            self.assertEqual(release.environment["ISTHMUS_ADMIN_LISTEN"]["value"], "0.0.0.0:8081")
+    @of_every_release
+    def test_probes_ask_the_admin_port(self, release):
+        ports = {each["name"]: each["containerPort"] for each in release.container["ports"]}
+        self.assertEqual(ports, {"api": 8080, "admin": 8081})
+        paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+        for probe, path in paths.items():
+            self.assertEqual(release.container[probe]["httpGet"], {"path": path, "port": "admin"})
+        self.assertEqual(release.environment["ISTHMUS_ADMIN_LISTEN"]["value"], "0.0.0.0:8081")
 
-    def test_no_release_holds_a_secret(self):
-        for release in self.releases():
-            self.assertEqual(release.every("Secret"), [])
-            self.assertIn("secretKeyRef", release.environment["ISTHMUS_ADMIN_TOKEN"]["valueFrom"])
+    @of_every_release
+    def test_no_release_holds_a_secret(self, release):
+        self.assertEqual(release.every("Secret"), [])
+        self.assertIn("secretKeyRef", release.environment["ISTHMUS_ADMIN_TOKEN"]["valueFrom"])
 
-    def test_the_admin_port_is_never_published(self):
-        for release in self.releases():
-            admin = release.the("Service", "isthmus-admin")["spec"]
-            self.assertEqual(admin["type"], "ClusterIP")
-            self.assertEqual([each["targetPort"] for each in admin["ports"]], ["admin"])
-            api = release.the("Service")["spec"]
-            self.assertEqual([each["targetPort"] for each in api["ports"]], ["api"])
-            for ingress in release.every("Ingress"):
-                self.assertNotIn("admin", json.dumps(ingress["spec"]))
+    @of_every_release
+    def test_the_admin_port_is_never_published(self, release):
+        admin = release.the("Service", "isthmus-admin")["spec"]
+        self.assertEqual(admin["type"], "ClusterIP")
+        self.assertEqual([each["targetPort"] for each in admin["ports"]], ["admin"])
+        api = release.the("Service")["spec"]
+        self.assertEqual([each["targetPort"] for each in api["ports"]], ["api"])
+        for ingress in release.every("Ingress"):
+            self.assertNotIn("admin", json.dumps(ingress["spec"]))
 
-    def test_selectors_find_the_pod(self):
-        for release in self.releases():
-            labels = release.the("Deployment")["spec"]["template"]["metadata"]["labels"].items()
-            selectors = [each["spec"]["selector"] for each in release.every("Service")]
-            selectors += [each["spec"]["podSelector"]["matchLabels"] for each in release.every("NetworkPolicy")]
-            selectors += [each["spec"]["selector"]["matchLabels"] for each in release.every("PodDisruptionBudget")]
-            selectors.append(release.the("Deployment")["spec"]["selector"]["matchLabels"])
-            for selector in selectors:
-                self.assertLessEqual(selector.items(), labels)
+    @of_every_release
+    def test_selectors_find_the_pod(self, release):
+        labels = release.the("Deployment")["spec"]["template"]["metadata"]["labels"].items()
+        selectors = [each["spec"]["selector"] for each in release.every("Service")]
+        selectors += [each["spec"]["podSelector"]["matchLabels"] for each in release.every("NetworkPolicy")]
+        selectors += [each["spec"]["selector"]["matchLabels"] for each in release.every("PodDisruptionBudget")]
+        selectors.append(release.the("Deployment")["spec"]["selector"]["matchLabels"])
+        for selector in selectors:
+            self.assertLessEqual(selector.items(), labels)
 
-    def test_every_mount_has_its_volume(self):
-        for release in self.releases():
-            volumes = {each["name"] for each in release.pod["volumes"]}
-            mounted = set()
-            for container in release.pod["containers"] + release.pod.get("initContainers", []):
-                mounted |= {each["name"] for each in container["volumeMounts"]}
-            self.assertEqual(mounted, volumes)
+    @of_every_release
+    def test_every_mount_has_its_volume(self, release):
+        volumes = {each["name"] for each in release.pod["volumes"]}
+        mounted = set()
+        for container in release.pod["containers"] + release.pod.get("initContainers", []):
+            mounted |= {each["name"] for each in container["volumeMounts"]}
+        self.assertEqual(mounted, volumes)
 
-    def test_the_gateway_accepts_its_configuration(self):
+    @of_every_release
+    def test_the_gateway_accepts_its_configuration(self, release):
         environment = {"OPENAI_API_KEY": "sk-test", "TEAM_PROXY_KEY": "sk-test", "ISTHMUS_ADMIN_TOKEN": "test"}
-        for release in self.releases():
-            accepted, said = accepts(release.config, environment)
-            self.assertTrue(accepted, said)
-        broken = {**RELEASES["default"].config, "unheard_of": True}
-        self.assertFalse(accepts(broken, environment)[0])
+        accepted, said = accepts(release.config, environment)
+        self.assertTrue(accepted, said)
+        self.assertFalse(accepts({**release.config, "unheard_of": True}, environment)[0])
 
 
 class Values(unittest.TestCase):
