@@ -7,6 +7,7 @@
 //! * [`dialects`]: the wire formats
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: a dialect over HTTP
+//! * [`hub`]: model files from a repository
 //! * [`timeouts`]: limits on waiting
 
 pub mod adapter;
@@ -14,6 +15,7 @@ pub mod dialects;
 pub mod framing;
 pub mod http_adapter;
 mod http_client;
+pub mod hub;
 pub mod providers;
 pub mod registry;
 pub mod settings;

@@ -215,3 +215,130 @@ fn plain(body: &[u8]) -> Option<String> {
 fn shortened(message: &str) -> String {
     message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(status: u16, body: &'static str) -> Failure {
+        let status = StatusCode::from_u16(status).unwrap();
+        let now = SystemTime::UNIX_EPOCH;
+        from_response(status, &HeaderMap::new(), body.into(), Some("req-1".into()), now)
+    }
+
+    #[test]
+    fn each_shape_gives_its_message() {
+        let cases = [
+            r#"{"error":{"message":"boom","type":"x","param":null,"code":null}}"#,
+            r#"{"error":{"message":"boom","code":400}}"#,
+            r#"{"error":"boom"}"#,
+            r#"{"detail":"boom"}"#,
+            r#"{"detail":{"message":"boom","quota_reset_timestamp":1}}"#,
+            r#"{"object":"error","message":"boom","type":"invalid","param":null,"code":"1000"}"#,
+            r#"{"message":"boom"}"#,
+            r#"[{"error":{"message":"boom","status":"INVALID_ARGUMENT"}}]"#,
+            r#""boom""#,
+            "boom",
+        ];
+        for case in cases {
+            assert_eq!(failure(400, case).message, "boom", "{case}");
+        }
+    }
+
+    #[test]
+    fn fastapi_lists_are_passed_on_whole() {
+        let failure = failure(422, r#"{"detail":[{"loc":["body","seed"],"msg":"not permitted"}]}"#);
+        assert_eq!(failure.kind, Kind::InvalidRequest);
+        assert!(failure.message.contains("not permitted"), "{}", failure.message);
+    }
+
+    #[test]
+    fn status_and_words_decide_the_kind() {
+        let cases = [
+            (400, r#"{"error":{"message":"bad"}}"#, Kind::InvalidRequest),
+            (
+                400,
+                r#"{"error":{"message":"m","code":"context_length_exceeded"}}"#,
+                Kind::ContextLength,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"This endpoint's maximum context length is 8 tokens"}}"#,
+                Kind::ContextLength,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"long","type":"too_many_prompt_tokens","code":400}}"#,
+                Kind::ContextLength,
+            ),
+            (400, r#"{"error":{"message":"m","code":"content_filter"}}"#, Kind::ContentFilter),
+            (401, r#"{"error":{"message":"bad key"}}"#, Kind::UpstreamAuth),
+            (403, r#"{"error":{"message":"no"}}"#, Kind::UpstreamAuth),
+            (402, r#"{"detail":{"message":"pay"}}"#, Kind::QuotaExhausted),
+            (
+                404,
+                r#"{"error":{"message":"no such model","code":"model_not_found"}}"#,
+                Kind::NotFound,
+            ),
+            (408, "", Kind::Timeout),
+            (409, "", Kind::InvalidRequest),
+            (413, "", Kind::InvalidRequest),
+            (422, r#"{"detail":[]}"#, Kind::InvalidRequest),
+            (
+                429,
+                r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#,
+                Kind::RateLimited,
+            ),
+            (429, r#"{"error":{"message":"m","type":"insufficient_quota"}}"#, Kind::QuotaExhausted),
+            (500, "", Kind::ProviderError),
+            (502, "<html>", Kind::ProviderError),
+            (503, "", Kind::Overloaded),
+            (504, "", Kind::Timeout),
+            (529, r#"{"error":{"message":"no healthy backend"}}"#, Kind::Overloaded),
+            (302, "", Kind::ProviderError),
+        ];
+        for (status, body, kind) in cases {
+            assert_eq!(failure(status, body).kind, kind, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_upstreams_own_words_are_kept() {
+        let body = r#"{"error":{"message":"too big","param":"max_tokens","code":"c"}}"#;
+        let failure = failure(400, body);
+        assert_eq!(failure.param.as_deref(), Some("max_tokens"));
+        let upstream = failure.upstream.unwrap();
+        assert_eq!((upstream.status, &upstream.body[..]), (400, body.as_bytes()));
+        assert_eq!(upstream.request_id.as_deref(), Some("req-1"));
+    }
+
+    #[test]
+    fn a_refused_credential_is_not_the_callers_affair() {
+        let failure = failure(401, r#"{"error":{"message":"Incorrect API key provided: sk-12"}}"#);
+        assert_eq!(failure.blame, Blame::House);
+        assert!(!failure.message.contains("sk-12"), "{}", failure.message);
+    }
+
+    #[test]
+    fn pages_and_silence_are_put_into_words() {
+        for body in ["<html><h1>Bad Gateway</h1></html>", "", "{}", "{\"error\":null}"] {
+            let message = failure(502, body).message;
+            assert_eq!(message, "the provider answered with status 502 and no explanation");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let long: &'static str = "é".repeat(5000).leak();
+        let message = failure(400, long).message;
+        assert!(
+            message.len() <= LONGEST_MESSAGE && message.chars().rev().skip(1).all(|c| c == 'é')
+        );
+    }
+
+    #[test]
+    fn openrouter_hides_the_reason_deeper() {
+        let body = r#"{"error":{"code":429,"message":"Provider returned error","metadata":{"raw":"busy, retry shortly"}}}"#;
+        assert_eq!(failure(429, body).message, "Provider returned error: busy, retry shortly");
+    }
+}

@@ -240,3 +240,146 @@ impl Run {
         (!place.is_empty()).then(|| self.read.slice(place))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::usage::Usage;
+
+    use super::*;
+
+    const TEXT: &str = r#"data: {"choices":[{"delta":{"content":"hi"},"finish_reason":null}]}"#;
+    const STOP: &str = r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+    const USAGE: &str = r#"data: {"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":3}}"#;
+    const DONE: &str = "data: [DONE]";
+
+    /// The pieces of a stream that arrives in one read, and how it ended.
+    fn relay(events: &[&str]) -> (Vec<Piece>, Result<(), Failure>) {
+        let stream: String = events.iter().map(|event| format!("{event}\n\n")).collect();
+        let mut relay = Relay::default();
+        let outcome = relay.push(stream.into()).and_then(|()| relay.end());
+        (std::iter::from_fn(|| relay.next_piece()).collect(), outcome)
+    }
+
+    fn failure(events: &[&str]) -> Failure {
+        relay(events).1.expect_err("the stream must not end cleanly")
+    }
+
+    fn bytes(events: &[&str]) -> Bytes {
+        events.iter().map(|event| format!("{event}\n\n")).collect::<String>().into()
+    }
+
+    #[test]
+    fn plain_events_pass_together_and_usage_by_itself() {
+        let (pieces, outcome) = relay(&[TEXT, ": note", TEXT, STOP, USAGE, DONE]);
+        outcome.unwrap();
+        let usage = Usage { uncached_input: 2, text_output: 3, ..Usage::default() };
+        assert_eq!(
+            pieces,
+            [
+                Piece::Relay(bytes(&[TEXT, ": note", TEXT, STOP])),
+                Piece::Usage { usage, event: bytes(&[USAGE]), only_usage: true },
+                Piece::Done { event: Some(bytes(&[DONE])) },
+            ]
+        );
+    }
+
+    #[test]
+    fn usage_beside_text_is_no_chunk_to_hide() {
+        let both = r#"data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+        let (pieces, outcome) = relay(&[both, DONE]);
+        outcome.unwrap();
+        assert!(matches!(pieces[0], Piece::Usage { only_usage: false, .. }), "{pieces:?}");
+    }
+
+    #[test]
+    fn groq_reports_usage_in_a_place_of_its_own() {
+        let groq = r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}],"x_groq":{"id":"r","usage":{"prompt_tokens":7,"completion_tokens":1}}}"#;
+        let (pieces, _) = relay(&[TEXT, groq, DONE]);
+        assert!(matches!(&pieces[1], Piece::Usage { usage, .. } if usage.input() == 7));
+    }
+
+    #[test]
+    fn a_stream_without_its_last_event_ended_only_if_a_choice_had() {
+        let (pieces, outcome) = relay(&[TEXT, STOP]);
+        outcome.unwrap();
+        assert_eq!(pieces.last(), Some(&Piece::Done { event: None }));
+
+        for cut in [&[TEXT][..], &[], &[USAGE]] {
+            let failure = failure(cut);
+            assert_eq!(failure.kind, Kind::Malformed);
+            assert!(failure.message.contains("cut"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn an_event_cut_in_the_middle_is_a_cut_stream() {
+        let mut relay = Relay::default();
+        relay.push(format!("{STOP}\n\n{TEXT}").into()).unwrap();
+        assert_eq!(relay.end().unwrap_err().kind, Kind::Malformed);
+    }
+
+    #[test]
+    fn done_counts_without_its_empty_line() {
+        let mut relay = Relay::default();
+        relay.push(format!("{TEXT}\n\n{DONE}").into()).unwrap();
+        relay.end().unwrap();
+        assert_eq!(relay.pieces.back(), Some(&Piece::Done { event: Some(DONE.into()) }));
+    }
+
+    #[test]
+    fn what_comes_after_done_is_nobodys() {
+        let (pieces, outcome) = relay(&[TEXT, DONE, TEXT]);
+        outcome.unwrap();
+        assert_eq!(pieces.len(), 2);
+    }
+
+    #[test]
+    fn errors_in_the_middle_of_a_stream_are_failures() {
+        let cases = [
+            // OpenAI, vLLM.
+            (r#"data: {"error":{"message":"boom","code":null}}"#, Kind::ProviderError),
+            // Groq.
+            (
+                "event: error\ndata: {\"error\":{\"message\":\"boom\",\"code\":\"tool_use_failed\",\"status_code\":400}}",
+                Kind::InvalidRequest,
+            ),
+            // OpenRouter.
+            (
+                r#"data: {"id":"g","error":{"code":429,"message":"boom"},"choices":[{"delta":{},"finish_reason":"error"}]}"#,
+                Kind::RateLimited,
+            ),
+            // Chutes.
+            (r#"{"error": "boom"}"#, Kind::ProviderError),
+            ("data: {\"error\": \"boom\"}", Kind::ProviderError),
+        ];
+        for (event, kind) in cases {
+            let (pieces, outcome) = relay(&[TEXT, event, DONE]);
+            let failure = outcome.unwrap_err();
+            assert_eq!(failure.kind, kind, "{event}");
+            assert!(failure.message.contains("boom"), "{event}: {}", failure.message);
+            assert_eq!(pieces, [Piece::Relay(bytes(&[TEXT]))], "what came before still passes");
+        }
+    }
+
+    #[test]
+    fn a_bare_error_at_the_very_end_is_found_too() {
+        let mut relay = Relay::default();
+        relay.push(format!("{TEXT}\n\n{{\"error\": \"boom\"}}\n").into()).unwrap();
+        assert_eq!(relay.end().unwrap_err().message, "boom");
+    }
+
+    #[test]
+    fn the_word_error_in_an_answer_is_no_error() {
+        let innocent = r#"data: {"choices":[{"delta":{"content":"\"error\": {\"usage\": 1}"},"finish_reason":null}],"error":null,"usage":null}"#;
+        let (pieces, outcome) = relay(&[innocent, STOP, DONE]);
+        outcome.unwrap();
+        assert_eq!(pieces[0], Piece::Relay(bytes(&[innocent, STOP])));
+    }
+
+    #[test]
+    fn what_is_no_event_stream_is_malformed() {
+        for garbage in ["<html><body>502</body></html>", "hello", "{\"choices\":[]}"] {
+            assert_eq!(failure(&[garbage]).kind, Kind::Malformed, "{garbage}");
+        }
+    }
+}

@@ -167,3 +167,90 @@ impl Whole {
         part
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(json: &str) -> Usage {
+        read_answer(format!(r#"{{"usage":{json}}}"#).as_bytes()).unwrap().expect("usage is there")
+    }
+
+    #[test]
+    fn what_overlaps_is_taken_apart() {
+        let openai = usage(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+            "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":10},
+            "completion_tokens_details":{"reasoning_tokens":30,"audio_tokens":5}}"#,
+        );
+        let expected = Usage {
+            uncached_input: 30,
+            cache_read: 60,
+            audio_input: 10,
+            text_output: 15,
+            reasoning_output: 30,
+            audio_output: 5,
+            ..Usage::default()
+        };
+        assert_eq!(openai, expected);
+        assert_eq!((openai.input(), openai.output()), (100, 50));
+    }
+
+    #[test]
+    fn every_word_for_cached_tokens_is_known() {
+        for cached in [
+            r#""prompt_tokens_details":{"cached_tokens":4}"#,
+            r#""prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6"#,
+            r#""cached_tokens":4"#,
+            r#""num_cached_tokens":4"#,
+        ] {
+            let usage = usage(&format!(r#"{{"prompt_tokens":10,"completion_tokens":1,{cached}}}"#));
+            assert_eq!((usage.cache_read, usage.uncached_input), (4, 6), "{cached}");
+        }
+    }
+
+    #[test]
+    fn reasoning_that_only_the_total_counts_is_output_too() {
+        let xai = usage(
+            r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":45,
+            "completion_tokens_details":{"reasoning_tokens":30}}"#,
+        );
+        assert_eq!((xai.text_output, xai.reasoning_output, xai.total()), (5, 30, 45));
+    }
+
+    #[test]
+    fn parts_larger_than_their_whole_are_cut() {
+        let odd = usage(
+            r#"{"prompt_tokens":235,"completion_tokens":10,"total_tokens":245,
+            "prompt_tokens_details":{"cached_tokens":373},
+            "completion_tokens_details":{"reasoning_tokens":11}}"#,
+        );
+        assert_eq!((odd.cache_read, odd.uncached_input), (235, 0));
+        assert_eq!((odd.reasoning_output, odd.text_output), (10, 0));
+    }
+
+    #[test]
+    fn absent_or_odd_usage_is_none() {
+        for body in [
+            "{}",
+            r#"{"usage":null}"#,
+            r#"{"usage":{}}"#,
+            r#"{"usage":"plenty"}"#,
+            r#"{"usage":{"prompt_tokens":-1}}"#,
+            r#"{"usage":{"prompt_tokens":18446744073709551615,"completion_tokens":1}}"#,
+        ] {
+            assert_eq!(read_answer(body.as_bytes()).unwrap(), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_in_place_of_an_answer_is_a_failure() {
+        let body = br#"{"error":{"message":"no credits","code":402},"user_id":"u"}"#;
+        let failure = read_answer(body).unwrap_err();
+        assert_eq!(failure.kind, Kind::QuotaExhausted);
+        assert_eq!(failure.message, "no credits");
+        for garbage in ["", "<html>", "[]", "{\"usage\":"] {
+            assert_eq!(read_answer(garbage.as_bytes()).unwrap_err().kind, Kind::Malformed);
+        }
+    }
+}

@@ -153,3 +153,106 @@ pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
 pub fn name(event: &[u8]) -> Option<&[u8]> {
     values(event, b"event").last().filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The events that come out when the stream arrives in pieces of the given lengths, over and over.
+    fn split(stream: &[u8], lengths: &[usize]) -> Vec<Bytes> {
+        let mut splitter = Splitter::new(usize::MAX);
+        let mut events = Vec::new();
+        let mut rest = stream;
+        for length in lengths.iter().cycle() {
+            let (piece, after) = rest.split_at((*length).min(rest.len()));
+            splitter.push(Bytes::copy_from_slice(piece));
+            while let Some(event) = splitter.next_event().unwrap() {
+                events.push(event);
+            }
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        events.extend(splitter.finish());
+        events
+    }
+
+    #[test]
+    fn every_kind_of_line_end_ends_events() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = format!("data: a{end}data: b{end}{end}: note{end}{end}data: c{end}{end}");
+            let events = split(text.as_bytes(), &[text.len()]);
+            let data: Vec<_> = events.iter().map(|event| data(event)).collect();
+            assert_eq!(data[0].as_deref(), Some(&b"a\nb"[..]), "{end:?}");
+            assert_eq!(data[1], None, "{end:?}");
+            assert_eq!(data[2].as_deref(), Some(&b"c"[..]), "{end:?}");
+            assert_eq!(events.len(), 3, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn data_follows_the_standard() {
+        let cases: [(&[u8], Option<&[u8]>); 9] = [
+            (b"data: x\n\n", Some(b"x")),
+            (b"data:x\n\n", Some(b"x")),
+            (b"data:  x\n\n", Some(b" x")),
+            (b"data\n\n", Some(b"")),
+            (b"data\ndata\n\n", Some(b"\n")),
+            (b"data: a\n: b\nid: 1\ndata: c\n\n", Some(b"a\nc")),
+            (b"\xEF\xBB\xBFdata: x\n\n", Some(b"x")),
+            (b"database: x\n\n", None),
+            (b"\n", None),
+        ];
+        for (event, expected) in cases {
+            assert_eq!(data(event).as_deref(), expected, "{:?}", String::from_utf8_lossy(event));
+        }
+        assert_eq!(name(b"event: error\ndata: {}\n\n"), Some(&b"error"[..]));
+        assert_eq!(name(b"data: {}\n\n"), None);
+    }
+
+    #[test]
+    fn whole_events_of_one_read_are_not_copied() {
+        let read = Bytes::from_static(b"data: 1\n\ndata: 2\n\ndata: 3");
+        let mut splitter = Splitter::new(100);
+        splitter.push(read.clone());
+        for at in [0, 9] {
+            let event = splitter.next_event().unwrap().unwrap();
+            assert_eq!(event.as_ptr(), read[at..].as_ptr());
+        }
+        assert_eq!(splitter.next_event(), Ok(None));
+        splitter.push(Bytes::from_static(b"\n\n"));
+        assert_eq!(splitter.next_event().unwrap().unwrap(), "data: 3\n\n");
+    }
+
+    #[test]
+    fn an_event_without_end_is_not_gathered_for_ever() {
+        let mut splitter = Splitter::new(10);
+        for _ in 0..2 {
+            splitter.push(Bytes::from_static(b"12345"));
+            assert_eq!(splitter.next_event(), Ok(None));
+        }
+        splitter.push(Bytes::from_static(b"6"));
+        assert_eq!(splitter.next_event(), Err(TooLarge(10)));
+    }
+
+    proptest! {
+        #[test]
+        fn however_it_is_cut_a_stream_gives_the_same_events(
+            stream in proptest::collection::vec(
+                prop_oneof![
+                    Just(b'\n'), Just(b'\r'), Just(b':'), Just(b' '),
+                    Just(b'd'), Just(0xE2), Just(0x82), Just(0xAC),
+                ],
+                0..200,
+            ),
+            lengths in proptest::collection::vec(1usize..9, 1..20),
+        ) {
+            let whole = split(&stream, &[stream.len().max(1)]);
+            prop_assert_eq!(&split(&stream, &lengths), &whole);
+            prop_assert_eq!(whole.concat(), stream);
+        }
+    }
+}
