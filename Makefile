@@ -1,0 +1,79 @@
+# Two commands matter: `make run` and `make test`. Each sets up all that it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The environment that tests use; `make run` does not need it.
+PYTHON := .venv/bin/python
+# One profile everywhere: the engine's native code is compiled once.
+CARGO_FLAGS := --release --locked
+ISTHMUS := target/release/isthmus
+MODEL := models/smollm2-135m-instruct-q4_1.gguf
+EMBEDDING_MODEL := models/all-minilm-l6-v2-f16.gguf
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: tools-build $(MODEL) ## Build and start the gateway on 127.0.0.1:8080, with the embedded model
+	@cargo build $(CARGO_FLAGS) --package isthmus-gateway
+	@exec $(ISTHMUS) serve $(ARGS)
+
+.PHONY: build
+build: tools-build ## Build the program: target/release/isthmus
+	cargo build $(CARGO_FLAGS) --package isthmus-gateway
+
+.PHONY: model
+model: $(MODEL) ## Obtain the embedded model into models/
+
+$(MODEL):
+	@scripts/tools.sh python
+	@python3 scripts/obtain_model.py $@
+
+.PHONY: test
+test: tools-test lint test-rust test-sdk test-charts ## Set up what is needed and run every test
+
+.PHONY: lint
+lint: tools-build ## Format, lints, and the rules of the house
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- --deny warnings
+
+.PHONY: test-rust
+test-rust: tools-build $(MODEL) $(EMBEDDING_MODEL) ## Unit, property and integration tests
+	cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: test-sdk
+test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(PYTHON) -m pytest --quiet gateway/tests/sdk
+
+.PHONY: test-charts
+test-charts: .venv/ready ## The Helm chart by Helm's own engine, and the container recipe
+	PYTHON=$(PYTHON) charts/test.sh
+
+.PHONY: load
+load: tools-load $(MODEL) ## Measure: direct, nginx and Isthmus side by side
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	target/release/isthmus-load compare all
+
+$(EMBEDDING_MODEL): .venv/ready
+	PYTHON=$(PYTHON) scripts/embedding_model.sh
+
+.venv/ready: requirements-test.txt charts/requirements.txt
+	@scripts/tools.sh python
+	python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
+	@# One wheel asks for a newer Python than Debian's without needing it.
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --ignore-requires-python \
+		--requirement charts/requirements.txt
+	@touch $@
+
+.PHONY: tools-build tools-test tools-load
+tools-build:
+	@scripts/tools.sh build
+tools-test:
+	@scripts/tools.sh build python
+tools-load:
+	@scripts/tools.sh build load

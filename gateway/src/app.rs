@@ -1,0 +1,228 @@
+//! Settings become a running house: the only place where parts are joined.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use isthmus_adapters::adapter::Adapter;
+use isthmus_adapters::hub::HubError;
+use isthmus_config::settings::{self, Settings};
+use isthmus_inference::ident::ProviderName;
+use isthmus_ledger::store::StoreError;
+use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_policies::retry::RetryRules;
+use isthmus_runtime::{Engine, EngineSettings, LoadError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::directory::{Account, Directory, Endpoint, Pool};
+use crate::embedded::Embedded;
+use crate::hub;
+use crate::keyring::{Keyring, now};
+use crate::pipeline::BodyLimits;
+use crate::pipeline::settle::{Reaper, Record};
+use crate::telemetry::metrics::Metrics;
+
+/// A running house. Everything that a call needs on its way is here and nowhere else.
+pub struct App {
+    /// Which endpoints stand behind a name.
+    pub directory: Directory,
+    /// Who may call.
+    pub keyring: Keyring,
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
+    /// Where tickets go that were dropped open.
+    pub reaper: mpsc::UnboundedSender<Box<Record>>,
+    /// The most that a body may cost.
+    pub body_limits: BodyLimits,
+    /// The most time that a call may take.
+    pub request_timeout: Duration,
+    /// Unix seconds.
+    pub started_at: i64,
+    /// Set when the house begins to close.
+    pub stop: CancellationToken,
+    engines: Vec<Arc<Embedded>>,
+}
+
+/// Why a house cannot be built from its settings.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An account cannot be used.
+    #[error("provider `{0}`: {1}")]
+    Account(ProviderName, isthmus_adapters::registry::BuildError),
+    /// The engine cannot be started.
+    #[error("provider `{0}`: {1}")]
+    Engine(ProviderName, LoadError),
+    /// The model could not be obtained.
+    #[error("provider `{0}`: {1}")]
+    Model(ProviderName, HubError),
+    /// The model that ships with the house is not there.
+    #[error(
+        "provider `{0}`: there is no model at `{path}`; `make model` obtains it, or set model_path or model_repo",
+        path = .1.display()
+    )]
+    NoModel(ProviderName, PathBuf),
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+    /// A metric could not be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Where `make model` puts the embedded model.
+pub const DEFAULT_MODEL: &str = "models/smollm2-135m-instruct-q4_1.gguf";
+
+// === impl App ===
+
+impl App {
+    /// Builds the house: accounts first, then the pools that stand on them. Loads models, which
+    /// takes a moment.
+    pub async fn build(settings: &Settings) -> Result<(Arc<Self>, Reaper), BuildError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let mut engines = Vec::new();
+        let accounts = accounts(settings, &metrics, &mut engines).await?;
+        let pools = pools(settings, &accounts, &metrics);
+        Ok(Self::new(settings, Directory::new(pools, accounts), metrics, engines))
+    }
+
+    /// Joins ready parts; tests bring their own.
+    pub fn new(
+        settings: &Settings,
+        directory: Directory,
+        metrics: Arc<Metrics>,
+        engines: Vec<Arc<Embedded>>,
+    ) -> (Arc<Self>, Reaper) {
+        let server = &settings.server;
+        let (reaper, reaping) = Reaper::new();
+        let app = Self {
+            directory,
+            keyring: Keyring::default(),
+            metrics,
+            reaper,
+            body_limits: BodyLimits { size: server.max_body_bytes, time: server.body_timeout },
+            request_timeout: server.request_timeout,
+            started_at: now(),
+            stop: CancellationToken::new(),
+            engines,
+        };
+        (Arc::new(app), reaping)
+    }
+
+    /// Whether the house is closing.
+    pub fn is_draining(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Brings the engines' gauges up to date.
+    pub fn observe_engines(&self) {
+        let states = self.engines.iter().map(|embedded| embedded.engine().load_state());
+        let (busy, queued) = states.fold((0, 0), |(busy, queued), state| {
+            (busy + state.slots_busy, queued + state.queued)
+        });
+        self.metrics.engine_slots_busy.set(busy as f64);
+        self.metrics.engine_queue.set(queued as f64);
+    }
+}
+
+/// Opens the ledger that holds the keys.
+pub async fn open_ledger(settings: &Settings) -> Result<Sqlite, StoreError> {
+    Sqlite::open(&settings.ledger.path).await
+}
+
+async fn accounts(
+    settings: &Settings,
+    metrics: &Metrics,
+    engines: &mut Vec<Arc<Embedded>>,
+) -> Result<BTreeMap<ProviderName, Account>, BuildError> {
+    let mut accounts = BTreeMap::new();
+    for (name, provider) in &settings.providers {
+        let adapter: Arc<dyn Adapter> = match &provider.account {
+            settings::Account::Remote(account) => (account.kind.build)(account)
+                .map_err(|error| BuildError::Account(name.clone(), error))?,
+            settings::Account::Embedded(embedded) => {
+                let embedded = load(name, embedded).await?;
+                engines.push(Arc::clone(&embedded));
+                embedded
+            }
+        };
+        let metrics = metrics.endpoint(&format!("{name}/*"), name.as_str());
+        accounts.insert(name.clone(), Account { adapter, timeouts: provider.timeouts, metrics });
+    }
+    Ok(accounts)
+}
+
+fn pools(
+    settings: &Settings,
+    accounts: &BTreeMap<ProviderName, Account>,
+    metrics: &Metrics,
+) -> Vec<Pool> {
+    let endpoint = |name| {
+        let written = settings.endpoints.get(name)?;
+        let account = accounts.get(&written.provider)?;
+        Some(Arc::new(Endpoint {
+            name: written.name.clone(),
+            provider: written.provider.clone(),
+            model: written.model.clone(),
+            adapter: Arc::clone(&account.adapter),
+            price: written.price,
+            timeouts: written.timeouts,
+            metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
+        }))
+    };
+    settings
+        .models
+        .values()
+        .map(|pool| Pool {
+            name: pool.name.clone(),
+            endpoints: pool.endpoints.iter().filter_map(endpoint).collect(),
+            fallback: pool.fallback,
+            retry: RetryRules {
+                attempts: pool.retry.attempts,
+                longest: pool.retry.max_wait,
+                ..RetryRules::default()
+            },
+        })
+        .collect()
+}
+
+/// Loads the engine off the reactor: it reads a file of a hundred megabytes or more.
+async fn load(
+    name: &ProviderName,
+    embedded: &settings::Embedded,
+) -> Result<Arc<Embedded>, BuildError> {
+    let path = model_path(name, embedded).await?;
+    let usual = EngineSettings::new(path);
+    let engine_settings = EngineSettings {
+        context_window: embedded.context_window,
+        slots: embedded.slots.unwrap_or(usual.slots),
+        gpu_layers: embedded.gpu_layers.unwrap_or(usual.gpu_layers),
+        threads: embedded.threads,
+        queue: embedded.queue.unwrap_or(usual.queue),
+        quantize: embedded.model_path.is_none() && embedded.model_repo.is_none(),
+        ..usual
+    };
+    let loaded = tokio::task::spawn_blocking(move || Engine::load(&engine_settings)).await;
+    let panicked = |_| LoadError::Settings("the engine panicked while it loaded".to_owned());
+    let engine = loaded.map_err(panicked).flatten();
+    engine.map(Embedded::new).map_err(|error| BuildError::Engine(name.clone(), error))
+}
+
+async fn model_path(
+    name: &ProviderName,
+    embedded: &settings::Embedded,
+) -> Result<PathBuf, BuildError> {
+    if let Some(repo) = &embedded.model_repo {
+        let file = embedded.model_file.as_deref();
+        return hub::obtain(repo, file)
+            .await
+            .map_err(|error| BuildError::Model(name.clone(), error));
+    }
+    let path = embedded.model_path.clone().unwrap_or_else(|| DEFAULT_MODEL.into());
+    // The engine explains what is wrong with a path that was given; a missing default has a cure.
+    if embedded.model_path.is_none() && !path.exists() {
+        return Err(BuildError::NoModel(name.clone(), path));
+    }
+    Ok(path)
+}

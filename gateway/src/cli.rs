@@ -1,0 +1,102 @@
+//! The commands, one file each.
+
+mod check;
+mod doctor;
+mod keys;
+mod load;
+mod models;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// One OpenAI-compatible URL for every model: hyperscalers, decentralised GPUs, and a model in this
+/// process.
+#[derive(Debug, Parser)]
+#[command(name = "isthmus", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Try it:
+  isthmus serve
+  curl http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"stream\":true}'";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer calls until told to stop.
+    Serve(serve::Serve),
+    /// Check the configuration, and report every complaint with its file and line.
+    Check(check::Check),
+    /// Make, list and revoke the keys that callers present.
+    Keys(keys::Keys),
+    /// List the models that can be asked for.
+    Models(models::Models),
+    /// Look for what would keep the gateway from working.
+    Doctor(doctor::Doctor),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file [default: ./isthmus.yaml if there is one, else the embedded model and
+    /// every provider whose environment variable is set].
+    #[arg(long, value_name = "FILE", env = "ISTHMUS_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// A command that did not succeed, in words for the terminal.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct CommandError(String);
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Check(check) => check.run(),
+        Command::Keys(keys) => keys.run(),
+        Command::Models(models) => models.run(),
+        Command::Doctor(doctor) => doctor.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say_error(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a short command's asynchronous part.
+fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(work)
+}
+
+/// What the command was asked for.
+#[expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// What stands in the way.
+#[expect(clippy::print_stderr, reason = "a command's complaint goes to standard error")]
+fn say_error(text: &str) {
+    eprintln!("{text}");
+}
+
+impl CommandError {
+    fn of(error: impl std::fmt::Display) -> Self {
+        Self(format!("error: {error}"))
+    }
+}

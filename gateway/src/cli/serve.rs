@@ -1,0 +1,164 @@
+//! `isthmus serve`
+
+use std::sync::Arc;
+
+use clap::Args;
+use isthmus_config::settings::{Account, Embedded, Origin, Settings};
+use isthmus_config::{Checked, settings::Server};
+use isthmus_ledger::stores::sqlite::Sqlite;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{CommandError, ConfigFile};
+use crate::app::{App, BuildError, open_ledger};
+use crate::http::server::{DoorLimits, Drained, bind, serve};
+use crate::telemetry::events::{DrainTimedOut, ServerDraining, ServerOpen, ServerStarted};
+use crate::{http, telemetry};
+
+/// Answers calls until SIGTERM or SIGINT, then lets streams finish.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  OPENAI_API_KEY=sk-… isthmus serve\n  isthmus serve --config isthmus.yaml")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Serve {
+    pub(super) fn run(&self) -> Result<(), CommandError> {
+        let checked = self.config.load()?;
+        let filter = std::env::var("RUST_LOG").ok();
+        // Held to the end: the last lines are written when it goes.
+        let _logging = telemetry::logs::start(checked.settings.telemetry, filter.as_deref());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CommandError::of(format!("cannot start the runtime: {error}")))?;
+        runtime.block_on(house(checked))
+    }
+}
+
+/// Opens the doors, and closes them in order.
+async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), CommandError> {
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    without_missing_default_model(&mut settings);
+    let ledger = open_ledger(&settings).await.map_err(CommandError::of)?;
+    // The doors come first: an address that is taken should not cost the loading of a model.
+    let (street, admin) = doors(&settings.server).await?;
+    let (app, reaper) = App::build(&settings).await.map_err(CommandError::of)?;
+    let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
+    check_openness(&settings.server, keys)?;
+    tokio::spawn(reaper.run(Arc::clone(&app.metrics)));
+    follow_keys(Arc::clone(&app), ledger);
+    stop_on_signal(app.stop.clone())?;
+
+    announce(&app, &street, &admin);
+    open(app, street, admin, &settings.server).await;
+    Ok(())
+}
+
+async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandError> {
+    let street = bind(server.listen, "server.listen or ISTHMUS_LISTEN");
+    let admin = bind(server.admin_listen, "server.admin_listen or ISTHMUS_ADMIN_LISTEN");
+    let (street, admin) = tokio::join!(street, admin);
+    Ok((street.map_err(CommandError::of)?, admin.map_err(CommandError::of)?))
+}
+
+/// Serves both doors until the house closes. The admin door closes last, so that a probe can see
+/// the draining.
+async fn open(app: Arc<App>, street: TcpListener, admin: TcpListener, server: &Server) {
+    let limits = DoorLimits {
+        connections: server.max_connections,
+        header_time: server.header_timeout,
+        drain_time: server.drain_timeout,
+    };
+    let admin_stop = CancellationToken::new();
+    let admin_router = http::admin(Arc::clone(&app));
+    let admin_door = tokio::spawn(serve(admin, admin_router, limits, admin_stop.clone(), |_| {}));
+
+    let connections = app.metrics.connections.clone();
+    let count = move |change| connections.add(change);
+    let router = http::street(Arc::clone(&app));
+    let drained = serve(street, router, limits, app.stop.clone(), count).await;
+    if drained == Drained::Cut {
+        DrainTimedOut.emit();
+    }
+    admin_stop.cancel();
+    admin_door.abort();
+}
+
+/// Without keys the gateway is open, which is fit for this machine alone.
+fn check_openness(server: &Server, keys: usize) -> Result<(), CommandError> {
+    if keys > 0 {
+        return Ok(());
+    }
+    if !server.listen.ip().is_loopback() && !server.allow_anonymous {
+        return Err(CommandError::of(format!(
+            "there are no keys, and {} can be reached from other machines; make one with `isthmus keys create --name NAME`, or listen on 127.0.0.1, or set server.allow_anonymous: true",
+            server.listen
+        )));
+    }
+    ServerOpen.emit();
+    Ok(())
+}
+
+/// Someone who set a provider's variable and never obtained the model wants that provider, not an
+/// error about the model.
+fn without_missing_default_model(settings: &mut Settings) {
+    let has_another = settings.providers.values().any(|provider| {
+        provider.origin == Origin::Environment && matches!(provider.account, Account::Remote(_))
+    });
+    let is_default = |account: &Account| match account {
+        Account::Embedded(embedded) => *embedded == Embedded::default(),
+        Account::Remote(_) => false,
+    };
+    let missing = !std::path::Path::new(crate::app::DEFAULT_MODEL).exists();
+    if !has_another || !missing {
+        return;
+    }
+    let Some(name) = settings
+        .providers
+        .iter()
+        .find_map(|(name, provider)| is_default(&provider.account).then(|| name.clone()))
+    else {
+        return;
+    };
+    warn!("{}; going on without it", BuildError::NoModel(name.clone(), crate::app::DEFAULT_MODEL.into()));
+    settings.providers.remove(&name);
+    settings.endpoints.retain(|_, endpoint| endpoint.provider != name);
+    let endpoints = &settings.endpoints;
+    settings.models.retain(|_, pool| {
+        pool.endpoints.retain(|endpoint| endpoints.contains_key(endpoint));
+        !pool.endpoints.is_empty()
+    });
+}
+
+fn follow_keys(app: Arc<App>, ledger: Sqlite) {
+    tokio::spawn(async move { app.keyring.follow(&ledger).await });
+}
+
+/// SIGTERM (an orchestrator) and SIGINT (a person) mean the same.
+fn stop_on_signal(stop: CancellationToken) -> Result<(), CommandError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::of)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::of)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        ServerDraining.emit();
+        stop.cancel();
+    });
+    Ok(())
+}
+
+fn announce(app: &App, street: &TcpListener, admin: &TcpListener) {
+    let (Ok(listen), Ok(admin_listen)) = (street.local_addr(), admin.local_addr()) else { return };
+    let pools = app.directory.names().into_iter().map(ToString::to_string);
+    let accounts = app.directory.accounts().keys().map(|name| format!("{name}/…"));
+    let models: Vec<_> = pools.chain(accounts).collect();
+    ServerStarted { listen, admin_listen, models: &models }.emit();
+}

@@ -1,0 +1,84 @@
+//! The engine in this process behind the same seam as every provider: [`Adapter`].
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use isthmus_adapters::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Piece, Whole};
+use isthmus_adapters::dialects::{decode_chat, decode_completion, decode_embedding};
+use isthmus_inference::chat::ChatRequest;
+use isthmus_inference::failure::{Failure, Kind, Retry};
+use isthmus_inference::request::{Operation, Request};
+use isthmus_runtime::Engine;
+
+/// The engine, called like any provider.
+pub struct Embedded {
+    engine: Engine,
+}
+
+impl Embedded {
+    /// Puts a loaded engine behind the seam.
+    pub fn new(engine: Engine) -> Arc<Self> {
+        Arc::new(Self { engine })
+    }
+
+    /// The engine itself.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    async fn answer(&self, attempt: Attempt) -> Result<Answer, Failure> {
+        self.check_model(attempt.model.as_str())?;
+        let request = &attempt.request;
+        match request.operation {
+            Operation::Embedding => self.embed(request).await,
+            Operation::Chat => self.generate(request, decode_chat(&request.body)?).await,
+            Operation::Completion => self.generate(request, decode_completion(&request.body)?).await,
+        }
+    }
+
+    async fn generate(&self, request: &Request, chat: ChatRequest) -> Result<Answer, Failure> {
+        if !request.stream {
+            let answer = self.engine.chat_whole(&chat).await?;
+            let usage = answer.usage;
+            let content = Content::Chat(answer);
+            return Ok(Answer::Whole(Whole { content, usage, upstream_request_id: None }));
+        }
+        let events = self.engine.chat(&chat).await?;
+        let done = stream::iter([Ok(Piece::Done { event: None })]);
+        // A failure ends the stream by itself: whoever reads it stops there.
+        let pieces = events.map(|event| event.map(Piece::Event)).chain(done).boxed();
+        Ok(Answer::Stream(AnswerStream { pieces, upstream_request_id: None }))
+    }
+
+    async fn embed(&self, request: &Request) -> Result<Answer, Failure> {
+        let answer = self.engine.embed(&decode_embedding(&request.body)?).await?;
+        let usage = answer.usage;
+        let content = Content::Embedding(answer);
+        Ok(Answer::Whole(Whole { content, usage, upstream_request_id: None }))
+    }
+
+    /// The engine holds one model, and answers for no other.
+    fn check_model(&self, model: &str) -> Result<(), Failure> {
+        let info = self.engine.info();
+        let id = &info.id;
+        // `smollm2-135m` may be asked for as `smollm2-135m-instruct`, the name of its file.
+        if model == id || model == info.name || model.starts_with(id.as_str()) {
+            return Ok(());
+        }
+        let message = format!("the embedded engine holds `{id}`, not `{model}`");
+        let failure = Failure::new(Kind::NotFound, message).with_param("model");
+        Err(failure.retried(Retry::Elsewhere))
+    }
+}
+
+impl Adapter for Embedded {
+    fn call(&self, attempt: Attempt) -> BoxFuture<'_, Result<Answer, Failure>> {
+        self.answer(attempt).boxed()
+    }
+
+    fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {
+        let id = self.engine.info().id.clone();
+        async { Ok(vec![id]) }.boxed()
+    }
+}

@@ -1,0 +1,39 @@
+//! The doors: the tables of URLs, and nothing else. This folder is the only one that knows axum
+//! and hyper.
+
+pub mod admin;
+pub mod body;
+pub mod openai;
+pub mod render;
+pub mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+/// The street door: what callers may ask.
+pub fn street(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completion))
+        .route("/v1/embeddings", post(openai::embedding))
+        .route("/v1/models", get(openai::models))
+        // A model's name may contain slashes.
+        .route("/v1/models/{*id}", get(openai::model))
+        .fallback(openai::unknown_path)
+        .method_not_allowed_fallback(openai::wrong_method)
+        .with_state(app)
+}
+
+/// The admin door: health and numbers.
+pub fn admin(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(admin::home))
+        .route("/healthz", get(admin::healthz))
+        .route("/readyz", get(admin::readyz))
+        .route("/metrics", get(admin::metrics))
+        .with_state(app)
+}

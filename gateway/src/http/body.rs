@@ -1,0 +1,206 @@
+//! A streamed answer on its way out: pieces in, server-sent events out, the ticket settled at the
+//! end. Nothing is pulled from the endpoint before the caller has taken what came before, so a
+//! slow reader holds one piece of memory and no more.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream::BoxStream;
+use futures_util::StreamExt;
+use http_body::{Body, Frame};
+use isthmus_adapters::adapter::{AnswerStream, Piece};
+use isthmus_adapters::dialects::StreamEncoder;
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::stream::Event;
+use isthmus_inference::usage::Source;
+use memchr::memmem;
+use serde_json::json;
+
+use super::render;
+use crate::app::App;
+use crate::pipeline::settle::{Outcome, Ticket};
+
+/// The body of a streamed answer.
+pub struct StreamedAnswer {
+    first: Option<Piece>,
+    rest: BoxStream<'static, Result<Piece, Failure>>,
+    encoder: StreamEncoder,
+    usage_wanted: bool,
+    /// `None` once settled: the stream is over.
+    ticket: Option<Ticket>,
+    app: Arc<App>,
+}
+
+impl StreamedAnswer {
+    /// An answer whose first piece is here.
+    pub fn new(
+        app: Arc<App>,
+        encoder: StreamEncoder,
+        ticket: Ticket,
+        first: Piece,
+        rest: AnswerStream,
+    ) -> Self {
+        let (first, ticket) = (Some(first), Some(ticket));
+        Self { first, rest: rest.pieces, encoder, usage_wanted: false, ticket, app }
+    }
+
+    /// Whether the caller asked for the usage at the end.
+    #[must_use]
+    pub fn showing_usage(mut self, usage_wanted: bool) -> Self {
+        self.usage_wanted = usage_wanted;
+        self
+    }
+
+    /// What of a piece the caller sees; `None` if nothing.
+    fn pass_on(&mut self, piece: Piece) -> Option<Bytes> {
+        match piece {
+            Piece::Relay(events) => {
+                self.ticket.as_mut()?.relayed(count_events(&events));
+                Some(events)
+            }
+            Piece::Usage { usage, event, only_usage } => {
+                self.ticket.as_mut()?.used(usage);
+                match (self.usage_wanted, only_usage) {
+                    (true, _) => Some(self.signed(event)),
+                    (false, true) => None,
+                    (false, false) => Some(event),
+                }
+            }
+            Piece::Event(Event::Usage(usage)) => {
+                self.ticket.as_mut()?.used(usage);
+                let event = self.encoder.encode(&Event::Usage(usage));
+                self.usage_wanted.then(|| self.signed(event))
+            }
+            Piece::Event(event) => {
+                self.ticket.as_mut()?.relayed(1);
+                Some(self.encoder.encode(&event))
+            }
+            Piece::Done { event } => Some(self.close(event.unwrap_or_else(StreamEncoder::done))),
+        }
+    }
+
+    /// The clean end. A caller who asked for usage gets it even from an endpoint that never said.
+    fn close(&mut self, closing: Bytes) -> Bytes {
+        let Some(ticket) = self.ticket.take() else { return closing };
+        let unreported = ticket.record().usage.is_none() && self.usage_wanted;
+        let estimate = ticket.record().usage_or_estimate();
+        let extra = unreported.then(|| {
+            let event = self.encoder.encode(&Event::Usage(estimate));
+            with_extras(&event, &extras(&ticket))
+        });
+        ticket.settle(&self.app.metrics, Outcome::Answered);
+        match extra {
+            Some(usage) => [usage, closing].concat().into(),
+            None => closing,
+        }
+    }
+
+    /// The true end of a stream that broke: an error event, never a clean close.
+    fn fail(&mut self, failure: &Failure) -> Option<Bytes> {
+        let ticket = self.ticket.take()?;
+        ticket.settle(&self.app.metrics, Outcome::Failed(failure));
+        let body = render::error_body(failure);
+        let mut event = BytesMut::with_capacity(body.len() + 8);
+        event.put_slice(b"data: ");
+        // An upstream's own error may be written over several lines; an event's data may not.
+        event.extend(body.iter().copied().map(|byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }));
+        event.put_slice(b"\n\n");
+        Some(event.freeze())
+    }
+
+    /// The usage event with the house's own line on it.
+    fn signed(&self, event: Bytes) -> Bytes {
+        match &self.ticket {
+            Some(ticket) => with_extras(&event, &extras(ticket)),
+            None => event,
+        }
+    }
+}
+
+impl Body for StreamedAnswer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        loop {
+            if self.ticket.is_none() {
+                return Poll::Ready(None);
+            }
+            let next = match self.first.take() {
+                Some(first) => Some(Ok(first)),
+                None => std::task::ready!(self.rest.poll_next_unpin(context)),
+            };
+            let out = match next {
+                Some(Ok(piece)) => self.pass_on(piece),
+                Some(Err(failure)) => self.fail(&failure),
+                None => self.fail(&Failure::new(Kind::Malformed, "the endpoint's stream was cut")),
+            };
+            if let Some(bytes) = out {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ticket.is_none()
+    }
+}
+
+/// What the house adds to a usage event: `isthmus: {…}`.
+fn extras(ticket: &Ticket) -> String {
+    let record = ticket.record();
+    let endpoint = record.endpoint.as_ref().map(|endpoint| endpoint.name.as_str());
+    let estimated = record.usage_or_estimate().source == Source::Estimated;
+    json!({
+        "endpoint": endpoint,
+        "attempts": record.attempts,
+        "cost_usd": record.cost(),
+        "usage": if estimated { "estimated" } else { "reported" },
+    })
+    .to_string()
+}
+
+/// Puts `extras` into the JSON object of a server-sent event, before its last brace; everything
+/// else stays as it was. An event without an object stays altogether.
+fn with_extras(event: &[u8], extras: &str) -> Bytes {
+    let Some(brace) = memchr::memrchr(b'}', event) else {
+        return Bytes::copy_from_slice(event);
+    };
+    let mut whole = BytesMut::with_capacity(event.len() + extras.len() + 12);
+    whole.put_slice(&event[..brace]);
+    whole.put_slice(b",\"isthmus\":");
+    whole.put_slice(extras.as_bytes());
+    whole.put_slice(&event[brace..]);
+    whole.freeze()
+}
+
+/// How many events these bytes hold, near enough for an estimate.
+fn count_events(events: &[u8]) -> u64 {
+    memmem::find_iter(events, b"data:").count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_house_signs_within_the_object() {
+        let event = b"data: {\"usage\":{\"a\":1}}\r\n\r\n";
+        assert_eq!(
+            with_extras(event, "{\"x\":1}"),
+            "data: {\"usage\":{\"a\":1},\"isthmus\":{\"x\":1}}\r\n\r\n"
+        );
+        assert_eq!(with_extras(b": ping\n\n", "{}"), ": ping\n\n");
+    }
+
+    #[test]
+    fn events_are_counted_by_their_data() {
+        assert_eq!(count_events(b"data: {}\n\ndata: {}\n\n: ping\n\n"), 2);
+    }
+}

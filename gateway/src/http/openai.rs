@@ -1,0 +1,168 @@
+//! OpenAI's API: bytes in, [`Call`], pipeline, bytes out.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::{HeaderMap, Method, Request, Uri};
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::ident::{ModelName, RequestId};
+use isthmus_inference::request::Operation;
+use tokio::time::Instant;
+
+use super::render;
+use crate::app::App;
+use crate::keyring::Tenant;
+use crate::pipeline::identify::presented;
+use crate::pipeline::settle::{Outcome, Ticket};
+use crate::pipeline::{self, Call};
+use crate::telemetry::events::CallPanicked;
+
+/// `POST /v1/chat/completions`
+pub async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    answer(app, Operation::Chat, request).await
+}
+
+/// `POST /v1/completions`
+pub async fn completion(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    answer(app, Operation::Completion, request).await
+}
+
+/// `POST /v1/embeddings`
+pub async fn embedding(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    answer(app, Operation::Embedding, request).await
+}
+
+async fn answer(app: Arc<App>, operation: Operation, request: Request<Body>) -> Response {
+    let arrived = Instant::now();
+    let (head, body) = request.into_parts();
+    let id = request_id(&head.headers);
+    let deadline = match timeout(&head.headers, app.request_timeout) {
+        Ok(timeout) => arrived + timeout,
+        Err(failure) => return render::failure(&failure, &id),
+    };
+    let call = Call { id: id.clone(), arrived, operation, headers: head.headers, deadline };
+
+    app.metrics.in_flight.inc();
+    let mut ticket = Ticket::open(&app.reaper, &call);
+    let run = AssertUnwindSafe(pipeline::run(&app, call, body, &mut ticket)).catch_unwind();
+    let outcome = run.await.unwrap_or_else(|_| {
+        CallPanicked { request_id: &id }.emit();
+        Err(Failure::new(Kind::Internal, "the gateway failed; this is a defect in it"))
+    });
+    match outcome {
+        Ok(answer) => render::answer(&app, answer, ticket),
+        Err(failure) => {
+            let response = render::refusal(&failure, ticket.record());
+            ticket.settle(&app.metrics, Outcome::Failed(&failure));
+            response
+        }
+    }
+}
+
+/// `GET /v1/models`
+pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let id = request_id(&headers);
+    match app.keyring.identify(presented(&headers)) {
+        Ok(tenant) => render::models(&visible(&app, &tenant), app.started_at, &id),
+        Err(failure) => render::failure(&failure, &id),
+    }
+}
+
+/// `GET /v1/models/{id}`
+pub async fn model(
+    State(app): State<Arc<App>>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let id = request_id(&headers);
+    let model = ModelName::from(model);
+    let found = app.keyring.identify(presented(&headers)).and_then(|tenant| {
+        app.directory.resolve(&model)?;
+        // To a key that may not ask for it, a model does not exist.
+        tenant.allows(model.as_str()).then_some(()).ok_or_else(|| {
+            let message = format!("the model `{model}` does not exist for this key");
+            Failure::new(Kind::NotFound, message).with_param("model")
+        })
+    });
+    match found {
+        Ok(()) => render::model(&model, app.started_at, &id),
+        Err(failure) => render::failure(&failure, &id),
+    }
+}
+
+/// Any other path.
+pub async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response {
+    let message = format!(
+        "`{}` is not a path of this API; it has /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
+        uri.path()
+    );
+    render::failure(&Failure::new(Kind::NotFound, message), &request_id(&headers))
+}
+
+/// A path of ours, asked in another way.
+pub async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let message = format!("`{}` does not take {method}", uri.path());
+    render::wrong_method(&Failure::invalid("", message), &request_id(&headers))
+}
+
+fn visible(app: &App, tenant: &Tenant) -> Vec<ModelName> {
+    let allowed = |name: &&ModelName| tenant.allows(name.as_str());
+    app.directory.names().into_iter().filter(allowed).cloned().collect()
+}
+
+/// The longest request id that is taken over from a caller.
+const LONGEST_ID: usize = 128;
+
+/// The caller's `x-request-id` if it is sane, else one of ours.
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let theirs = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    match theirs.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
+        Some(id) => id.into(),
+        None => format!("req_{:032x}", fastrand::u128(..)).into(),
+    }
+}
+
+/// The time that the caller gives, or the house's, whichever is shorter.
+fn timeout(headers: &HeaderMap, house: Duration) -> Result<Duration, Failure> {
+    const NAME: &str = "x-isthmus-timeout-ms";
+    let Some(value) = headers.get(NAME) else { return Ok(house) };
+    let milliseconds = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
+    match milliseconds.filter(|milliseconds| *milliseconds > 0) {
+        Some(milliseconds) => Ok(house.min(Duration::from_millis(milliseconds))),
+        None => Err(Failure::invalid(NAME, format!("`{NAME}` must be a whole number of milliseconds, at least 1"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_callers_request_id_is_echoed_unless_it_is_absurd() {
+        assert_eq!(request_id(&headers("x-request-id", "abc")).as_str(), "abc");
+        let ours = request_id(&headers("x-request-id", &"x".repeat(LONGEST_ID + 1)));
+        assert!(ours.as_str().starts_with("req_"));
+        assert_ne!(ours, request_id(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_caller_may_shorten_its_time_and_not_lengthen_it() {
+        let house = Duration::from_secs(10);
+        let with = |value| timeout(&headers("x-isthmus-timeout-ms", value), house);
+        assert_eq!(with("250").unwrap(), Duration::from_millis(250));
+        assert_eq!(with("99999999").unwrap(), house);
+        assert_eq!(timeout(&HeaderMap::new(), house).unwrap(), house);
+        for wrong in ["0", "-1", "soon", ""] {
+            assert_eq!(with(wrong).unwrap_err().param.as_deref(), Some("x-isthmus-timeout-ms"));
+        }
+    }
+}

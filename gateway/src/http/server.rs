@@ -1,0 +1,123 @@
+//! The door itself: accept, serve, and on the way out let streams finish.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// What one door allows.
+#[derive(Debug, Clone, Copy)]
+pub struct DoorLimits {
+    /// Connections open at once; further ones wait in the system's queue.
+    pub connections: usize,
+    /// From a connection (or the last answer on it) to the end of the next request's head.
+    pub header_time: Duration,
+    /// From the order to stop to the moment when what is left is cut.
+    pub drain_time: Duration,
+}
+
+/// Whether everything came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every call was answered.
+    Wholly,
+    /// Time was up.
+    Cut,
+}
+
+/// The most that a connection buffers of a request's head; a longer head is answered 431.
+const HEAD_BUFFER: usize = 64 * 1024;
+
+/// Takes the address, or says plainly why not. `setting` is where the operator can change it.
+pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "another program listens there already".to_owned(),
+            io::ErrorKind::PermissionDenied => {
+                "the system does not permit it; ports below 1024 need privileges".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        format!("cannot listen on {address}: {why}; set {setting} to another address")
+    })
+}
+
+/// Serves until `stop`, then drains. `gauge` is told when a connection opens (+1) or closes (−1).
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: DoorLimits,
+    stop: CancellationToken,
+    gauge: impl Fn(i64) + Clone + Send + 'static,
+) -> Drained {
+    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let builder = builder(limits);
+    while let Some((stream, permit)) = until(&stop, accept(&listener, &permits)).await {
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        let gauge = gauge.clone();
+        tokio::spawn(async move {
+            gauge(1);
+            // A connection that breaks is the caller's affair; its ticket is settled elsewhere.
+            let _ = connection.await;
+            gauge(-1);
+            drop(permit);
+        });
+    }
+    drop(listener);
+    match tokio::time::timeout(limits.drain_time, graceful.shutdown()).await {
+        Ok(()) => Drained::Wholly,
+        Err(_) => Drained::Cut,
+    }
+}
+
+fn builder(limits: DoorLimits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_buf_size(HEAD_BUFFER);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BUFFER as u32);
+    builder
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it the last packet of an event waits for the peer's delayed ACK (40 ms).
+                let _ = stream.set_nodelay(true);
+                return (stream, permit);
+            }
+            // Out of file handles, or the peer left already: neither is a reason to stop, and
+            // the first one passes when a connection closes.
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+async fn until<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        done = work => Some(done),
+    }
+}

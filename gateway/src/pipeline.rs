@@ -1,0 +1,68 @@
+//! The one path that every call takes. Each stage hands its own type to the next, so that none
+//! can be left out or moved: an attempt needs a [`plan::Planned`], and only [`plan`] makes one.
+
+pub mod admit;
+pub mod dispatch;
+pub mod identify;
+pub mod plan;
+pub mod receive;
+pub mod settle;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Body;
+use isthmus_inference::failure::Failure;
+use isthmus_inference::ident::RequestId;
+use isthmus_inference::request::Operation;
+use tokio::time::Instant;
+
+use crate::app::App;
+use dispatch::Answer;
+use settle::Ticket;
+
+/// A call at the door: its head is read, its body is not.
+#[derive(Debug)]
+pub struct Call {
+    /// The caller's `x-request-id`, or one of ours.
+    pub id: RequestId,
+    /// When its head was complete.
+    pub arrived: Instant,
+    /// What the URL asks for.
+    pub operation: Operation,
+    /// The head.
+    pub headers: HeaderMap,
+    /// By when the caller must have an answer.
+    pub deadline: Instant,
+}
+
+/// The most that the body of a call may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// In bytes.
+    pub size: usize,
+    /// From the head to the last byte.
+    pub time: Duration,
+}
+
+/// Takes a call from its head to its answer.
+///
+/// `ticket` learns on the way how far the call came, and whoever holds it settles it: when the
+/// answer's last byte is out, or at once if there is none.
+pub async fn run<B>(
+    app: &App,
+    call: Call,
+    body: B,
+    ticket: &mut Ticket,
+) -> Result<Answer, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let identified = identify::identify(&app.keyring, call, ticket)?;
+    let received = receive::receive(app.body_limits, identified, body, ticket).await?;
+    let admitted = admit::admit(received)?;
+    let planned = plan::plan(&app.directory, admitted)?;
+    dispatch::dispatch(planned, ticket).await
+}

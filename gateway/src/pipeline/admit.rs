@@ -1,0 +1,69 @@
+//! Stage 3: may it come in?
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::request::Request;
+use tokio::time::Instant;
+
+use super::receive::Received;
+use crate::keyring::Tenant;
+
+/// A call that may go on.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What is asked.
+    pub request: Arc<Request>,
+    /// By when the caller must have an answer.
+    pub deadline: Instant,
+}
+
+/// A header that promises a restriction which this version has no policy to keep. Refusing is the
+/// only answer that does not break the promise.
+const DATA_CLASS: &str = "x-isthmus-data-class";
+
+/// Lets the call in, or says why not.
+pub fn admit(received: Received) -> Result<Admitted, Failure> {
+    let Received { call, tenant, request } = received;
+    permitted(&tenant, &request)?;
+    promised(&call.headers)?;
+    Ok(Admitted { request, deadline: call.deadline })
+}
+
+fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {
+    if tenant.allows(request.model.as_str()) {
+        return Ok(());
+    }
+    let message = format!(
+        "the key `{}` may not ask for the model `{}`; GET /v1/models lists those that it may",
+        tenant.name(),
+        request.model
+    );
+    Err(Failure::new(Kind::Forbidden, message).with_param("model"))
+}
+
+fn promised(headers: &HeaderMap) -> Result<(), Failure> {
+    match headers.get(DATA_CLASS).map(http::HeaderValue::as_bytes) {
+        None | Some(b"public") => Ok(()),
+        Some(_) => Err(Failure::invalid(
+            DATA_CLASS,
+            "this version cannot restrict where data of a class may go, so the request was not sent; only `public` is understood",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_that_cannot_be_kept_is_not_made() {
+        let headers = |class: &'static str| {
+            HeaderMap::from_iter([(DATA_CLASS.parse().unwrap(), class.parse().unwrap())])
+        };
+        assert!(promised(&HeaderMap::new()).is_ok());
+        assert!(promised(&headers("public")).is_ok());
+        assert_eq!(promised(&headers("phi")).unwrap_err().kind, Kind::InvalidRequest);
+    }
+}

@@ -1,0 +1,112 @@
+//! Stage 2: take in the body, within bounds, and read as much of it as routing needs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use isthmus_adapters::dialects;
+use isthmus_inference::failure::{Blame, Failure, Kind};
+use isthmus_inference::request::Request;
+
+use super::identify::Identified;
+use super::settle::Ticket;
+use super::{BodyLimits, Call};
+use crate::keyring::Tenant;
+
+/// A call that has been read.
+#[derive(Debug)]
+pub struct Received {
+    /// The call.
+    pub call: Call,
+    /// Who is calling.
+    pub tenant: Tenant,
+    /// What is asked.
+    pub request: Arc<Request>,
+}
+
+/// Reads the body.
+pub async fn receive<B>(
+    limits: BodyLimits,
+    identified: Identified,
+    body: B,
+    ticket: &mut Ticket,
+) -> Result<Received, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Identified { call, tenant } = identified;
+    let bytes = collect(limits, body).await?;
+    let request = dialects::decode(call.operation, bytes)?;
+    ticket.received(&request);
+    Ok(Received { call, tenant, request: Arc::new(request) })
+}
+
+async fn collect<B>(limits: BodyLimits, body: B) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // What announces itself as too large is refused before a byte of it is read.
+    if body.size_hint().lower() > limits.size as u64 {
+        return Err(too_large(limits.size));
+    }
+    let collected = Limited::new(body, limits.size).collect();
+    match tokio::time::timeout(limits.time, collected).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limits.size)),
+        Ok(Err(error)) => {
+            Err(Failure::invalid("", "the request body broke off").with_detail(error))
+        }
+        Err(_) => {
+            let message = format!(
+                "the request body did not arrive within {} s (server.body_timeout)",
+                limits.time.as_secs()
+            );
+            Err(Failure::new(Kind::Timeout, message).blamed_on(Blame::Caller))
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Failure {
+    let message = format!(
+        "the request body is larger than {} MiB, the most that this gateway takes in (server.max_body_mb)",
+        limit >> 20
+    );
+    Failure::new(Kind::TooLarge, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::{Full, StreamBody};
+
+    use super::*;
+
+    const LIMITS: BodyLimits = BodyLimits { size: 8, time: Duration::from_secs(5) };
+
+    #[tokio::test]
+    async fn a_body_is_bounded_whether_or_not_it_says_its_size() {
+        assert_eq!(collect(LIMITS, Full::from("12345678")).await.unwrap(), "12345678");
+        let announced = collect(LIMITS, Full::from("123456789")).await.unwrap_err();
+        let pieces = ["12345", "6789"].map(|piece| {
+            Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from_static(piece.as_bytes())))
+        });
+        let chunked = StreamBody::new(futures_util::stream::iter(pieces));
+        let unannounced = collect(LIMITS, chunked).await.unwrap_err();
+        assert_eq!([announced.kind, unannounced.kind], [Kind::TooLarge; 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_ends_at_its_time_limit() {
+        let never = StreamBody::new(futures_util::stream::pending::<
+            Result<http_body::Frame<Bytes>, std::io::Error>,
+        >());
+        let started = tokio::time::Instant::now();
+        let failure = collect(LIMITS, never).await.unwrap_err();
+        assert_eq!((failure.kind, failure.blame), (Kind::Timeout, Blame::Caller));
+        assert_eq!(started.elapsed(), LIMITS.time);
+    }
+}

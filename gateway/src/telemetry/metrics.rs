@@ -1,0 +1,170 @@
+//! The numbers under `/metrics`.
+//!
+//! Names follow the OpenTelemetry GenAI semantic conventions where they have one (`gen_ai_*`); ours
+//! are `isthmus_*`. A label never takes a value that callers can invent: models are pools or
+//! `provider/*`.
+
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Opts, Registry, TextEncoder,
+};
+
+/// All of them.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    attempts: IntCounterVec,
+    tokens: HistogramVec,
+    first_token: HistogramVec,
+    duration: HistogramVec,
+    cost: prometheus::CounterVec,
+    /// Time spent in this house per call.
+    pub overhead: Histogram,
+    /// Calls being answered.
+    pub in_flight: IntGauge,
+    /// Connections open at the API's door.
+    pub connections: IntGauge,
+    /// The engine's slots that are busy.
+    pub engine_slots_busy: Gauge,
+    /// Requests waiting for a slot of the engine.
+    pub engine_queue: Gauge,
+}
+
+/// The numbers of one endpoint, looked up once.
+#[derive(Clone)]
+pub struct EndpointMetrics {
+    answered: IntCounter,
+    failed: IntCounter,
+    /// Input tokens per call.
+    pub input_tokens: Histogram,
+    /// Output tokens per call.
+    pub output_tokens: Histogram,
+    /// Seconds from the call's arrival to the first piece of the answer.
+    pub first_token: Histogram,
+    /// Seconds from the call's arrival to the last byte of the answer.
+    pub duration: Histogram,
+    /// US dollars.
+    pub cost: prometheus::Counter,
+}
+
+/// Bucket bounds of the conventions for `gen_ai.client.token.usage`.
+const TOKEN_BUCKETS: &[f64] =
+    &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0];
+/// Bucket bounds of the conventions for `gen_ai.server.request.duration`.
+const DURATION_BUCKETS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/// From ten microseconds to a fifth of a second.
+const OVERHEAD_BUCKETS: &[f64] = &[
+    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.2,
+];
+
+impl Metrics {
+    /// Registers every metric.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let endpoint = ["isthmus_endpoint", "gen_ai_provider_name"];
+        let metrics = Self {
+            requests: counter(&registry, "isthmus_requests_total", "Calls answered, by model and HTTP status", &["model", "operation", "status"])?,
+            attempts: counter(&registry, "isthmus_attempts_total", "Tries at endpoints, by outcome", &[endpoint[0], endpoint[1], "outcome"])?,
+            tokens: histogram(&registry, "gen_ai_client_token_usage", "Tokens per call", TOKEN_BUCKETS, &[endpoint[0], endpoint[1], "gen_ai_token_type"])?,
+            first_token: histogram(&registry, "gen_ai_server_time_to_first_token_seconds", "From a call's arrival to the first piece of its answer", DURATION_BUCKETS, &endpoint)?,
+            duration: histogram(&registry, "gen_ai_server_request_duration_seconds", "From a call's arrival to the last byte of its answer", DURATION_BUCKETS, &endpoint)?,
+            cost: prometheus::CounterVec::new(Opts::new("isthmus_cost_usd_total", "Cost of answered calls at the configured prices; the ledger is exact, this is not"), &endpoint)?,
+            overhead: Histogram::with_opts(HistogramOpts::new("isthmus_overhead_seconds", "Time a call spent in the gateway, without waiting for endpoints").buckets(OVERHEAD_BUCKETS.to_vec()))?,
+            in_flight: IntGauge::new("isthmus_requests_in_flight", "Calls being answered")?,
+            connections: IntGauge::new("isthmus_connections", "Connections open at the API's door")?,
+            engine_slots_busy: Gauge::new("isthmus_engine_slots_busy", "Slots of the embedded engine that are generating")?,
+            engine_queue: Gauge::new("isthmus_engine_queue", "Requests waiting for a slot of the embedded engine")?,
+            registry,
+        };
+        metrics.register_singles()?;
+        Ok(metrics)
+    }
+
+    /// The numbers of one endpoint.
+    pub fn endpoint(&self, endpoint: &str, provider: &str) -> EndpointMetrics {
+        let labels = [endpoint, provider];
+        EndpointMetrics {
+            answered: self.attempts.with_label_values(&[endpoint, provider, "answered"]),
+            failed: self.attempts.with_label_values(&[endpoint, provider, "failed"]),
+            input_tokens: self.tokens.with_label_values(&[endpoint, provider, "input"]),
+            output_tokens: self.tokens.with_label_values(&[endpoint, provider, "output"]),
+            first_token: self.first_token.with_label_values(&labels),
+            duration: self.duration.with_label_values(&labels),
+            cost: self.cost.with_label_values(&labels),
+        }
+    }
+
+    /// Counts an answered call.
+    pub fn request(&self, model: &str, operation: &str, status: &str) {
+        self.requests.with_label_values(&[model, operation, status]).inc();
+    }
+
+    /// All numbers in Prometheus' text format.
+    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    fn register_singles(&self) -> prometheus::Result<()> {
+        self.registry.register(Box::new(self.cost.clone()))?;
+        self.registry.register(Box::new(self.overhead.clone()))?;
+        self.registry.register(Box::new(self.in_flight.clone()))?;
+        self.registry.register(Box::new(self.connections.clone()))?;
+        self.registry.register(Box::new(self.engine_slots_busy.clone()))?;
+        self.registry.register(Box::new(self.engine_queue.clone()))
+    }
+}
+
+impl EndpointMetrics {
+    /// Counts a try.
+    pub fn attempted(&self, answered: bool) {
+        if answered { self.answered.inc() } else { self.failed.inc() }
+    }
+}
+
+fn counter(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
+    let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+    labels: &[&str],
+) -> prometheus::Result<HistogramVec> {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    let histogram = HistogramVec::new(options, labels)?;
+    registry.register(Box::new(histogram.clone()))?;
+    Ok(histogram)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_registered_once_and_rendered() {
+        let metrics = Metrics::new().unwrap();
+        metrics.endpoint("e", "p").attempted(true);
+        metrics.request("chat", "chat", "200");
+        let text = String::from_utf8(metrics.render().unwrap()).unwrap();
+        for line in [
+            "isthmus_requests_total{model=\"chat\",operation=\"chat\",status=\"200\"} 1",
+            "isthmus_attempts_total{gen_ai_provider_name=\"p\",isthmus_endpoint=\"e\",outcome=\"answered\"} 1",
+            "isthmus_requests_in_flight 0",
+            "isthmus_engine_slots_busy 0",
+        ] {
+            assert!(text.contains(line), "{line} is missing from\n{text}");
+        }
+    }
+}
