@@ -1,0 +1,316 @@
+//! A conversation as the text that its model was trained on, by the template in the model's file.
+//!
+//! Templates are Jinja as `transformers` runs it, and each has its gaps: no system role, no tools.
+//! What a template lacks is found out once, when it is compiled, and put into words it has.
+
+use isthmus_inference::chat::{Message, Part, Role, Tool};
+use isthmus_inference::failure::{Blame, Failure, Kind};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Serde, Value as Jinja};
+use minijinja::{Environment, Error, ErrorKind, context};
+use serde_json::{Value, json};
+
+use super::{date, tools};
+
+/// What the model is told where the conversation has no system turn. The small model answers
+/// sensibly under it, and not under the prompt that its own template would put in ("The capital of
+/// France is" goes on in broken French).
+pub(crate) const DEFAULT_SYSTEM: &str = "You are a helpful assistant.";
+
+/// A compiled chat template.
+pub(crate) struct ChatTemplate {
+    environment: Environment<'static>,
+    begin: String,
+    end: String,
+    knows_system: bool,
+    knows_tools: bool,
+}
+
+// === impl ChatTemplate ===
+
+impl ChatTemplate {
+    /// Compiles a template; `begin` and `end` are the texts of the model's sequence marks.
+    pub(crate) fn compile(source: String, begin: String, end: String) -> Result<Self, String> {
+        let knows_tools = knows_our_calls(&source);
+        let environment = environment().and_then(|mut environment| {
+            environment.add_template_owned("chat", source)?;
+            Ok(environment)
+        });
+        let environment = environment.map_err(|reason| format!("{reason:#}"))?;
+        let mut template = Self { environment, begin, end, knows_system: true, knows_tools };
+        template.knows_system = template.shows_a_system_turn();
+        Ok(template)
+    }
+
+    /// The conversation as text, up to where the assistant begins to speak.
+    pub(crate) fn render(&self, messages: &[Message], tools: &[Tool]) -> Result<String, Failure> {
+        let turns = self.turns(messages, tools)?;
+        let own_tools = if self.knows_tools { tools } else { &[] };
+        self.run(&turns, own_tools).map_err(|reason| {
+            let message = format!("the model's chat template refuses the conversation: {reason}");
+            Failure::invalid("messages", message)
+        })
+    }
+
+    /// The turns in the words that this template has.
+    fn turns(&self, messages: &[Message], tools: &[Tool]) -> Result<Vec<Value>, Failure> {
+        if messages.is_empty() {
+            return Err(Failure::invalid("messages", "`messages` is empty; send at least one"));
+        }
+        let mut system = match &messages[0] {
+            first if first.role == Role::System => plain_text(first, 0)?,
+            _ => DEFAULT_SYSTEM.to_owned(),
+        };
+        let spoken = usize::from(messages[0].role == Role::System);
+        if !self.knows_tools && !tools.is_empty() {
+            system = format!("{system}\n\n{}", tools::instructions(tools));
+        }
+        let turn = |(index, message)| {
+            if self.knows_tools { own_turn(message, index) } else { plain_turn(message, index) }
+        };
+        let mut turns: Vec<Value> =
+            messages.iter().enumerate().skip(spoken).map(turn).collect::<Result<_, _>>()?;
+        if self.knows_system {
+            turns.insert(0, json!({ "role": "system", "content": system }));
+        } else if spoken == 1 || !tools.is_empty() {
+            fold_into_first(&mut turns, &system);
+        }
+        Ok(turns)
+    }
+
+    fn run(&self, turns: &[Value], tools: &[Tool]) -> Result<String, String> {
+        let tools = match tools {
+            [] => Jinja::UNDEFINED,
+            tools => {
+                let described: Vec<Value> = tools.iter().map(tools::described).collect();
+                Jinja::from(Serde(described))
+            }
+        };
+        let values = context! {
+            messages => Jinja::from(Serde(turns)),
+            tools => tools,
+            add_generation_prompt => true,
+            bos_token => self.begin.as_str(),
+            eos_token => self.end.as_str(),
+        };
+        let template =
+            self.environment.get_template("chat").map_err(|reason| reason.to_string())?;
+        template.render(values).map_err(|reason| match reason.detail() {
+            Some(detail) => detail.to_owned(),
+            None => reason.to_string(),
+        })
+    }
+
+    fn shows_a_system_turn(&self) -> bool {
+        const PROBE: &str = "a system turn";
+        let turns = [
+            json!({ "role": "system", "content": PROBE }),
+            json!({ "role": "user", "content": "a user's turn" }),
+        ];
+        self.run(&turns, &[]).is_ok_and(|text| text.contains(PROBE))
+    }
+}
+
+/// Whether the template renders tools, and in the convention that [`tools`] reads back.
+fn knows_our_calls(source: &str) -> bool {
+    source.contains("tools") && source.contains(tools::OPEN) && !source.contains("<function=")
+}
+
+/// Jinja as `transformers` sets it up.
+fn environment() -> Result<Environment<'static>, Error> {
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    let mut environment = Environment::new();
+    environment.set_syntax(syntax);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_function("raise_exception", |message: String| -> Result<Jinja, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, message))
+    });
+    environment.add_function("strftime_now", |format: String| date::now(&format));
+    // The built-in filter escapes for HTML, which models have never seen.
+    environment.add_filter("tojson", |value: Jinja, options: Kwargs| -> Result<String, Error> {
+        let indent: Option<usize> = options.get("indent")?;
+        Ok(if indent.is_some() { indented(&value) } else { tools::spaced(&value) })
+    });
+    Ok(environment)
+}
+
+fn indented(value: &Jinja) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// A turn for a template that knows tools.
+fn own_turn(message: &Message, index: usize) -> Result<Value, Failure> {
+    let mut turn = plain_turn_of(message.role, &plain_text(message, index)?);
+    if let Some(name) = &message.name {
+        turn["name"] = json!(name);
+    }
+    if let Some(id) = &message.tool_call_id {
+        turn["tool_call_id"] = json!(id);
+    }
+    if !message.tool_calls.is_empty() {
+        let calls = message.tool_calls.iter().map(|call| {
+            // Templates expect arguments as an object, where OpenAI's API has text.
+            let arguments: Value =
+                serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!(call.arguments));
+            let function = json!({ "name": call.name, "arguments": arguments });
+            json!({ "id": call.id, "type": "function", "function": function })
+        });
+        turn["tool_calls"] = calls.collect();
+    }
+    Ok(turn)
+}
+
+/// A turn for a template that knows only who speaks and what.
+fn plain_turn(message: &Message, index: usize) -> Result<Value, Failure> {
+    let mut text = plain_text(message, index)?;
+    for call in &message.tool_calls {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&tools::written_out(call));
+    }
+    if message.role == Role::Tool {
+        let result = format!("<tool_response>\n{text}\n</tool_response>");
+        return Ok(plain_turn_of(Role::User, &result));
+    }
+    Ok(plain_turn_of(message.role, &text))
+}
+
+fn plain_turn_of(role: Role, text: &str) -> Value {
+    json!({ "role": role, "content": text })
+}
+
+/// Puts the system's words before the first turn's, for templates without a system role.
+fn fold_into_first(turns: &mut Vec<Value>, system: &str) {
+    match turns.first_mut() {
+        Some(first) if first["role"] == "user" => {
+            let text = first["content"].as_str().unwrap_or_default();
+            first["content"] = json!(format!("{system}\n\n{text}"));
+        }
+        _ => turns.insert(0, plain_turn_of(Role::User, system)),
+    }
+}
+
+/// The text of a turn; anything but text is beyond this engine.
+fn plain_text(message: &Message, index: usize) -> Result<String, Failure> {
+    let mut text = String::new();
+    for part in &message.content {
+        let kind = match part {
+            Part::Text(piece) => {
+                text.push_str(piece);
+                continue;
+            }
+            Part::Image { .. } => "an image",
+            Part::Other(_) => "a part that is not text",
+        };
+        let message = format!(
+            "`messages[{index}]` contains {kind}, but the embedded engine reads only text; \
+             send text or choose another model"
+        );
+        return Err(Failure::new(Kind::Unsupported, message)
+            .blamed_on(Blame::Caller)
+            .with_param(format!("messages[{index}].content")));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::chat::ToolCall;
+
+    use super::*;
+
+    const CHATML: &str = "{% for message in messages %}<|{{ message['role'] }}|>\
+                          {{ message['content'] }}\n{% endfor %}\
+                          {% if add_generation_prompt %}<|assistant|>{% endif %}";
+    const WITHOUT_SYSTEM: &str = "{% if messages[0]['role'] == 'system' %}\
+                                  {{ raise_exception('no system role') }}{% endif %}\
+                                  {{ bos_token }}{% for m in messages %}{{ m.role }}: \
+                                  {{ m.content.strip() }}\n{% endfor %}";
+    const WITH_TOOLS: &str = "{% if tools %}{{ tools[0] | tojson }}{% endif %}{# <tool_call> #}\
+                              {% for m in messages %}[{{ m.role }}]{{ m.content }}\
+                              {% for c in m.tool_calls %}{{ c.function.arguments | tojson }}\
+                              {% endfor %}{% endfor %}";
+
+    fn template(source: &str) -> ChatTemplate {
+        ChatTemplate::compile(source.into(), "<s>".into(), "</s>".into()).unwrap()
+    }
+
+    fn turn(role: Role, text: &str) -> Message {
+        let content = vec![Part::Text(text.into())];
+        Message { role, content, name: None, tool_calls: vec![], tool_call_id: None }
+    }
+
+    fn adder() -> Tool {
+        let parameters = json!({ "type": "object" });
+        Tool { name: "add".into(), description: Some("<sum>".into()), parameters }
+    }
+
+    #[test]
+    fn a_conversation_without_a_system_turn_gets_one() {
+        let text = template(CHATML).render(&[turn(Role::User, "Hi")], &[]).unwrap();
+        assert_eq!(text, format!("<|system|>{DEFAULT_SYSTEM}\n<|user|>Hi\n<|assistant|>"));
+        let own = [turn(Role::System, "Be brief."), turn(Role::User, "Hi")];
+        let text = template(CHATML).render(&own, &[]).unwrap();
+        assert_eq!(text, "<|system|>Be brief.\n<|user|>Hi\n<|assistant|>");
+    }
+
+    #[test]
+    fn a_template_without_a_system_role_gets_no_default_one() {
+        let text = template(WITHOUT_SYSTEM).render(&[turn(Role::User, " Hi ")], &[]).unwrap();
+        assert_eq!(text, "<s>user: Hi\n");
+        let own = [turn(Role::System, "Be brief."), turn(Role::User, "Hi")];
+        let text = template(WITHOUT_SYSTEM).render(&own, &[]).unwrap();
+        assert_eq!(text, "<s>user: Be brief.\n\nHi\n");
+    }
+
+    #[test]
+    fn tools_go_into_the_system_turn_where_the_template_has_none() {
+        let call = ToolCall { id: "1".into(), name: "add".into(), arguments: "{}".into() };
+        let asked = Message { tool_calls: vec![call], ..turn(Role::Assistant, "") };
+        let turns = [turn(Role::User, "1 + 1?"), asked, turn(Role::Tool, "2")];
+        let text = template(CHATML).render(&turns, &[adder()]).unwrap();
+        assert!(
+            text.starts_with("<|system|>You are a helpful assistant.\n\nYou can call"),
+            "{text}"
+        );
+        assert!(
+            text.contains("{\"type\": \"function\", \"function\": {\"name\": \"add\""),
+            "{text}"
+        );
+        assert!(text.contains("<tool_call>\n{\"name\": \"add\", \"arguments\": {}}\n"), "{text}");
+        assert!(text.contains("<|user|><tool_response>\n2\n</tool_response>\n"), "{text}");
+    }
+
+    #[test]
+    fn a_template_with_tools_is_given_them() {
+        let call = ToolCall { id: "1".into(), name: "add".into(), arguments: "{\"a\":1}".into() };
+        let asked = Message { tool_calls: vec![call], ..turn(Role::Assistant, "") };
+        let turns = [turn(Role::System, "S"), asked];
+        let text = template(WITH_TOOLS).render(&turns, &[adder()]).unwrap();
+        let described = "{\"type\": \"function\", \"function\": {\"name\": \"add\", \
+                         \"description\": \"<sum>\", \"parameters\": {\"type\": \"object\"}}}";
+        assert_eq!(text, format!("{described}[system]S[assistant]{{\"a\": 1}}"));
+    }
+
+    #[test]
+    fn refusals_say_where_and_why() {
+        let image =
+            Message { content: vec![Part::Image { url: "data:,".into() }], ..turn(Role::User, "") };
+        let failure = template(CHATML).render(&[image], &[]).unwrap_err();
+        assert_eq!(failure.kind, Kind::Unsupported);
+        assert_eq!(failure.param.as_deref(), Some("messages[0].content"));
+        let strict = "{{ raise_exception('roles must alternate') }}";
+        let failure = template(strict).render(&[turn(Role::User, "")], &[]).unwrap_err();
+        assert!(failure.message.ends_with("roles must alternate"), "{}", failure.message);
+        assert!(template(CHATML).render(&[], &[]).is_err());
+        assert!(ChatTemplate::compile("{% if %}".into(), String::new(), String::new()).is_err());
+    }
+
+    #[test]
+    fn templates_may_tell_the_date() {
+        let text =
+            template("{{ strftime_now('%Y') }}").render(&[turn(Role::User, "")], &[]).unwrap();
+        assert!(text.parse::<u16>().unwrap() >= 2024, "{text}");
+    }
+}
