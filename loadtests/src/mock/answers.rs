@@ -1,0 +1,134 @@
+//! All that the mock ever says, as bytes made before the first request.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::script::Script;
+
+/// The mock's answers.
+#[derive(Debug)]
+pub struct Answers {
+    /// A whole chat completion.
+    pub whole: Bytes,
+    /// One event for each token.
+    pub deltas: Vec<Bytes>,
+    /// What follows the last token: the finish reason and `[DONE]`.
+    pub ending: Bytes,
+    /// The same with a usage event in between.
+    pub ending_with_usage: Bytes,
+    /// An error body.
+    pub failure: Bytes,
+    /// The list of models.
+    pub models: Bytes,
+}
+
+const ID: &str = "chatcmpl-mock";
+const MODEL: &str = "mock-model";
+/// Any fixed moment will do: seconds since 1970.
+const CREATED: u64 = 1_700_000_000;
+/// The mock does not count the prompt's tokens.
+const PROMPT_TOKENS: usize = 11;
+
+// === impl Answers ===
+
+impl Answers {
+    /// Makes the answers of a script.
+    pub fn prepare(script: &Script) -> Self {
+        let usage = usage(script.tokens);
+        let finish = event(&chunk(&json!({}), Some("stop")));
+        let mut usage_chunk = chunk(&json!({}), None);
+        usage_chunk["choices"] = json!([]);
+        usage_chunk["usage"] = usage.clone();
+        let done = "data: [DONE]\n\n";
+        Self {
+            whole: whole(script.answer_bytes, &usage),
+            deltas: (0..script.tokens).map(|index| delta(index).into()).collect(),
+            ending: format!("{finish}{done}").into(),
+            ending_with_usage: format!("{finish}{}{done}", event(&usage_chunk)).into(),
+            failure: json!({ "error": {
+                "message": "the mock was told to fail", "type": "server_error",
+                "param": null, "code": null,
+            }})
+            .to_string()
+            .into(),
+            models: json!({ "object": "list", "data": [
+                { "id": MODEL, "object": "model", "created": CREATED, "owned_by": "mock" },
+            ]})
+            .to_string()
+            .into(),
+        }
+    }
+}
+
+fn whole(answer_bytes: usize, usage: &Value) -> Bytes {
+    let completion = |content: &str| {
+        json!({
+            "id": ID, "object": "chat.completion", "created": CREATED, "model": MODEL,
+            "choices": [{
+                "index": 0,
+                "message": { "role": "assistant", "content": content, "refusal": null },
+                "logprobs": null,
+                "finish_reason": "stop",
+            }],
+            "usage": usage,
+        })
+        .to_string()
+    };
+    let padding = answer_bytes.saturating_sub(completion("").len());
+    let words = "words ".repeat(padding / 6 + 1);
+    completion(&words[..padding]).into()
+}
+
+fn delta(index: usize) -> String {
+    let content = format!(" token{index}");
+    let delta = match index {
+        0 => json!({ "role": "assistant", "content": content }),
+        _ => json!({ "content": content }),
+    };
+    event(&chunk(&delta, None))
+}
+
+fn chunk(delta: &Value, finish_reason: Option<&str>) -> Value {
+    json!({
+        "id": ID, "object": "chat.completion.chunk", "created": CREATED, "model": MODEL,
+        "system_fingerprint": null,
+        "choices": [{
+            "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason,
+        }],
+    })
+}
+
+fn usage(tokens: usize) -> Value {
+    json!({
+        "prompt_tokens": PROMPT_TOKENS,
+        "completion_tokens": tokens,
+        "total_tokens": PROMPT_TOKENS + tokens,
+    })
+}
+
+fn event(value: &Value) -> String {
+    format!("data: {value}\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_answer_has_the_size_asked_for_and_is_json() {
+        let answers = Answers::prepare(&Script { answer_bytes: 1024, ..Script::default() });
+        assert_eq!(answers.whole.len(), 1024);
+        let value: Value = serde_json::from_slice(&answers.whole).unwrap();
+        assert_eq!(value["usage"]["total_tokens"], 75);
+    }
+
+    #[test]
+    fn a_stream_holds_a_delta_for_each_token_and_usage_only_when_asked() {
+        let answers = Answers::prepare(&Script { tokens: 3, ..Script::default() });
+        assert_eq!(answers.deltas.len(), 3);
+        let with_usage = std::str::from_utf8(&answers.ending_with_usage).unwrap();
+        let without = std::str::from_utf8(&answers.ending).unwrap();
+        assert!(with_usage.contains("\"usage\"") && !without.contains("\"usage\""));
+        assert!(with_usage.ends_with("data: [DONE]\n\n") && without.ends_with("data: [DONE]\n\n"));
+    }
+}

@@ -1,0 +1,90 @@
+//! A streamed answer: one prepared event after the other, each at its time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::time::{Instant, Sleep};
+
+use super::answers::Answers;
+use super::script::{Dice, Script};
+
+/// The body of a streamed answer.
+pub(super) struct Recital {
+    answers: Arc<Answers>,
+    next: usize,
+    includes_usage: bool,
+    /// The token before which the connection breaks.
+    cut_before: Option<usize>,
+    interval: Duration,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+/// The script says that the stream breaks here.
+#[derive(Debug, thiserror::Error)]
+#[error("the mock was told to break the stream")]
+pub(super) struct Cut;
+
+// === impl Recital ===
+
+impl Recital {
+    pub(super) fn begin(
+        answers: Arc<Answers>,
+        includes_usage: bool,
+        script: &Script,
+        dice: &Dice,
+    ) -> Self {
+        let cut = dice.falls_within(script.cut_rate);
+        Self {
+            next: 0,
+            includes_usage,
+            cut_before: cut.then_some(answers.deltas.len() / 2),
+            interval: script.wait(script.token_interval_ms, dice),
+            timer: Box::pin(tokio::time::sleep(script.first_token(dice))),
+            answers,
+            ended: false,
+        }
+    }
+
+    fn take(&mut self) -> Bytes {
+        let index = self.next;
+        self.next += 1;
+        if let Some(delta) = self.answers.deltas.get(index) {
+            return delta.clone();
+        }
+        self.ended = true;
+        match self.includes_usage {
+            true => self.answers.ending_with_usage.clone(),
+            false => self.answers.ending.clone(),
+        }
+    }
+}
+
+impl Body for Recital {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        // The ending follows the last token at once.
+        if self.next < self.answers.deltas.len() {
+            ready!(self.timer.as_mut().poll(context));
+            // Counted from the due time, not from now, so that delays do not add up.
+            let due: Instant = self.timer.deadline() + self.interval;
+            self.timer.as_mut().reset(due);
+        }
+        if self.cut_before == Some(self.next) {
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        Poll::Ready(Some(Ok(Frame::data(self.take()))))
+    }
+}
