@@ -21,14 +21,15 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
     root.fields(|fields| {
         fields.allow_prefix("x-");
         version(fields);
-        let server = server::server(fields.get("server"), root);
-        let providers = providers::providers(fields.get("providers"), root);
-        let endpoints = endpoints::endpoints(fields.get("endpoints"), &providers);
-        let (models, direct) = models::models(fields.get("models"), &providers, &endpoints);
+        let server = server::server(fields.get("server").as_ref(), root);
+        let providers = providers::providers(fields.get("providers").as_ref(), root);
+        let endpoints = endpoints::endpoints(fields.get("endpoints").as_ref(), &providers);
+        let (models, direct) =
+            models::models(fields.get("models").as_ref(), &providers, &endpoints);
         let settings = Settings {
             server,
-            ledger: small::ledger(fields.get("ledger")),
-            telemetry: small::telemetry(fields.get("telemetry")),
+            ledger: small::ledger(fields.get("ledger").as_ref()),
+            telemetry: small::telemetry(fields.get("telemetry").as_ref()),
             providers: providers.read,
             endpoints: endpoints.read.into_iter().chain(direct).collect(),
             models,

@@ -6,16 +6,24 @@ use std::fmt::Write;
 const LISTED: usize = 12;
 
 /// The known name that somebody who wrote `wrong` most likely meant, if any is near enough: about
-/// one slip of the finger in three letters, letter case aside.
+/// one slip of the finger in three letters, or one name the beginning of the other. Letter case
+/// does not count.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let slips_allowed = (wrong.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|name| (strsim::osa_distance(&wrong, &name.to_lowercase()), name))
-        .filter(|(slips, _)| *slips <= slips_allowed)
-        .min_by_key(|(slips, _)| *slips)
-        .map(|(_, name)| name)
+        .map(|name| (name.to_lowercase(), name))
+        .map(|(lower, name)| (strsim::osa_distance(&wrong, &lower), begins(&wrong, &lower), name))
+        .filter(|(slips, begins, _)| *slips <= slips_allowed || *begins)
+        .min_by_key(|(slips, ..)| *slips)
+        .map(|(.., name)| name)
+}
+
+/// Whether one is the beginning of the other, and long enough to mean something.
+fn begins(one: &str, other: &str) -> bool {
+    let shorter = one.len().min(other.len());
+    shorter >= 3 && (one.starts_with(other) || other.starts_with(one))
 }
 
 /// The end of a complaint about `wrong`: the nearest known name, else the known names if they are
@@ -47,6 +55,14 @@ mod tests {
         assert_eq!(nearest("fallbcak", known), Some("fallback"));
         assert_eq!(nearest("OBJECTIVE", known), Some("objective"));
         assert_eq!(nearest("hedge", known), None);
+    }
+
+    #[test]
+    fn a_beginning_is_near_to_the_whole() {
+        assert_eq!(nearest("cheap", ["ordered", "cheapest"]), Some("cheapest"));
+        assert_eq!(nearest("warning", ["error", "warn"]), Some("warn"));
+        assert_eq!(nearest("c", ["ordered", "cheapest"]), None);
+        assert_eq!(nearest("", ["ordered", ""]), Some(""));
     }
 
     #[test]

@@ -133,9 +133,9 @@ impl<'a> Value<'a> {
         variables::lookup(name, self.reader.env)
     }
 
-    /// Complains about an environment variable.
-    pub(crate) fn complain_of_variable(&self, severity: Severity, name: &str, message: String) {
-        let (file, path) = ("environment".into(), name.to_owned());
+    /// Complains of an environment variable.
+    pub(crate) fn refuse_variable(&self, name: &str, message: String) {
+        let (severity, file, path) = (Severity::Error, "environment".into(), name.to_owned());
         let complaint = Complaint { severity, file, position: None, path, message };
         self.reader.complaints.borrow_mut().push(complaint);
     }

@@ -64,7 +64,7 @@ pub(crate) fn parse(text: &str) -> Result<(Node, Vec<Fault>), Fault> {
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| unreadable(&error))?;
+        let (event, span) = event.map_err(|error| unreadable(&error, text))?;
         builder.take(event, position(span.start))?;
     }
     let nothing = Node { position: Position { line: 1, column: 1 }, content: Content::Nothing };
@@ -75,9 +75,23 @@ fn position(marker: Marker) -> Position {
     Position { line: marker.line(), column: marker.col() + 1 }
 }
 
-fn unreadable(error: &ScanError) -> Fault {
-    let message = format!("not valid YAML: {}", error.info());
-    Fault { position: position(*error.marker()), path: String::new(), message }
+/// The parser's own words, with advice for the two slips that are behind most of them.
+fn unreadable(error: &ScanError, text: &str) -> Fault {
+    let mut position = position(*error.marker());
+    let (last, line) = (1..).zip(text.lines()).take(position.line).last().unwrap_or((1, ""));
+    if last < position.line {
+        // What is missing at the end is missing behind the last line.
+        position = Position { line: last, column: line.chars().count() + 1 };
+    }
+    let advice = if line.contains("${") {
+        "; inside of `{ }` and `[ ]`, put `${…}` in quotes"
+    } else if error.info().contains("block") {
+        "; is the line indented like its neighbours?"
+    } else {
+        ""
+    };
+    let message = format!("not valid YAML: {}{advice}", shown(error.info()));
+    Fault { position, path: String::new(), message }
 }
 
 /// Makes the tree out of the parser's events.
@@ -223,7 +237,7 @@ impl Builder {
     fn put_key(&mut self, node: Node) {
         let position = node.position;
         let Content::Scalar(Scalar { text: key, .. }) = node.content else {
-            return self.skip_value(position, "a field needs a name".to_owned());
+            return self.skip_value(position, "a field needs a name");
         };
         let Some(Frame { inside: Inside::Map { entries, next, .. }, .. }) = self.open.last_mut()
         else {
@@ -232,13 +246,13 @@ impl Builder {
         if let Some(first) = entries.iter().find(|entry| entry.key == key) {
             let line = first.position.line;
             let message = format!("`{}` is written twice; first on line {line}", shown(&key));
-            return self.skip_value(position, message);
+            return self.skip_value(position, &message);
         }
         *next = Next::Value { key, position };
     }
 
-    fn skip_value(&mut self, position: Position, message: String) {
-        self.fault(position, &message);
+    fn skip_value(&mut self, position: Position, message: &str) {
+        self.fault(position, message);
         if let Some(Frame { inside: Inside::Map { next, .. }, .. }) = self.open.last_mut() {
             *next = Next::Ignored;
         }
@@ -292,9 +306,11 @@ fn count(node: &Node) -> usize {
     }
 }
 
-/// The path of a field of the map at `path`.
+/// The path of a field of the map at `path`; a name that would blur the path is put in quotes.
 pub(crate) fn field_path(path: &str, key: &str) -> String {
-    let key = shown(key);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/:".contains(&byte);
+    let bare = !key.is_empty() && key.bytes().all(plain);
+    let key = if bare { shown(key) } else { format!("\"{}\"", shown(key)) };
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
@@ -306,7 +322,14 @@ pub(crate) fn item_path(path: &str, index: usize) -> String {
 /// What the operator wrote, fit for one line of a complaint.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for character in text.chars().take(LONGEST) {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }

@@ -4,6 +4,8 @@
 //! Lines `# env NAME=value` in a file are its environment. To accept what is said now, run the
 //! tests with `ISTHMUS_BLESS=1` and read the difference.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test panic like the test itself")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,10 @@ fn every_fault_is_named_with_its_place() {
 #[test]
 fn every_expectation_has_its_case() {
     let stems = |extension: &str| -> BTreeSet<PathBuf> {
-        files().filter(|path| path.extension().unwrap() == extension).map(stem).collect()
+        files()
+            .filter(|path| path.extension().unwrap() == extension)
+            .map(|path| path.with_extension(""))
+            .collect()
     };
     assert_eq!(stems("yaml"), stems("expected"));
     assert!(stems("yaml").len() >= 15);
@@ -80,8 +85,4 @@ fn cases() -> Vec<PathBuf> {
 fn files() -> impl Iterator<Item = PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/complaints");
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
-}
-
-fn stem(path: PathBuf) -> PathBuf {
-    path.with_extension("")
 }

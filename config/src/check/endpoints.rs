@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use isthmus_adapters::registry;
 use isthmus_inference::ident::{EndpointName, ProviderName, UpstreamModel};
 use isthmus_inference::money::{Price, Rate};
 
-use crate::check::names::{self, Section, plain_name};
-use crate::check::providers::Providers;
+use crate::check::names::{Section, plain_name};
+use crate::check::providers::{self, Providers};
 use crate::check::timeouts::timeouts;
 use crate::check::{facts, unavailable};
 use crate::reader::{Fields, Value};
@@ -18,8 +17,8 @@ use crate::settings::{Capability, DEFAULT_TIMEOUTS, Endpoint};
 pub(super) type Endpoints = Section<EndpointName, Endpoint>;
 
 /// Reads the section if it is there.
-pub(super) fn endpoints(section: Option<Value<'_>>, providers: &Providers) -> Endpoints {
-    Endpoints::read(section.as_ref(), plain_name, |name, value| endpoint(name, value, providers))
+pub(super) fn endpoints(section: Option<&Value<'_>>, providers: &Providers) -> Endpoints {
+    Endpoints::read(section, plain_name, |name, value| endpoint(name, value, providers))
 }
 
 fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Option<Endpoint> {
@@ -52,14 +51,10 @@ fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Opt
 
 fn provider(value: &Value<'_>, providers: &Providers) -> Option<ProviderName> {
     let name = value.text()?;
-    if providers.written.contains(&name) {
-        return Some(name.into());
+    if !providers.written.contains(&name) {
+        return providers::unknown(value, &name, providers);
     }
-    let advice = registry::find(&name)
-        .filter(|kind| !kind.key_variables.is_empty())
-        .map(|kind| format!("; it exists once {} is set", kind.key_variables.join(" or ")))
-        .unwrap_or_default();
-    names::unknown(value, "provider", &name, &providers.written, &advice)
+    Some(name.into())
 }
 
 /// The upstream's own name for a model: any line of text.

@@ -6,7 +6,7 @@ use isthmus_inference::ident::{EndpointName, ModelName};
 
 use crate::check::endpoints::Endpoints;
 use crate::check::names::{self, Section, callers_name};
-use crate::check::providers::Providers;
+use crate::check::providers::{self, Providers};
 use crate::check::unavailable;
 use crate::reader::Value;
 use crate::settings::{DEFAULT_TIMEOUTS, Endpoint, Pool, Retry};
@@ -14,12 +14,12 @@ use crate::settings::{DEFAULT_TIMEOUTS, Endpoint, Pool, Retry};
 /// Reads the section if it is there. Beside the pools come the endpoints that only a pool names, as
 /// `provider/model`.
 pub(super) fn models(
-    section: Option<Value<'_>>,
+    section: Option<&Value<'_>>,
     providers: &Providers,
     endpoints: &Endpoints,
 ) -> (BTreeMap<ModelName, Pool>, BTreeMap<EndpointName, Endpoint>) {
     let mut direct = BTreeMap::new();
-    let pools = Section::read(section.as_ref(), callers_name, |name, value| {
+    let pools = Section::read(section, callers_name, |name, value| {
         pool(name, value, |value| reference(value, providers, endpoints, &mut direct))
     });
     (pools.read, direct)
@@ -52,7 +52,8 @@ fn members<'a>(
         items += 1;
         let name = reference(value)?;
         if seen.contains(&name) {
-            return value.refuse(format!("`{name}` is named twice; `retry` says how often to try"));
+            let name = value.quoted(name.as_str());
+            return value.refuse(format!("{name} is named twice; `retry` says how often to try"));
         }
         seen.push(name);
         Some(())
@@ -73,11 +74,10 @@ fn reference(
     }
     let Some((provider, model)) = text.split_once('/').filter(|(_, model)| !model.is_empty())
     else {
-        let advice = "; or write it as `provider/model`";
-        return names::unknown(value, "endpoint", &text, &endpoints.written, advice);
+        return names::unknown(value, "endpoint", &text, &endpoints.written);
     };
     if !providers.written.contains(provider) {
-        return names::unknown(value, "provider", provider, &providers.written, "");
+        return providers::unknown(value, provider, providers);
     }
     let timeouts = providers.read.get(provider).map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
     let endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);

@@ -42,10 +42,9 @@ pub(super) fn unknown<T>(
     what: &str,
     name: &str,
     known: &BTreeSet<String>,
-    advice: &str,
 ) -> Option<T> {
     let hint = near::hint(name, known.iter().map(String::as_str));
-    value.refuse(format!("there is no {what} `{}`{hint}{advice}", crate::tree::shown(name)))
+    value.refuse(format!("there is no {what} {}{hint}", value.quoted(name)))
 }
 
 /// Providers and endpoints travel in response headers and in `provider/model`.

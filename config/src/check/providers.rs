@@ -1,6 +1,5 @@
 //! `providers:`, and the accounts that exist because their variables are set.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use isthmus_adapters::registry::{self, PROVIDERS};
@@ -9,13 +8,11 @@ use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
 use url::Url;
 
-use crate::check::names::{Section, plain_name};
+use crate::check::names::{self, Section, plain_name};
 use crate::check::timeouts::timeouts;
-use crate::complaint::Severity;
 use crate::near;
 use crate::reader::{Fields, Value};
 use crate::settings::{Account, DEFAULT_TIMEOUTS, Embedded, Origin, Provider};
-use crate::tree::shown;
 
 /// The kind that runs in this process.
 const EMBEDDED: &str = "embedded";
@@ -24,8 +21,8 @@ const EMBEDDED: &str = "embedded";
 pub(super) type Providers = Section<ProviderName, Provider>;
 
 /// Reads the section if it is there, then adds what the environment offers.
-pub(super) fn providers(section: Option<Value<'_>>, root: &Value<'_>) -> Providers {
-    let mut providers = Providers::read(section.as_ref(), plain_name, |_, value| provider(value));
+pub(super) fn providers(section: Option<&Value<'_>>, root: &Value<'_>) -> Providers {
+    let mut providers = Providers::read(section, plain_name, |_, value| provider(value));
     for kind in PROVIDERS.iter().copied().filter(|kind| !providers.written.contains(kind.kind)) {
         if let Some(account) = offered(kind, root) {
             let (account, origin) = (Account::Remote(account), Origin::Environment);
@@ -35,6 +32,19 @@ pub(super) fn providers(section: Option<Value<'_>>, root: &Value<'_>) -> Provide
     }
     providers.written.extend(providers.read.keys().map(ToString::to_string));
     providers
+}
+
+/// Complains that there is no such account. If it only lacks its variable, that is said.
+pub(super) fn unknown<T>(value: &Value<'_>, name: &str, providers: &Providers) -> Option<T> {
+    let variable = registry::find(name).and_then(|kind| match kind.key_variables.first() {
+        Some(variable) if !kind.key_optional => Some(*variable),
+        _ => kind.base_url_variable,
+    });
+    let Some(variable) = variable else {
+        return names::unknown(value, "provider", name, &providers.written);
+    };
+    let name = value.quoted(name);
+    value.refuse(format!("there is no provider {name}; set {variable}, or write it down"))
 }
 
 fn provider(value: &Value<'_>) -> Option<Provider> {
@@ -68,17 +78,12 @@ fn account(fields: &mut Fields<'_, '_>) -> Option<Kind> {
         if let Some(kind) = registry::find(&word) {
             return Some(Kind::Remote(kind));
         }
-        let known = PROVIDERS.iter().map(|provider| provider.kind).chain([EMBEDDED]);
-        let hint = near::nearest(&word, known.clone()).map_or_else(
-            || {
-                format!(
-                    "; the kinds are {}",
-                    known.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
-                )
-            },
+        let known = || PROVIDERS.iter().map(|provider| provider.kind).chain([EMBEDDED]);
+        let hint = near::nearest(&word, known()).map_or_else(
+            || format!("; the kinds are {}", known().collect::<Vec<_>>().join(", ")),
             |near| format!("; did you mean `{near}`?"),
         );
-        value.refuse(format!("unknown kind of provider `{}`{hint}", shown(&word)))
+        value.refuse(format!("unknown kind of provider {}{hint}", value.quoted(&word)))
     })
 }
 
@@ -98,7 +103,7 @@ fn remote(
     }
     let api_key = match fields.get("api_key") {
         Some(value) => Some(value.secret()?),
-        None => key_variable(kind, fields.whole()).map(|(_, key)| key),
+        None => key_variable(kind, fields.whole()),
     };
     if api_key.is_none() && !kind.key_optional {
         let or = kind.key_variables.join(" or ");
@@ -148,38 +153,24 @@ fn headers(value: &Value<'_>) -> Option<Vec<(String, Secret)>> {
 /// The account that exists because its credential, or the address of a server that needs none, is
 /// in the environment.
 fn offered(kind: &'static registry::Provider, root: &Value<'_>) -> Option<AccountSettings> {
-    let key = key_variable(kind, root);
-    if key.is_none() && !kind.key_optional {
+    let api_key = key_variable(kind, root);
+    if api_key.is_none() && !kind.key_optional {
         return None;
     }
     let base_url = base_url_variable(kind, root);
-    if base_url.is_none() && (key.is_none() || kind.base_url.is_none()) {
-        if let (Some((variable, _)), Some(missing)) = (key, kind.base_url_variable) {
-            let message = format!(
-                "set, but without {missing} the provider `{}` cannot be reached and is left out",
-                kind.kind
-            );
-            root.complain_of_variable(Severity::Warning, variable, message);
-        }
-        return None;
-    }
-    let api_key = key.map(|(_, key)| key);
-    Some(AccountSettings { kind, base_url, api_key, headers: vec![] })
+    let reachable = base_url.is_some() || api_key.is_some() && kind.base_url.is_some();
+    reachable.then_some(AccountSettings { kind, base_url, api_key, headers: vec![] })
 }
 
-fn key_variable(
-    kind: &'static registry::Provider,
-    value: &Value<'_>,
-) -> Option<(&'static str, Secret)> {
-    let set = |name: &&'static str| Some((*name, Secret::from(value.variable(name)?)));
-    kind.key_variables.iter().find_map(set)
+fn key_variable(kind: &'static registry::Provider, value: &Value<'_>) -> Option<Secret> {
+    kind.key_variables.iter().find_map(|name| value.secret_variable(name))
 }
 
 fn base_url_variable(kind: &'static registry::Provider, value: &Value<'_>) -> Option<String> {
     let variable = kind.base_url_variable?;
     let text = value.variable(variable)?;
     if let Err(reason) = check_url(&text) {
-        value.complain_of_variable(Severity::Error, variable, reason);
+        value.refuse_variable(variable, reason);
     }
     Some(text)
 }

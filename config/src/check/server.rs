@@ -2,9 +2,6 @@
 
 use std::net::SocketAddr;
 
-use isthmus_inference::secret::Secret;
-
-use crate::complaint::Severity;
 use crate::reader::Value;
 use crate::settings::Server;
 
@@ -13,15 +10,15 @@ const ADDRESS: &str = "an IP address and a port such as 127.0.0.1:8080";
 const MEBIBYTE: usize = 1024 * 1024;
 
 /// Reads the section if it is there, then the variables.
-pub(super) fn server(section: Option<Value<'_>>, root: &Value<'_>) -> Server {
-    let written = section.as_ref().and_then(written);
+pub(super) fn server(section: Option<&Value<'_>>, root: &Value<'_>) -> Server {
+    let written = section.and_then(written);
     let mut server = written.unwrap_or_default();
     override_address(root, "ISTHMUS_LISTEN", &mut server.listen);
     override_address(root, "ISTHMUS_ADMIN_LISTEN", &mut server.admin_listen);
-    if let Some(token) = root.variable("ISTHMUS_ADMIN_TOKEN") {
-        server.admin_token = Some(Secret::from(token));
+    if let Some(token) = root.secret_variable("ISTHMUS_ADMIN_TOKEN") {
+        server.admin_token = Some(token);
     }
-    check_doors(&server, section.as_ref().unwrap_or(root));
+    check_doors(&server, section.unwrap_or(root));
     server
 }
 
@@ -51,7 +48,7 @@ fn override_address(root: &Value<'_>, variable: &str, address: &mut SocketAddr) 
     match text.parse() {
         Ok(parsed) => *address = parsed,
         Err(_) => {
-            root.complain_of_variable(Severity::Error, variable, format!("expected {ADDRESS}"));
+            root.refuse_variable(variable, format!("expected {ADDRESS}"));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::reader::Value;
 use crate::settings::{Ledger, LogFormat, LogLevel, Telemetry};
 
 /// Where exchanges are counted.
-pub(super) fn ledger(section: Option<Value<'_>>) -> Ledger {
+pub(super) fn ledger(section: Option<&Value<'_>>) -> Ledger {
     let mut ledger = Ledger::default();
     let Some(section) = section else { return ledger };
     section.fields(|fields| {
@@ -37,7 +37,7 @@ pub(super) fn ledger(section: Option<Value<'_>>) -> Ledger {
 }
 
 /// What is logged.
-pub(super) fn telemetry(section: Option<Value<'_>>) -> Telemetry {
+pub(super) fn telemetry(section: Option<&Value<'_>>) -> Telemetry {
     let mut telemetry = Telemetry::default();
     let Some(section) = section else { return telemetry };
     section.fields(|fields| {

@@ -13,6 +13,8 @@ use crate::tree::{Content, Scalar, shown};
 use crate::units;
 use crate::variables;
 
+const CONTROL_CHARACTER: &str = "contains a line break or another control character";
+
 impl<'a> Value<'a> {
     /// Text that is not empty. What looks like a number or like true or false needs quotes, so
     /// that a slip of the hand does not become a name.
@@ -33,7 +35,16 @@ impl<'a> Value<'a> {
     pub(crate) fn secret(&self) -> Option<Secret> {
         let text = self.text()?;
         if text.contains(char::is_control) {
-            return self.refuse("contains a line break or another control character");
+            return self.refuse(CONTROL_CHARACTER);
+        }
+        Some(Secret::from(text))
+    }
+
+    /// An environment variable that no complaint may show, unless it is unset or empty.
+    pub(crate) fn secret_variable(&self, name: &str) -> Option<Secret> {
+        let text = self.variable(name)?;
+        if text.contains(char::is_control) {
+            self.refuse_variable(name, CONTROL_CHARACTER.to_owned());
         }
         Some(Secret::from(text))
     }
@@ -64,8 +75,8 @@ impl<'a> Value<'a> {
         match text.parse() {
             Ok(number) if range.contains(&number) => Some(number),
             _ => self.refuse(format!(
-                "`{}` is out of range: expected {} to {}",
-                shown(&scalar.text),
+                "{} is out of range: expected {} to {}",
+                written(scalar),
                 range.start(),
                 range.end()
             )),
@@ -87,7 +98,7 @@ impl<'a> Value<'a> {
         let scalar = self.scalar("a duration such as `5s`")?;
         match units::duration(&self.expanded(scalar)?) {
             Ok(duration) => Some(duration),
-            Err(error) => self.refuse(format!("{error}; found `{}`", shown(&scalar.text))),
+            Err(error) => self.refuse(format!("{error}; found {}", written(scalar))),
         }
     }
 
@@ -105,7 +116,7 @@ impl<'a> Value<'a> {
             return Some(*meaning);
         }
         let hint = near::hint(&text, words.iter().map(|(word, _)| *word));
-        self.refuse(format!("unknown word `{}`{hint}", shown(&scalar.text)))
+        self.refuse(format!("unknown word {}{hint}", written(scalar)))
     }
 
     /// Whatever its own type reads from text. `what` is expected, as in "expected a date".
@@ -114,6 +125,15 @@ impl<'a> Value<'a> {
         match self.expanded(scalar)?.parse() {
             Ok(value) => Some(value),
             Err(_) => self.expected_instead(what, scalar),
+        }
+    }
+
+    /// A part of this text, fit for a complaint: what a variable holds stays hidden behind the whole
+    /// of what is written.
+    pub(crate) fn quoted(&self, part: &str) -> String {
+        match &self.node.content {
+            Content::Scalar(scalar) if variables::mentioned(&scalar.text) => written(scalar),
+            _ => format!("`{}`", shown(part)),
         }
     }
 
@@ -135,9 +155,17 @@ impl<'a> Value<'a> {
     }
 
     fn expected_instead<T>(&self, what: &str, scalar: &Scalar) -> Option<T> {
-        let written = shown(&scalar.text);
-        let quotes = if scalar.plain { "" } else { " in quotes" };
-        self.refuse(format!("expected {what}, found `{written}`{quotes}"))
+        let quotes = if scalar.plain || scalar.text.is_empty() { "" } else { " in quotes" };
+        self.refuse(format!("expected {what}, found {}{quotes}", written(scalar)))
+    }
+}
+
+/// A scalar as it stands in the file, before variables were replaced.
+fn written(scalar: &Scalar) -> String {
+    if scalar.text.is_empty() {
+        "empty text".to_owned()
+    } else {
+        format!("`{}`", shown(&scalar.text))
     }
 }
 

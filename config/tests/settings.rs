@@ -1,0 +1,240 @@
+//! What a configuration means, once it is accepted.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of a test panic like the test itself")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use isthmus_config::settings::facts::{Network, Trust};
+use isthmus_config::settings::{
+    Account, Capability, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings,
+};
+use isthmus_config::{check_text, load, zero};
+
+fn accepted(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Settings {
+    let text = format!("version: 1\n{text}");
+    let checked = check_text("test.yaml", &text, env).unwrap_or_else(|said| panic!("{said:#?}"));
+    checked.settings
+}
+
+fn nothing(_: &str) -> Option<String> {
+    None
+}
+
+/// One variable, and no other.
+fn only(name: &'static str, value: &'static str) -> impl Fn(&str) -> Option<String> {
+    move |asked| (asked == name).then(|| value.to_owned())
+}
+
+#[test]
+fn an_almost_empty_file_has_the_defaults_of_the_contract() {
+    let settings = accepted("", &nothing);
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.server.admin_listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(settings.server.max_body_bytes, 32 * 1024 * 1024);
+    assert!(settings.server.admin_token.is_none() && !settings.server.allow_anonymous);
+    assert_eq!(settings.ledger.path.to_str(), Some("isthmus.db"));
+    assert_eq!(settings.telemetry.log_level, LogLevel::Info);
+    assert!(settings.providers.is_empty() && settings.models.is_empty());
+}
+
+#[test]
+fn variables_override_the_doors() {
+    let env = |name: &str| match name {
+        "ISTHMUS_LISTEN" => Some("0.0.0.0:80".to_owned()),
+        "ISTHMUS_ADMIN_LISTEN" => Some("[::1]:81".to_owned()),
+        "ISTHMUS_ADMIN_TOKEN" => Some("from the environment".to_owned()),
+        _ => None,
+    };
+    let text = "server: { listen: 127.0.0.1:1, admin_listen: 127.0.0.1:2, admin_token: written }";
+    let server = accepted(text, &env).server;
+    assert_eq!(server.listen.to_string(), "0.0.0.0:80");
+    assert_eq!(server.admin_listen.to_string(), "[::1]:81");
+    assert_eq!(server.admin_token.unwrap().expose(), "from the environment");
+}
+
+#[test]
+fn an_endpoint_means_what_it_says() {
+    let settings = accepted(
+        r#"
+providers:
+  local: { kind: embedded, timeouts: { connect: 1s, total: 2m } }
+endpoints:
+  one:
+    provider: local
+    model: some/model
+    price: { input: 0.25, cache_read: "0.025", output: "2.00" }
+    timeouts: { total: 3m }
+    context_window: 400000
+    capabilities: [chat, json_schema, chat]
+    facts:
+      network: { value: decentralised, until: 2027-01-01, evidence: a letter }
+      jurisdiction: NO
+      processing_regions: []
+      certifications: [soc2, { name: iso27001, until: 2027-06-30 }]
+      retention_days: 0
+      trust: audited
+"#,
+        &nothing,
+    );
+    let endpoint = &settings.endpoints["one"];
+    assert_eq!(endpoint.model, "some/model".into());
+    let price = endpoint.price.unwrap();
+    assert_eq!(price.input.pico_dollars_per_token(), 250_000);
+    assert_eq!(price.cache_read.unwrap().pico_dollars_per_token(), 25_000);
+    assert_eq!(price.reasoning, None);
+    // The endpoint's own word, then its provider's, then the default.
+    assert_eq!(endpoint.timeouts.total, Duration::from_secs(180));
+    assert_eq!(endpoint.timeouts.connect, Duration::from_secs(1));
+    assert_eq!(endpoint.timeouts.first_byte, DEFAULT_TIMEOUTS.first_byte);
+    let capabilities = [Capability::Chat, Capability::JsonSchema];
+    assert_eq!(endpoint.capabilities, Some(BTreeSet::from(capabilities)));
+
+    let facts = &endpoint.facts;
+    let network = facts.network.as_ref().unwrap();
+    assert_eq!(network.value, Network::Decentralised);
+    assert_eq!(network.until.unwrap().to_string(), "2027-01-01");
+    assert_eq!(network.evidence.as_deref(), Some("a letter"));
+    assert_eq!(facts.jurisdiction.as_ref().unwrap().value, "NO");
+    assert_eq!(facts.processing_regions.as_ref().unwrap().value, BTreeSet::new());
+    assert_eq!(facts.certifications[1].value, "iso27001");
+    assert_eq!(facts.retention_days.as_ref().unwrap().value, 0);
+    assert_eq!(facts.trust.as_ref().unwrap().value, Trust::Audited);
+    assert_eq!((&facts.operator, &facts.zero_data_retention), (&None, &None));
+}
+
+#[test]
+fn a_pool_may_name_a_provider_and_a_model() {
+    let settings = accepted(
+        r#"
+providers: { local: { kind: embedded, timeouts: { total: 5s } } }
+models: { chat: { endpoints: [local/a/b, local/c], fallback: false, retry: { attempts: 1 } } }
+"#,
+        &nothing,
+    );
+    let pool = &settings.models["chat"];
+    assert_eq!(pool.endpoints, ["local/a/b".into(), "local/c".into()]);
+    assert!(!pool.fallback);
+    assert_eq!(pool.retry.attempts, 1);
+    let endpoint = &settings.endpoints["local/a/b"];
+    assert_eq!((&endpoint.provider, &endpoint.model), (&"local".into(), &"a/b".into()));
+    assert_eq!(endpoint.timeouts.total, Duration::from_secs(5));
+
+    let direct = settings.direct_endpoint("local/anything").unwrap();
+    assert_eq!(direct.timeouts.total, Duration::from_secs(5));
+    assert_eq!(direct.price, None);
+    assert!(settings.direct_endpoint("elsewhere/anything").is_none());
+    assert!(settings.direct_endpoint("local/").is_none());
+    assert!(settings.direct_endpoint("local").is_none());
+}
+
+#[test]
+fn anchors_and_merges_say_things_once() {
+    let settings = accepted(
+        r#"
+x-common: &common { kind: embedded, slots: 2, threads: 3 }
+providers:
+  one: *common
+  two: { <<: *common, slots: 8 }
+  three: { slots: 8, <<: [{ slots: 1, queue: 5 }, *common] }
+"#,
+        &nothing,
+    );
+    let slots_threads_queue = |name: &str| match &settings.providers[name].account {
+        Account::Embedded(embedded) => (embedded.slots, embedded.threads, embedded.queue),
+        Account::Remote(_) => panic!("{name} is embedded"),
+    };
+    assert_eq!(slots_threads_queue("one"), (Some(2), Some(3), None));
+    assert_eq!(slots_threads_queue("two"), (Some(8), Some(3), None));
+    assert_eq!(slots_threads_queue("three"), (Some(8), Some(3), Some(5)));
+}
+
+#[test]
+fn telemetry_is_read() {
+    let settings = accepted("telemetry: { log_format: json, log_level: debug }", &nothing);
+    assert_eq!(settings.telemetry.log_format, LogFormat::Json);
+    assert_eq!(settings.telemetry.log_level.as_str(), "debug");
+}
+
+// === accounts over the network ===
+
+fn remote(settings: &Settings, name: &str) -> (Option<String>, Option<String>, Origin) {
+    let provider = &settings.providers[name];
+    match &provider.account {
+        Account::Remote(account) => {
+            let key = account.api_key.as_ref().map(|key| key.expose().to_owned());
+            (account.base_url.clone(), key, provider.origin)
+        }
+        Account::Embedded(_) => panic!("{name} is remote"),
+    }
+}
+
+#[test]
+fn a_set_variable_makes_a_provider_exist() {
+    let settings = zero(&only("OPENAI_API_KEY", "sk-1")).unwrap().settings;
+    assert_eq!(remote(&settings, "openai"), (None, Some("sk-1".into()), Origin::Environment));
+    assert!(settings.direct_endpoint("openai/gpt-5-mini").is_some());
+    assert!(zero(&only("OPENAI_API_KEY", "")).unwrap().settings.providers.len() == 1);
+}
+
+#[test]
+fn what_is_written_wins_over_the_environment() {
+    let text = "providers: { openai: { kind: openai, api_key: sk-2 } }";
+    let settings = accepted(text, &only("OPENAI_API_KEY", "sk-1"));
+    assert_eq!(remote(&settings, "openai"), (None, Some("sk-2".into()), Origin::Written));
+}
+
+#[test]
+fn a_written_account_takes_its_key_from_the_usual_variable() {
+    let text = "providers: { mine: { kind: openai, base_url: \"http://127.0.0.1:9001/v1\" } }";
+    let settings = accepted(text, &only("OPENAI_API_KEY", "sk-1"));
+    let url = Some("http://127.0.0.1:9001/v1".to_owned());
+    assert_eq!(remote(&settings, "mine"), (url, Some("sk-1".into()), Origin::Written));
+}
+
+#[test]
+fn a_pool_may_use_what_only_the_environment_offers() {
+    let text = "models: { chat: { endpoints: [openai/gpt-5-mini] } }";
+    let settings = accepted(text, &only("OPENAI_API_KEY", "sk-1"));
+    assert_eq!(settings.endpoints["openai/gpt-5-mini"].provider, "openai".into());
+}
+
+#[test]
+fn a_server_of_ones_own_exists_by_its_address() {
+    let env = only("OLLAMA_BASE_URL", "http://10.0.0.5:11434/v1");
+    let settings = accepted("", &env);
+    let url = Some("http://10.0.0.5:11434/v1".to_owned());
+    assert_eq!(remote(&settings, "ollama"), (url, None, Origin::Environment));
+    assert_eq!(settings.providers.len(), 1);
+}
+
+#[test]
+fn an_unknown_kind_is_answered_with_the_known_ones() {
+    let env = only("KIND", "opensecret");
+    let said = |kind: &str| {
+        let text = format!("version: 1\nproviders: {{ one: {{ kind: \"{kind}\" }} }}");
+        check_text("test.yaml", &text, &env).unwrap_err()[0].message.clone()
+    };
+    assert_eq!(said("opnai"), "unknown kind of provider `opnai`; did you mean `openai`?");
+    let hidden = said("${KIND}");
+    assert!(hidden.starts_with("unknown kind of provider `${KIND}`; the kinds are "), "{hidden}");
+    assert!(hidden.contains("vllm") && hidden.ends_with("embedded"), "{hidden}");
+}
+
+// === files ===
+
+#[test]
+fn files_that_cannot_be_read_are_complaints() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.yaml");
+    let said = |path: &std::path::Path| load(path, &nothing).unwrap_err()[0].to_string();
+
+    assert!(said(&path).contains("isthmus.yaml: error: cannot be read: "), "{}", said(&path));
+    assert!(said(folder.path()).contains("cannot be read: "));
+    std::fs::write(&path, b"version: 1\nserver: \xff\n").unwrap();
+    assert!(said(&path).ends_with("isthmus.yaml:2:1: error: this line is not UTF-8 text"));
+    std::fs::write(&path, "#".repeat(1024 * 1024 + 1)).unwrap();
+    assert!(said(&path).ends_with("isthmus.yaml: error: larger than 1048576 bytes"));
+    std::fs::write(&path, "\u{feff}version: 1\r\nserver: {}\r\n").unwrap();
+    assert!(load(&path, &nothing).is_ok());
+}
