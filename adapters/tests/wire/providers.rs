@@ -1,0 +1,200 @@
+//! Each provider's row: the right path, credential and body go out; its answers come in.
+
+use isthmus_adapters::adapter::{Answer, Content, Piece};
+use isthmus_adapters::registry::PROVIDERS;
+use isthmus_inference::failure::Kind;
+use isthmus_inference::request::Operation;
+use isthmus_inference::usage::Source;
+use serde_json::json as value;
+
+use crate::upstream::{self, KEY, Upstream, attempt, chat, json, pieces, whole};
+
+const ANSWER: &str = r#"{"id":"x","vendor_field":[1,2],"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+const STREAM: [&str; 3] = [
+    "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"},\"finish_reason\":null}]}\n\n",
+    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n",
+    "data: [DONE]\n\n",
+];
+
+/// Providers whose credential stands elsewhere than behind `Bearer`.
+fn credential(kind: &str) -> (&'static str, String) {
+    match kind {
+        "flock" => ("x-litellm-api-key", KEY.to_owned()),
+        _ => ("authorization", format!("Bearer {KEY}")),
+    }
+}
+
+#[tokio::test]
+async fn every_provider_is_sent_the_callers_own_text() {
+    for provider in PROVIDERS {
+        let kind = provider.kind;
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let body = r#"{ "vendor_extra" : {"b":1, "a":[2e0]}, "model":"m", "messages":[ {"role":"user","content":"hi é"}] }"#;
+        let answer = server.account(kind).call(attempt(Operation::Chat, body)).await.unwrap();
+        let seen = server.next_seen().await;
+
+        assert_eq!(seen.line, "POST /v1/chat/completions", "{kind}");
+        let (header, expected) = credential(kind);
+        assert_eq!(seen.header(header), Some(expected.as_str()), "{kind}");
+        assert_eq!(seen.header("content-type"), Some("application/json"), "{kind}");
+        let expected = body.replace(r#""model":"m""#, r#""model":"upstream-model""#);
+        assert_eq!(seen.body, expected, "{kind}");
+
+        let Answer::Whole(whole) = answer else { panic!("{kind}: not a whole answer") };
+        assert!(matches!(whole.content, Content::Relay(bytes) if bytes == ANSWER), "{kind}");
+        assert_eq!((whole.usage.input(), whole.usage.output()), (5, 2), "{kind}");
+        assert_eq!(whole.usage.source, Source::Reported, "{kind}");
+        assert_eq!(whole.upstream_request_id.as_deref(), Some("up-1"), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn every_provider_is_asked_for_usage_in_its_own_way() {
+    for provider in PROVIDERS {
+        let kind = provider.kind;
+        let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
+        let (pieces, failure) = pieces(server.account(kind).call(chat(true)).await).await;
+        assert!(failure.is_none(), "{kind}: {failure:?}");
+        assert!(matches!(pieces[1], Piece::Usage { only_usage: false, .. }), "{kind}: {pieces:?}");
+
+        let asked = server.next_seen().await.json()["stream_options"]["include_usage"].clone();
+        let expected = match kind {
+            "mistral" | "perplexity" | "chutes" => value!(null),
+            _ => value!(true),
+        };
+        assert_eq!(asked, expected, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_is_found_by_its_word_and_needs_what_it_says() {
+    for provider in PROVIDERS {
+        let found = isthmus_adapters::registry::find(provider.kind).unwrap();
+        assert!(std::ptr::eq(found, *provider), "`{}` is there twice", provider.kind);
+        let settings = isthmus_adapters::settings::AccountSettings {
+            kind: provider,
+            base_url: None,
+            api_key: None,
+            headers: Vec::new(),
+        };
+        let built = (provider.build)(&settings);
+        let complete = provider.key_optional && provider.base_url.is_some();
+        assert_eq!(built.is_ok(), complete, "{}", provider.kind);
+    }
+}
+
+#[tokio::test]
+async fn mistral_gets_its_own_names_and_no_stream_options() {
+    let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
+    let body = r#"{"model":"m","seed":7,"max_completion_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[{}]}"#;
+    let (_, failure) =
+        pieces(server.account("mistral").call(attempt(Operation::Chat, body)).await).await;
+    assert!(failure.is_none());
+    let expected = r#"{"model":"upstream-model","random_seed":7,"max_tokens":9,"stream":true,"messages":[{}]}"#;
+    assert_eq!(server.next_seen().await.body, expected);
+}
+
+#[tokio::test]
+async fn each_operation_has_its_path() {
+    for (kind, embeddings) in [("openai", "/v1/embeddings"), ("perplexity", "/v1/v1/embeddings")] {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let account = server.account(kind);
+        let completion = attempt(Operation::Completion, r#"{"model":"m","prompt":"a"}"#);
+        account.call(completion).await.unwrap();
+        assert_eq!(server.next_seen().await.line, "POST /v1/completions");
+        let embedding = attempt(Operation::Embedding, r#"{"model":"m","input":"a"}"#);
+        account.call(embedding).await.unwrap();
+        assert_eq!(server.next_seen().await.line, format!("POST {embeddings}"));
+    }
+}
+
+#[tokio::test]
+async fn lists_of_models_are_read_in_each_providers_shape() {
+    let cases = [
+        ("openai", "GET /v1/models", r#"{"data":[{"id":"a"},{"id":"b"}]}"#),
+        ("together", "GET /v1/models", r#"[{"id":"a"},{"id":"b"}]"#),
+        ("nearai", "GET /v1/model/list", r#"{"models":[{"modelId":"a"},{"modelId":"b"}]}"#),
+        ("ionet", "GET /v1/models", r#"{"data":[{"model_id":"1","name":"a"},{"id":"b"}]}"#),
+        ("chutes", "GET /v1/models", r#"{"data":[{"id":"a","price":{}},{"id":"b"}]}"#),
+    ];
+    for (kind, line, body) in cases {
+        let mut server = Upstream::start(move |_| json(200, body)).await;
+        assert_eq!(server.account(kind).models().await.unwrap(), ["a", "b"], "{kind}");
+        assert_eq!(server.next_seen().await.line, line, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn the_operators_headers_win() {
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let headers = [("Authorization", "Token other"), ("x-team", "blue")];
+    server.try_account("vllm", &headers).unwrap().call(chat(false)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.header("authorization"), Some("Token other"));
+    assert_eq!(seen.header("x-team"), Some("blue"));
+}
+
+#[tokio::test]
+async fn headers_that_cannot_be_are_refused_without_showing_them() {
+    let server = Upstream::start(|_| json(200, ANSWER)).await;
+    let refused = |headers: &[(&str, &str)]| {
+        server.try_account("vllm", headers).err().expect("refused").to_string()
+    };
+    assert!(refused(&[("bad name", "x")]).contains("`bad name` is not a header's name"));
+    let message = refused(&[("x-token", "se\ncret")]);
+    assert!(message.contains("`x-token`") && !message.contains("cret"), "{message}");
+}
+
+#[tokio::test]
+async fn an_answer_without_usage_is_estimated() {
+    let server = Upstream::start(|_| json(200, r#"{"choices":[{"text":"12345678"}]}"#)).await;
+    let answer = server.account("ollama").call(chat(false)).await.unwrap();
+    let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
+    assert_eq!(whole.usage.source, Source::Estimated);
+    assert!(whole.usage.input() > 0 && whole.usage.output() > 0);
+}
+
+#[tokio::test]
+async fn each_providers_errors_are_understood() {
+    let cases = [
+        (
+            "openai",
+            429,
+            r#"{"error":{"message":"m","type":"insufficient_quota"}}"#,
+            Kind::QuotaExhausted,
+        ),
+        ("openrouter", 200, r#"{"error":{"message":"m","code":429}}"#, Kind::RateLimited),
+        (
+            "chutes",
+            402,
+            r#"{"detail":{"message":"m","quota_reset_timestamp":1}}"#,
+            Kind::QuotaExhausted,
+        ),
+        ("chutes", 429, r#"{"detail":"m"}"#, Kind::RateLimited),
+        (
+            "mistral",
+            422,
+            r#"{"object":"error","message":"m","type":"invalid"}"#,
+            Kind::InvalidRequest,
+        ),
+        ("akash", 529, r#"{"error":{"message":"m"}}"#, Kind::Overloaded),
+        ("ollama", 404, r#"{"error":"m"}"#, Kind::NotFound),
+    ];
+    for (kind, status, body, expected) in cases {
+        let server = Upstream::start(move |_| json(status, body)).await;
+        for stream in [false, true] {
+            let failure = upstream::failure(server.account(kind).call(chat(stream)).await).await;
+            assert_eq!(failure.kind, expected, "{kind} {status} stream={stream}");
+            assert_eq!(failure.message, "m", "{kind} {status} stream={stream}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_the_provider_asks_for_is_kept() {
+    let server =
+        Upstream::start(|_| whole(429, "retry-after: 7\r\nx-request-id: r\r\n", "{}")).await;
+    let failure = upstream::failure(server.account("groq").call(chat(false)).await).await;
+    assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
+    assert_eq!(failure.upstream.unwrap().request_id.as_deref(), Some("r"));
+}
