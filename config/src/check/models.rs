@@ -76,6 +76,9 @@ fn reference(
     else {
         return names::unknown(value, "endpoint", &text, &endpoints.written);
     };
+    if text.contains(char::is_control) {
+        return value.refuse("a model's name is one line of text");
+    }
     if !providers.written.contains(provider) {
         return providers::unknown(value, provider, providers);
     }

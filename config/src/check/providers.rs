@@ -58,7 +58,7 @@ fn provider(value: &Value<'_>) -> Option<Provider> {
         }
         let account = match account? {
             Kind::Embedded => Account::Embedded(embedded(fields)),
-            Kind::Remote(kind) => Account::Remote(remote(fields, kind)?),
+            Kind::Remote(kind) => Account::Remote(remote(fields, kind)),
         };
         Some(Provider { account, timeouts: limits, origin: Origin::Written })
     })
@@ -89,29 +89,28 @@ fn account(fields: &mut Fields<'_, '_>) -> Option<Kind> {
 
 // === an account over the network ===
 
-fn remote(
-    fields: &mut Fields<'_, '_>,
-    kind: &'static registry::Provider,
-) -> Option<AccountSettings> {
-    let base_url = match fields.get("base_url") {
-        Some(value) => Some(base_url(&value)?),
-        None => base_url_variable(kind, fields.whole()),
+fn remote(fields: &mut Fields<'_, '_>, kind: &'static registry::Provider) -> AccountSettings {
+    let (written_url, written_key) = (fields.get("base_url"), fields.get("api_key"));
+    let headers = fields.optional("headers", headers).unwrap_or_default();
+    let whole = fields.whole();
+    let base_url = match &written_url {
+        Some(value) => base_url(value),
+        None => base_url_variable(kind, whole),
     };
-    if base_url.is_none() && kind.base_url.is_none() {
+    if written_url.is_none() && base_url.is_none() && kind.base_url.is_none() {
         let or = kind.base_url_variable.map_or_else(String::new, |name| format!(", or set {name}"));
-        fields.whole().refuse_field::<()>(format!("`base_url` is missing{or}"));
+        whole.refuse_field::<()>(format!("`base_url` is missing{or}"));
     }
-    let api_key = match fields.get("api_key") {
-        Some(value) => Some(value.secret()?),
-        None => key_variable(kind, fields.whole()),
+    let api_key = match &written_key {
+        Some(value) => value.secret(),
+        None => key_variable(kind, whole),
     };
-    if api_key.is_none() && !kind.key_optional {
+    if written_key.is_none() && api_key.is_none() && !kind.key_optional {
         let or = kind.key_variables.join(" or ");
         let or = if or.is_empty() { or } else { format!(", or set {or}") };
-        fields.whole().refuse_field::<()>(format!("`api_key` is missing{or}"));
+        whole.refuse_field::<()>(format!("`api_key` is missing{or}"));
     }
-    let headers = fields.optional("headers", headers).unwrap_or_default();
-    Some(AccountSettings { kind, base_url, api_key, headers })
+    AccountSettings { kind, base_url, api_key, headers }
 }
 
 /// A URL that a path can be appended to. It may carry a password, so complaints do not show it.

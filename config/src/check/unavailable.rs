@@ -46,9 +46,10 @@ fn policies(section: &Value<'_>) -> Option<()> {
 
 fn limits(section: &Value<'_>) -> Option<()> {
     section.fields(|fields| {
+        // An address is of use to no keeper but the refused one.
+        fields.get("url");
         let keeper = fields.get("keeper")?;
         if keeper.word(&[("local", false), ("redis", true)])? {
-            fields.get("url");
             refuse(&keeper, "limits are kept by each process for itself: `keeper: local`");
         }
         Some(())
