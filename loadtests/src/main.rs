@@ -25,6 +25,7 @@ use isthmus_loadtests::schedule::Pace;
 use isthmus_loadtests::table;
 use isthmus_loadtests::target::Target;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Load, mock upstreams and side-by-side figures.
 #[derive(Debug, Parser)]
@@ -149,7 +150,7 @@ async fn main() -> ExitCode {
         Command::Mock(arguments) => arguments.run().await,
         Command::Load(arguments) => arguments.run().await,
         Command::Idle(arguments) => arguments.run().await,
-        Command::Compare(arguments) => arguments.run().await,
+        Command::Compare(arguments) => until_interrupted(arguments.run()).await,
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -161,15 +162,33 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Drops the work at an interrupt, so that the programs it started are stopped.
+async fn until_interrupted(work: impl Future<Output = Result<bool, Fault>>) -> Result<bool, Fault> {
+    tokio::select! {
+        ended = work => ended,
+        signal = interrupted() => signal.map(|()| false),
+    }
+}
+
+async fn interrupted() -> Result<(), Fault> {
+    let doing = || "wait for a signal".to_owned();
+    let mut terminate = signal(SignalKind::terminate())
+        .map_err(|source| Fault::System { doing: doing(), source })?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => {
+            interrupt.map_err(|source| Fault::System { doing: doing(), source })
+        }
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 // Each command returns whether what it saw was as it should be.
 
 impl MockArguments {
     async fn run(self) -> Result<bool, Fault> {
         let mock = Mock::start(self.listen, self.script).await?;
         println!("the mock listens on http://{}/v1", mock.address());
-        tokio::signal::ctrl_c()
-            .await
-            .map_err(|source| Fault::System { doing: "wait for a signal".to_owned(), source })?;
+        interrupted().await?;
         Ok(true)
     }
 }

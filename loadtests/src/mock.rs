@@ -105,7 +105,11 @@ impl Upstream {
         }
         let body = body.to_bytes();
         if !says_true(&body, b"\"stream\"") {
-            tokio::time::sleep(self.script.first_token(&self.dice)).await;
+            let thinking = self.script.first_token(&self.dice);
+            // tokio rounds even a sleep of nothing up to its next millisecond.
+            if !thinking.is_zero() {
+                tokio::time::sleep(thinking).await;
+            }
             return json(StatusCode::OK, self.answers.whole.clone());
         }
         let recital = Recital::begin(

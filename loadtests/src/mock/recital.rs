@@ -21,6 +21,9 @@ pub(super) struct Recital {
     cut_before: Option<usize>,
     interval: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Whether the next token has to wait for the timer: a first token that is due at once has not,
+    /// because tokio would round its wait up to a millisecond.
+    waits: bool,
     ended: bool,
 }
 
@@ -38,13 +41,15 @@ impl Recital {
         script: &Script,
         dice: &Dice,
     ) -> Self {
+        let thinking = script.first_token(dice);
         let cut = dice.falls_within(script.cut_rate);
         Self {
             next: 0,
             includes_usage,
             cut_before: cut.then_some(answers.deltas.len() / 2),
             interval: script.wait(script.token_interval_ms, dice),
-            timer: Box::pin(tokio::time::sleep(script.first_token(dice))),
+            timer: Box::pin(tokio::time::sleep(thinking)),
+            waits: !thinking.is_zero(),
             answers,
             ended: false,
         }
@@ -77,7 +82,10 @@ impl Body for Recital {
         }
         // The ending follows the last token at once.
         if self.next < self.answers.deltas.len() {
-            ready!(self.timer.as_mut().poll(context));
+            if self.waits {
+                ready!(self.timer.as_mut().poll(context));
+            }
+            self.waits = true;
             // Counted from the due time, not from now, so that delays do not add up.
             let due: Instant = self.timer.deadline() + self.interval;
             self.timer.as_mut().reset(due);
