@@ -231,3 +231,164 @@ fn tool_choice(fields: &mut Fields, tools: &[Tool]) -> Result<ToolChoice, Failur
         _ => Ok(choice),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::chat::{AnswerFormat, Sampling};
+    use serde_json::json;
+
+    use super::*;
+
+    /// A request with these members beside one message.
+    fn with(members: &Value) -> Result<ChatRequest, Failure> {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        for (key, value) in members.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        decode_chat(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_full_request_is_read_whole() {
+        let request = with(&json!({
+            "messages": [
+                {"role": "developer", "content": "be brief"},
+                {"role": "user", "name": "ann", "content": [
+                    {"type": "text", "text": "what is this?"},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+                    {"type": "input_audio", "input_audio": {"data": "AA"}},
+                ]},
+                {"role": "assistant", "content": null, "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}},
+                ]},
+                {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
+            "tool_choice": {"type": "function", "function": {"name": "look"}},
+            "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+            "temperature": 0.5, "top_p": 1, "top_k": 40, "seed": -1, "stop": "END",
+            "max_tokens": 50, "max_completion_tokens": 20,
+            "presence_penalty": -2, "frequency_penalty": 2.0,
+            "logit_bias": {"42": -100}, "n": 3, "logprobs": true, "top_logprobs": 2,
+            "user": "u", "metadata": {"a": "b"},
+        }))
+        .unwrap();
+
+        assert_eq!(
+            request.sampling,
+            Sampling {
+                temperature: Some(0.5),
+                top_p: Some(1.0),
+                top_k: Some(40),
+                seed: Some(u64::MAX),
+                stop: vec!["END".into()],
+                max_tokens: Some(20),
+                presence_penalty: -2.0,
+                frequency_penalty: 2.0,
+                logit_bias: vec![(42, -100.0)],
+            }
+        );
+        assert_eq!((request.choices, request.top_logprobs), (3, Some(2)));
+        assert_eq!(request.tool_choice, ToolChoice::Named("look".into()));
+        assert_eq!(request.format, AnswerFormat::JsonSchema(json!({"type": "object"})));
+        let Prompt::Messages(messages) = request.prompt else { panic!("not a conversation") };
+        let roles: Vec<_> = messages.iter().map(|message| message.role).collect();
+        assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool]);
+        assert_eq!(messages[1].content[0], Part::Text("what is this?".into()));
+        assert_eq!(messages[1].content[1], Part::Image { url: "data:image/png;base64,AA".into() });
+        let audio = json!({"type": "input_audio", "input_audio": {"data": "AA"}});
+        assert_eq!(messages[1].content[2], Part::Other(audio));
+        assert_eq!(messages[2].tool_calls[0].name, "look");
+        assert_eq!(messages[3].tool_call_id.as_deref(), Some("c1"));
+    }
+
+    #[test]
+    fn what_is_left_out_or_null_has_the_usual_value() {
+        for members in
+            [json!({}), json!({"temperature": null, "stop": null, "tools": null, "n": null})]
+        {
+            let request = with(&members).unwrap();
+            assert_eq!(request.sampling, Sampling::default());
+            assert_eq!((request.choices, request.top_logprobs), (1, None));
+            assert_eq!(request.tool_choice, ToolChoice::Auto);
+            assert_eq!(request.format, AnswerFormat::Text);
+        }
+    }
+
+    #[test]
+    fn every_complaint_names_its_field() {
+        let function = json!({"type": "function", "function": {"name": "f"}});
+        let cases = [
+            (json!({"temperature": 2.1}), "temperature"),
+            (json!({"temperature": "hot"}), "temperature"),
+            (json!({"top_p": -0.1}), "top_p"),
+            (json!({"top_k": 1.5}), "top_k"),
+            (json!({"n": 0}), "n"),
+            (json!({"n": 129}), "n"),
+            (json!({"max_tokens": 0}), "max_tokens"),
+            (json!({"max_completion_tokens": -1}), "max_completion_tokens"),
+            (json!({"max_tokens": 5_000_000_000_u64}), "max_tokens"),
+            (json!({"presence_penalty": 3}), "presence_penalty"),
+            (json!({"frequency_penalty": []}), "frequency_penalty"),
+            (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop"),
+            (json!({"stop": [1]}), "stop"),
+            (json!({"stop": ""}), "stop"),
+            (json!({"seed": 1.5}), "seed"),
+            (json!({"logit_bias": {"cat": 1}}), "logit_bias"),
+            (json!({"logit_bias": {"1": 101}}), "logit_bias"),
+            (json!({"logprobs": 1}), "logprobs"),
+            (json!({"top_logprobs": 1}), "top_logprobs"),
+            (json!({"logprobs": true, "top_logprobs": 21}), "top_logprobs"),
+            (json!({"messages": [1]}), "messages[0]"),
+            (json!({"messages": [{"content": "x"}]}), "messages[0].role"),
+            (json!({"messages": [{"role": "wizard", "content": "x"}]}), "messages[0].role"),
+            (json!({"messages": [{"role": "user"}]}), "messages[0].content"),
+            (json!({"messages": [{"role": "user", "content": 7}]}), "messages[0].content"),
+            (
+                json!({"messages": [{"role": "user", "content": [{}]}]}),
+                "messages[0].content[0].type",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}),
+                "messages[0].content[0].image_url.url",
+            ),
+            (json!({"messages": [{"role": "tool", "content": "x"}]}), "messages[0].tool_call_id"),
+            (
+                json!({"messages": [{"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f"}}]}]}),
+                "messages[0].tool_calls[0].function.arguments",
+            ),
+            (json!({"tools": {}}), "tools"),
+            (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
+            (json!({"tools": [{"type": "function"}]}), "tools[0].function"),
+            (
+                json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": 1}}]}),
+                "tools[0].function.parameters",
+            ),
+            (json!({"tool_choice": "maybe"}), "tool_choice"),
+            (json!({"tool_choice": "required"}), "tool_choice"),
+            (
+                json!({"tools": [function], "tool_choice": {"type": "function", "function": {"name": "g"}}}),
+                "tool_choice",
+            ),
+            (json!({"response_format": "json"}), "response_format"),
+            (json!({"response_format": {"type": "xml"}}), "response_format.type"),
+            (json!({"response_format": {"type": "json_schema"}}), "response_format.json_schema"),
+            (
+                json!({"response_format": {"type": "json_schema", "json_schema": {"schema": 1}}}),
+                "response_format.json_schema.schema",
+            ),
+            (json!({"functions": []}), "functions"),
+        ];
+        for (members, param) in cases {
+            let failure = with(&members).expect_err(&members.to_string());
+            assert_eq!(failure.param.as_deref(), Some(param), "{members}: {}", failure.message);
+            assert!(matches!(failure.kind, Kind::InvalidRequest | Kind::Unsupported), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_nests_too_deep_is_refused() {
+        let deep = format!(r#"{{"messages":{}"#, "[".repeat(100_000));
+        assert_eq!(decode_chat(deep.as_bytes()).unwrap_err().kind, Kind::InvalidRequest);
+    }
+}

@@ -119,13 +119,102 @@ pub fn encode_completion_answer(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes
     })
 }
 
+/// Why an answer ended. Legacy completions know no calls, and their clients no such word.
+pub(crate) fn finish_word(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::ToolCalls => FinishReason::Stop.as_str(),
+        other => other.as_str(),
+    }
+}
+
 impl<'a> ChoiceOut<'a> {
     fn of((index, choice): (usize, &'a Choice)) -> Self {
         Self {
             text: &choice.text,
             index,
             logprobs: LogprobsOut::of(&choice.logprobs, &mut 0),
-            finish_reason: choice.finish.map(FinishReason::as_str),
+            finish_reason: choice.finish.map(finish_word),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_openai::types::completions::CreateCompletionResponse;
+    use isthmus_inference::chat::TokenLogprob;
+    use isthmus_inference::usage::Usage;
+    use serde_json::json;
+
+    use super::*;
+
+    fn decoded(body: &Value) -> Result<ChatRequest, Failure> {
+        decode_completion(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn one_prompt_is_read_in_each_of_its_shapes() {
+        let cases = [
+            (json!("a"), Prompt::Text("a".into())),
+            (json!(["a"]), Prompt::Text("a".into())),
+            (json!([1, 2]), Prompt::Tokens(vec![1, 2])),
+            (json!([[1, 2]]), Prompt::Tokens(vec![1, 2])),
+            (json!(null), Prompt::Text(String::new())),
+        ];
+        for (prompt, expected) in cases {
+            let request = decoded(&json!({"prompt": prompt})).unwrap();
+            assert_eq!(request.prompt, expected);
+            assert_eq!(request.sampling.max_tokens, Some(16));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_by_name() {
+        let cases = [
+            (json!({"prompt": ["a", "b"]}), "prompt"),
+            (json!({"prompt": []}), "prompt"),
+            (json!({"prompt": {}}), "prompt"),
+            (json!({"prompt": [-1]}), "prompt"),
+            (json!({"prompt": "a", "suffix": "b"}), "suffix"),
+            (json!({"prompt": "a", "best_of": 2}), "best_of"),
+            (json!({"prompt": "a", "logprobs": 6}), "logprobs"),
+            (json!({"prompt": "a", "max_tokens": -1}), "max_tokens"),
+            (json!({"prompt": "a", "echo": 1}), "echo"),
+        ];
+        for (body, param) in cases {
+            assert_eq!(decoded(&body).unwrap_err().param.as_deref(), Some(param), "{body}");
+        }
+    }
+
+    #[test]
+    fn scoring_a_prompt_needs_no_new_tokens() {
+        let body = json!({"prompt": "a", "max_tokens": 0, "echo": true, "logprobs": 0});
+        let request = decoded(&body).unwrap();
+        assert_eq!((request.sampling.max_tokens, request.top_logprobs), (Some(0), Some(0)));
+        assert!(request.echo);
+    }
+
+    #[test]
+    fn the_official_types_read_the_answer() {
+        let token = |text: &str| TokenLogprob {
+            bytes: text.into(),
+            logprob: -0.5,
+            top: vec![(text.into(), -0.5), (b" x".to_vec(), f32::NEG_INFINITY)],
+        };
+        let choice = Choice {
+            text: "né!".into(),
+            finish: Some(FinishReason::Length),
+            logprobs: vec![token("né"), token("!")],
+            ..Choice::default()
+        };
+        let usage = Usage { uncached_input: 1, text_output: 2, ..Usage::default() };
+        let answer = ChatAnswer { model: "engine".into(), choices: vec![choice], usage };
+        let stamp = Stamp { id: "cmpl-1", created: 7, model: "shown" };
+        let bytes = encode_completion_answer(&answer, &stamp);
+        let read: CreateCompletionResponse = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(read.choices[0].text, "né!");
+        assert_eq!(read.usage.unwrap().total_tokens, 3);
+        let logprobs = read.choices[0].logprobs.as_ref().unwrap();
+        assert_eq!(logprobs.text_offset, [0, 2]);
+        assert_eq!(logprobs.top_logprobs[0][" x"], json!(-9999.0));
     }
 }

@@ -122,3 +122,57 @@ impl<'a> Vector<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_openai::types::embeddings::{CreateBase64EmbeddingResponse, CreateEmbeddingResponse};
+    use isthmus_inference::usage::Usage;
+    use serde_json::json;
+
+    use super::*;
+
+    fn decoded(input: &Value) -> Result<Vec<EmbeddingInput>, Failure> {
+        let body = json!({"model": "m", "input": input}).to_string();
+        decode_embedding(body.as_bytes()).map(|request| request.inputs)
+    }
+
+    #[test]
+    fn all_four_shapes_of_input_are_read() {
+        let text = |text: &str| EmbeddingInput::Text(text.into());
+        assert_eq!(decoded(&json!("a")).unwrap(), [text("a")]);
+        assert_eq!(decoded(&json!(["a", "b"])).unwrap(), [text("a"), text("b")]);
+        assert_eq!(decoded(&json!([1, 2])).unwrap(), [EmbeddingInput::Tokens(vec![1, 2])]);
+        let lists = [EmbeddingInput::Tokens(vec![1]), EmbeddingInput::Tokens(vec![2, 3])];
+        assert_eq!(decoded(&json!([[1], [2, 3]])).unwrap(), lists);
+    }
+
+    #[test]
+    fn other_inputs_are_refused_by_name() {
+        for input in
+            [json!(null), json!(7), json!([]), json!(""), json!(["a", ""]), json!([1, "a"])]
+        {
+            let failure = decoded(&input).unwrap_err();
+            assert_eq!(failure.param.as_deref(), Some("input"), "{input}");
+        }
+        let body = br#"{"input":"a","encoding_format":"hex"}"#;
+        assert_eq!(decode_embedding(body).unwrap_err().param.as_deref(), Some("encoding_format"));
+    }
+
+    #[test]
+    fn the_official_types_read_the_answer() {
+        let answer = EmbeddingAnswer {
+            model: "engine".into(),
+            vectors: vec![vec![0.5, -1.0], vec![2.0, 0.25]],
+            usage: Usage { uncached_input: 3, ..Usage::default() },
+        };
+        let floats = encode_embedding_answer(&answer, Encoding::Float, "shown");
+        let floats: CreateEmbeddingResponse = serde_json::from_slice(&floats).unwrap();
+        assert_eq!(floats.data[1].embedding, [2.0, 0.25]);
+        assert_eq!((floats.model.as_str(), floats.usage.prompt_tokens), ("shown", 3));
+
+        let coded = encode_embedding_answer(&answer, Encoding::Base64, "shown");
+        let coded: CreateBase64EmbeddingResponse = serde_json::from_slice(&coded).unwrap();
+        let vector: Vec<f32> = coded.data[0].embedding.clone().into();
+        assert_eq!(vector, [0.5, -1.0]);
+    }
+}

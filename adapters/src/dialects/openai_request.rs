@@ -236,8 +236,12 @@ struct StreamOptions<'a> {
 
 fn usage_wanted(value: Option<&RawValue>) -> Result<bool, Failure> {
     let Some(value) = value else { return Ok(false) };
-    let options: StreamOptions<'_> = serde_json::from_str(value.get())
-        .map_err(|_| wrong_type("stream_options", "an object", name_of_type(value.get())))?;
+    if !value.get().starts_with('{') {
+        return Err(wrong_type("stream_options", "an object", name_of_type(value.get())));
+    }
+    let options: StreamOptions<'_> = serde_json::from_str(value.get()).map_err(|error| {
+        Failure::invalid("stream_options", format!("`stream_options`: {error}"))
+    })?;
     boolean("stream_options.include_usage", options.include_usage)
 }
 
@@ -330,4 +334,226 @@ fn splice(text: &str, edits: &[Edit<'_>]) -> Bytes {
     }
     out.push_str(&text[copied..]);
     out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::failure::Kind;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    const PLAIN: Quirks = Quirks { stream_usage: StreamUsage::Asked, renames: &[] };
+    const MISTRAL: Quirks =
+        Quirks { stream_usage: StreamUsage::OptionRefused, renames: &[("input", "inputs")] };
+
+    fn chat(body: &str) -> Result<Request, Failure> {
+        decode(Operation::Chat, Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    fn rewritten(body: &str, model: &str, quirks: &Quirks) -> String {
+        let request = chat(body).unwrap();
+        String::from_utf8(rewrite(&request, &model.into(), quirks).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn what_routing_needs_is_read() {
+        let request = chat(
+            r#"{"messages":[{}],"model":"g\u0070t","stream":true,"stream_options":{"include_usage":true,"x":1}}"#,
+        )
+        .unwrap();
+        assert_eq!(request.model.as_str(), "gpt");
+        assert!(request.stream && request.usage_wanted);
+
+        let request = chat(r#"{"model":"m","messages":[{}],"stream":null,"n":null}"#).unwrap();
+        assert!(!request.stream && !request.usage_wanted);
+    }
+
+    #[test]
+    fn each_complaint_names_its_field() {
+        let cases = [
+            (r#"{"messages":[{}]}"#, "model"),
+            (r#"{"model":null,"messages":[{}]}"#, "model"),
+            (r#"{"model":"","messages":[{}]}"#, "model"),
+            (r#"{"model":7,"messages":[{}]}"#, "model"),
+            (r#"{"model":"m"}"#, "messages"),
+            (r#"{"model":"m","messages":"hi"}"#, "messages"),
+            (r#"{"model":"m","messages":[ ]}"#, "messages"),
+            (r#"{"model":"m","messages":[{}],"stream":"yes"}"#, "stream"),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options":[1]}"#,
+                "stream_options",
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage":1}}"#,
+                "stream_options.include_usage",
+            ),
+            (r#"{"model":"m","messages":[{}],"n":0}"#, "n"),
+            (r#"{"model":"m","messages":[{}],"n":1.5}"#, "n"),
+            (r#"{"model":"m","messages":[{}],"n":129}"#, "n"),
+        ];
+        for (body, param) in cases {
+            let failure = chat(body).unwrap_err();
+            assert_eq!(failure.kind, Kind::InvalidRequest, "{body}");
+            assert_eq!(failure.param.as_deref(), Some(param), "{body}");
+            assert!(failure.message.contains(&format!("`{param}`")), "{body}: {}", failure.message);
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_says_where_it_goes_wrong() {
+        let cases = [
+            ("", "line 1 column 0"),
+            ("{\"model\": \"m\",\n  oops}", "line 2 column 3"),
+            ("{\"model\":\"m\"} {}", "trailing characters"),
+            ("[1]", "a JSON object"),
+            ("{\"messages\":[{]}", "line 1 column 15"),
+            (r#"{"model":"a","model":"b"}"#, "`model` is given twice"),
+        ];
+        for (body, said) in cases {
+            let failure = chat(body).unwrap_err();
+            assert!(failure.message.contains(said), "{body}: {}", failure.message);
+            assert_eq!(failure.kind, Kind::InvalidRequest);
+        }
+        let failure = decode(Operation::Chat, Bytes::from_static(b"{\"model\":\"\xFF\"}"));
+        assert!(failure.unwrap_err().message.contains("byte 10"));
+    }
+
+    #[test]
+    fn a_deep_body_is_skipped_without_recursion() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let request = chat(&format!(r#"{{"x":{deep},"model":"m","messages":{deep}}}"#));
+        assert_eq!(request.unwrap().model.as_str(), "m");
+    }
+
+    #[test]
+    fn nothing_to_change_gives_the_same_bytes() {
+        let body = r#"{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#;
+        let request = chat(body).unwrap();
+        let sent = rewrite(&request, &"m".into(), &PLAIN).unwrap();
+        assert_eq!(sent.as_ptr(), request.body.as_ptr());
+    }
+
+    #[test]
+    fn only_what_must_change_is_changed() {
+        let cases = [
+            (
+                r#"{"messages":[{}], "model" : "m\"x" , "z":1.50}"#,
+                r#"{"messages":[{}], "model" : "up\"s" , "z":1.50}"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true}"#,
+                r#"{"model":"up\"s","stream_options":{"include_usage":true},"messages":[{}],"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{ "a":1},"model":"m","messages":[{}],"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true, "a":1},"model":"up\"s","messages":[{}],"stream":true}"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage" : false }}"#,
+                r#"{"model":"up\"s","messages":[{}],"stream":true,"stream_options":{"include_usage" : true }}"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options": { } }"#,
+                r#"{"model":"up\"s","messages":[{}],"stream":true,"stream_options": {"include_usage":true} }"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options":null}"#,
+                r#"{"model":"up\"s","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(rewritten(body, "up\"s", &PLAIN), expected);
+        }
+    }
+
+    #[test]
+    fn refused_options_go_with_their_comma() {
+        let cases = [
+            r#"{"stream_options":{"a":[1,2]} , "model":"m","messages":[{}],"stream":true}"#,
+            r#"{"model":"m", "stream_options":{},"messages":[{}],"stream":true}"#,
+            r#"{"model":"m","messages":[{}],"stream":true , "stream_options":null }"#,
+        ];
+        for body in cases {
+            let sent: Value = serde_json::from_str(&rewritten(body, "m", &MISTRAL)).unwrap();
+            assert_eq!(sent, json!({"model":"m","messages":[{}],"stream":true}), "{body}");
+        }
+    }
+
+    /// Bodies with the members that are read here, in any order among others.
+    fn bodies() -> impl Strategy<Value = (Map<String, Value>, String)> {
+        let options = prop_oneof![
+            Just(json!({"include_usage": true})),
+            Just(json!({"include_usage": false, "other": [1]})),
+            Just(json!({"other": {"a": "}"}})),
+            Just(json!({})),
+            Just(Value::Null),
+        ];
+        let members = (
+            "[a-z\"\\\\/é]{1,8}",
+            proptest::option::of(any::<bool>()),
+            proptest::option::of(options),
+            proptest::collection::vec(("x[a-z\"]{0,4}", "[ -~é\\n]{0,20}"), 0..4),
+            any::<bool>(),
+        );
+        let members = members.prop_map(|(model, stream, options, others, pretty)| {
+            let mut members = vec![
+                ("model".to_owned(), json!(model)),
+                ("messages".to_owned(), json!([{"role": "user"}])),
+                ("input".to_owned(), json!(7)),
+            ];
+            members.extend(stream.map(|stream| ("stream".to_owned(), json!(stream))));
+            members.extend(options.map(|options| ("stream_options".to_owned(), options)));
+            members.extend(others.into_iter().map(|(key, text)| (key, json!({ "t": text }))));
+            (members, pretty)
+        });
+        members
+            .prop_flat_map(|(members, pretty)| (Just(members).prop_shuffle(), Just(pretty)))
+            .prop_map(|(members, pretty)| {
+                let body: Map<String, Value> = members.into_iter().collect();
+                let text = match pretty {
+                    true => serde_json::to_string_pretty(&body),
+                    false => serde_json::to_string(&body),
+                };
+                (body, text.unwrap())
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn splicing_does_to_the_text_what_it_should_to_the_values((body, text) in bodies()) {
+            let streamed = body.get("stream") == Some(&json!(true));
+            for quirks in [PLAIN, MISTRAL] {
+                let mut expected = body.clone();
+                expected["model"] = json!("up/stream");
+                match quirks.stream_usage {
+                    StreamUsage::Asked if streamed => {
+                        let options = expected.entry("stream_options").or_insert(Value::Null);
+                        if options.is_null() {
+                            *options = json!({});
+                        }
+                        options["include_usage"] = json!(true);
+                    }
+                    StreamUsage::OptionRefused if streamed => {
+                        expected.shift_remove("stream_options");
+                    }
+                    _ => {}
+                }
+                if !quirks.renames.is_empty() {
+                    let input = expected.shift_remove("input").unwrap();
+                    expected.insert("inputs".to_owned(), input);
+                }
+                let sent: Value = serde_json::from_str(&rewritten(&text, "up/stream", &quirks)).unwrap();
+                prop_assert_eq!(sent, Value::Object(expected));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for operation in [Operation::Chat, Operation::Completion, Operation::Embedding] {
+                let _ = decode(operation, Bytes::copy_from_slice(&body));
+            }
+        }
+    }
 }

@@ -167,7 +167,7 @@ impl StreamEncoder {
                 TextChoice { text, index: *choice, logprobs, finish_reason: None }
             }
             Event::Finish { choice, reason } => {
-                let finish_reason = Some(reason.as_str());
+                let finish_reason = Some(openai_completions::finish_word(*reason));
                 TextChoice { text: "", index: *choice, logprobs: None, finish_reason }
             }
             _ => return,
@@ -208,5 +208,149 @@ impl<'a> ToolCallDelta<'a> {
 
     fn arguments(index: u32, arguments: &'a str) -> Self {
         Self { index, id: None, r#type: None, function: FunctionDelta { name: None, arguments } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_openai::types::chat::{
+        CreateChatCompletionResponse, CreateChatCompletionStreamResponse,
+    };
+    use async_openai::types::completions::CreateCompletionResponse;
+    use isthmus_inference::chat::FinishReason;
+    use isthmus_inference::stream::Fold;
+    use isthmus_inference::usage::Usage;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::adapter::Piece;
+    use crate::dialects::openai_relay::Relay;
+    use crate::framing::sse::{self, Splitter};
+
+    const STAMP: Stamp<'_> = Stamp { id: "x-1", created: 7, model: "shown" };
+
+    fn text(choice: u32, text: &str) -> Event {
+        let token =
+            TokenLogprob { bytes: text.into(), logprob: -0.25, top: vec![(text.into(), -0.25)] };
+        Event::Text { choice, text: text.into(), logprobs: vec![token] }
+    }
+
+    fn events() -> Vec<Event> {
+        vec![
+            Event::Reasoning { choice: 0, text: "hm".into() },
+            text(0, "a\"é"),
+            text(1, "b"),
+            text(0, "!"),
+            Event::ToolCallStart { choice: 1, index: 0, id: "c1".into(), name: "f".into() },
+            Event::ToolCallArguments { choice: 1, index: 0, text: "{}".into() },
+            Event::Finish { choice: 0, reason: FinishReason::Stop },
+            Event::Finish { choice: 1, reason: FinishReason::ToolCalls },
+            Event::Usage(Usage { uncached_input: 3, text_output: 4, ..Usage::default() }),
+        ]
+    }
+
+    fn encoded(operation: Operation, usage_wanted: bool) -> Bytes {
+        let mut encoder = StreamEncoder::new(operation, &STAMP, usage_wanted);
+        let mut out = BytesMut::new();
+        events().iter().for_each(|event| out.extend_from_slice(&encoder.encode(event)));
+        out.extend_from_slice(&StreamEncoder::done());
+        out.freeze()
+    }
+
+    /// The data of each event but the last, `[DONE]`.
+    fn chunks(stream: Bytes) -> Vec<Vec<u8>> {
+        let mut splitter = Splitter::new(1 << 20);
+        splitter.push(stream);
+        let mut data = Vec::new();
+        while let Some(event) = splitter.next_event().unwrap() {
+            data.push(sse::data(&event).unwrap().into_owned());
+        }
+        assert_eq!(data.pop().unwrap(), b"[DONE]");
+        data
+    }
+
+    #[test]
+    fn the_official_types_read_every_chunk() {
+        let chunks = chunks(encoded(Operation::Chat, true));
+        let read: Vec<CreateChatCompletionStreamResponse> =
+            chunks.iter().map(|chunk| serde_json::from_slice(chunk).unwrap()).collect();
+        let of = |index: u32| {
+            let choices = read.iter().flat_map(|chunk| &chunk.choices);
+            choices.filter(move |choice| choice.index == index).map(|choice| &choice.delta)
+        };
+        let said: String = of(0).filter_map(|delta| delta.content.as_deref()).collect();
+        assert_eq!(said, "a\"é!");
+        for index in [0, 1] {
+            assert_eq!(of(index).filter(|delta| delta.role.is_some()).count(), 1);
+            assert!(of(index).next().unwrap().role.is_some(), "the role comes first");
+        }
+        let last = read.last().unwrap();
+        assert!(last.choices.is_empty());
+        assert_eq!(last.usage.as_ref().unwrap().total_tokens, 7);
+        assert!(read.iter().all(|chunk| chunk.id == "x-1" && chunk.model == "shown"));
+    }
+
+    #[test]
+    fn usage_is_shown_to_those_who_asked() {
+        for (wanted, shown) in [(true, Some(&Value::Null)), (false, None)] {
+            let chunks = chunks(encoded(Operation::Chat, wanted));
+            let first: Value = serde_json::from_slice(&chunks[0]).unwrap();
+            assert_eq!(first.get("usage"), shown);
+            let last: Value = serde_json::from_slice(chunks.last().unwrap()).unwrap();
+            assert_eq!(last["usage"].is_object(), wanted);
+        }
+    }
+
+    #[test]
+    fn legacy_chunks_carry_text_alone() {
+        let chunks = chunks(encoded(Operation::Completion, false));
+        let read: Vec<CreateCompletionResponse> =
+            chunks.iter().map(|chunk| serde_json::from_slice(chunk).unwrap()).collect();
+        let first: String = read
+            .iter()
+            .flat_map(|chunk| &chunk.choices)
+            .filter(|choice| choice.index == 0)
+            .map(|choice| choice.text.as_str())
+            .collect();
+        assert_eq!(first, "a\"é!");
+        let offsets: Vec<_> = read
+            .iter()
+            .flat_map(|chunk| &chunk.choices)
+            .filter(|choice| choice.index == 0)
+            .filter_map(|choice| choice.logprobs.as_ref())
+            .flat_map(|logprobs| logprobs.text_offset.clone())
+            .collect();
+        assert_eq!(offsets, [0, 3]);
+    }
+
+    #[test]
+    fn what_is_written_here_is_understood_by_the_relay() {
+        let mut relay = Relay::default();
+        relay.push(encoded(Operation::Chat, true)).unwrap();
+        let pieces: Vec<_> = std::iter::from_fn(|| relay.next_piece()).collect();
+        assert!(matches!(pieces[0], Piece::Relay(_)));
+        assert!(
+            matches!(pieces[1], Piece::Usage { usage, only_usage: true, .. } if usage.total() == 7)
+        );
+        assert!(matches!(pieces[2], Piece::Done { event: Some(_) }));
+    }
+
+    #[test]
+    fn the_official_types_read_the_folded_answer() {
+        let mut fold = Fold::default();
+        events().into_iter().for_each(|event| fold.push(event));
+        let answer = fold.finish("engine".into()).unwrap();
+        let bytes = openai_answer::encode_chat_answer(&answer, &STAMP);
+        let read: CreateChatCompletionResponse = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(read.choices[0].message.content.as_deref(), Some("a\"é!"));
+        assert_eq!(read.choices[1].message.tool_calls.as_ref().unwrap().len(), 1);
+        let logprobs = read.choices[0].logprobs.as_ref().unwrap().content.as_ref().unwrap();
+        assert_eq!(logprobs[0].bytes.as_deref(), Some("a\"é".as_bytes()));
+
+        let raw: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(raw["choices"][0]["message"]["reasoning_content"], json!("hm"));
+        assert_eq!(raw["choices"][0]["message"]["refusal"], Value::Null);
+        assert!(raw["choices"][0]["message"].get("tool_calls").is_none());
+        assert_eq!(raw["choices"][0]["finish_reason"], json!("stop"));
     }
 }

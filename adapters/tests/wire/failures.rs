@@ -125,7 +125,6 @@ async fn nobody_at_the_address_is_unreachable() {
 
 #[tokio::test]
 async fn a_stream_that_is_cut_never_ends_cleanly() {
-    let text = || chunk(TEXT.as_bytes());
     let scripts: [fn() -> Vec<Step>; 4] = [
         // A clean end of the body without a finished answer.
         || stream(&[TEXT]),
@@ -135,7 +134,6 @@ async fn a_stream_that_is_cut_never_ends_cleanly() {
         // The connection breaks.
         || vec![head(EVENTS), chunk(TEXT.as_bytes()), Step::Close],
     ];
-    drop(text);
     for (number, script) in scripts.into_iter().enumerate() {
         let server = Upstream::start(move |_| script()).await;
         let failure = failure(server.account("vllm").call(chat(true)).await).await;

@@ -1,5 +1,7 @@
 //! The adapters against real sockets: a scripted upstream on loopback plays every provider.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the complaint")]
+
 mod failures;
 mod providers;
 mod recordings;

@@ -1,6 +1,8 @@
 //! Real streams of real providers: our few in `tests/data`, and a larger collection beside the
 //! repository where there is one. Cut at random, they come out as they went in.
 
+#![allow(clippy::print_stdout, reason = "a test that skips says so")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -19,10 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 
 /// The credential of all test accounts.
-pub const KEY: &str = "sk-a-test-key";
+pub(crate) const KEY: &str = "sk-a-test-key";
 
 /// Limits that no healthy loopback call meets.
-pub const LIMITS: Timeouts = Timeouts {
+pub(crate) const LIMITS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(30),
     between_chunks: Duration::from_secs(30),
@@ -30,7 +30,7 @@ pub const LIMITS: Timeouts = Timeouts {
 };
 
 /// What the upstream does next.
-pub enum Step {
+pub(crate) enum Step {
     /// Writes these bytes, at once and by themselves.
     Send(Bytes),
     /// Waits for a test's word.
@@ -43,17 +43,17 @@ pub enum Step {
 
 /// A request as it arrived.
 #[derive(Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Like `POST /v1/chat/completions`.
-    pub line: String,
+    pub(crate) line: String,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: Bytes,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
 }
 
 /// A server that follows a script.
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     seen: mpsc::UnboundedReceiver<Seen>,
     left: mpsc::UnboundedReceiver<()>,
     connections: Arc<AtomicUsize>,
@@ -66,7 +66,7 @@ type Script = dyn Fn(&Seen) -> Vec<Step> + Send + Sync;
 
 impl Upstream {
     /// Starts a server on a free port.
-    pub async fn start(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tell_seen, seen) = mpsc::unbounded_channel();
@@ -83,12 +83,12 @@ impl Upstream {
     }
 
     /// An account of this kind that calls this server.
-    pub fn account(&self, kind: &str) -> Arc<dyn Adapter> {
+    pub(crate) fn account(&self, kind: &str) -> Arc<dyn Adapter> {
         self.try_account(kind, &[]).unwrap()
     }
 
     /// The same with headers of the operator's own.
-    pub fn try_account(
+    pub(crate) fn try_account(
         &self,
         kind: &str,
         headers: &[(&str, &str)],
@@ -104,29 +104,29 @@ impl Upstream {
     }
 
     /// The next request.
-    pub async fn next_seen(&mut self) -> Seen {
+    pub(crate) async fn next_seen(&mut self) -> Seen {
         self.seen.recv().await.expect("the server runs")
     }
 
     /// Waits for a client to leave while the server is stalling.
-    pub async fn client_left(&mut self) {
+    pub(crate) async fn client_left(&mut self) {
         self.left.recv().await.expect("the server runs");
     }
 
     /// How many connections were made so far.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 impl Seen {
     /// The value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
@@ -190,19 +190,19 @@ async fn receive(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
 // === scripts ===
 
 /// A whole answer.
-pub fn whole(status: u16, headers: &str, body: &str) -> Vec<Step> {
+pub(crate) fn whole(status: u16, headers: &str, body: &str) -> Vec<Step> {
     let length = body.len();
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n");
     vec![Step::Send((head + body).into())]
 }
 
 /// A whole JSON answer.
-pub fn json(status: u16, body: &str) -> Vec<Step> {
+pub(crate) fn json(status: u16, body: &str) -> Vec<Step> {
     whole(status, "content-type: application/json\r\nx-request-id: up-1\r\n", body)
 }
 
 /// The head of a chunked answer of this type.
-pub fn head(content_type: &str) -> Step {
+pub(crate) fn head(content_type: &str) -> Step {
     Step::Send(
         format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\
@@ -213,7 +213,7 @@ pub fn head(content_type: &str) -> Step {
 }
 
 /// One chunk of a chunked answer.
-pub fn chunk(bytes: &[u8]) -> Step {
+pub(crate) fn chunk(bytes: &[u8]) -> Step {
     let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
     framed.extend_from_slice(bytes);
     framed.extend_from_slice(b"\r\n");
@@ -221,12 +221,12 @@ pub fn chunk(bytes: &[u8]) -> Step {
 }
 
 /// The end of a chunked answer.
-pub fn last_chunk() -> Step {
+pub(crate) fn last_chunk() -> Step {
     Step::Send(Bytes::from_static(b"0\r\n\r\n"))
 }
 
 /// A whole event stream in these chunks.
-pub fn stream(chunks: &[&str]) -> Vec<Step> {
+pub(crate) fn stream(chunks: &[&str]) -> Vec<Step> {
     let mut steps = vec![head("text/event-stream")];
     steps.extend(chunks.iter().map(|text| chunk(text.as_bytes())));
     steps.push(last_chunk());
@@ -236,18 +236,18 @@ pub fn stream(chunks: &[&str]) -> Vec<Step> {
 // === calling ===
 
 /// An attempt with this body at the model `upstream-model`.
-pub fn attempt(operation: Operation, body: &str) -> Attempt {
+pub(crate) fn attempt(operation: Operation, body: &str) -> Attempt {
     attempt_within(operation, body, LIMITS)
 }
 
 /// The same within these limits.
-pub fn attempt_within(operation: Operation, body: &str, timeouts: Timeouts) -> Attempt {
+pub(crate) fn attempt_within(operation: Operation, body: &str, timeouts: Timeouts) -> Attempt {
     let request = dialects::decode(operation, Bytes::copy_from_slice(body.as_bytes())).unwrap();
     Attempt { request: Arc::new(request), model: "upstream-model".into(), timeouts }
 }
 
 /// A short chat request, streamed or not.
-pub fn chat(stream: bool) -> Attempt {
+pub(crate) fn chat(stream: bool) -> Attempt {
     let body = format!(
         r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#
     );
@@ -255,7 +255,7 @@ pub fn chat(stream: bool) -> Attempt {
 }
 
 /// The pieces of a streamed answer, and the failure that ended it, if one did.
-pub async fn pieces(answer: Result<Answer, Failure>) -> (Vec<Piece>, Option<Failure>) {
+pub(crate) async fn pieces(answer: Result<Answer, Failure>) -> (Vec<Piece>, Option<Failure>) {
     let Answer::Stream(mut stream) = answer.unwrap() else { panic!("a stream was asked for") };
     let mut pieces = Vec::new();
     while let Some(piece) = stream.pieces.next().await {
@@ -268,7 +268,7 @@ pub async fn pieces(answer: Result<Answer, Failure>) -> (Vec<Piece>, Option<Fail
 }
 
 /// The failure of a call, whether it came at once or in the stream.
-pub async fn failure(answer: Result<Answer, Failure>) -> Failure {
+pub(crate) async fn failure(answer: Result<Answer, Failure>) -> Failure {
     match answer {
         Err(failure) => failure,
         answer => pieces(answer).await.1.expect("the stream must fail"),
