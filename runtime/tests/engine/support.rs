@@ -17,7 +17,7 @@ pub(crate) fn chat_model() -> PathBuf {
 /// The embedding model's file, which `scripts/embedding_model.sh` makes.
 pub(crate) fn embedding_model() -> PathBuf {
     let path = in_models("all-minilm-l6-v2-f16.gguf");
-    assert!(path.exists(), "`{}` is missing: run `make embedding-model`", path.display());
+    assert!(path.exists(), "`{}` is missing: run `scripts/embedding_model.sh`", path.display());
     path
 }
 
