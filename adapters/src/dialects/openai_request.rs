@@ -13,6 +13,8 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Dialect, Operation, Request};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::de::Read;
 use serde_json::value::RawValue;
 
 use crate::dialects::openai_fields::{name_of_type, wrong_type};
@@ -51,18 +53,19 @@ struct Edit<'a> {
     text: Cow<'a, str>,
 }
 
-/// The members that the house reads. Twice the same one is refused, because readers differ in
-/// which of the two they believe.
+/// The members that routing and accounting read. Twice the same one is refused, because readers
+/// differ in which of the two they believe.
 const READ_HERE: [&str; 7] =
     ["model", "stream", "stream_options", "n", "messages", "prompt", "input"];
+/// The members that may be changed on the way out, beside those that are renamed.
+const CHANGED_HERE: [&str; 2] = ["model", "stream_options"];
 
 /// The most answers to one request, as OpenAI has it.
 const MOST_CHOICES: u64 = 128;
 
 /// Reads of the caller's bytes what routing and accounting need.
 pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
-    let text = as_text(&body)?;
-    let members = members(text, &[])?;
+    let members = members(Deserializer::from_str(as_text(&body)?), &READ_HERE)?;
     let value = |name: &str| {
         let member = members.iter().find(|member| member.key == name)?;
         (member.value.get() != "null").then_some(member.value)
@@ -93,18 +96,20 @@ pub fn rewrite(
     if !ask && quirks.renames.is_empty() && request.model.as_str() == model.as_str() {
         return Ok(request.body.clone());
     }
-    let text = as_text(&request.body)?;
-    let members = members(text, quirks.renames)?;
-    let mut edits = edits(text, &members, request, model, quirks);
+    let theirs = quirks.renames.iter().map(|(ours, _)| *ours);
+    let wanted: Vec<&str> = CHANGED_HERE.into_iter().chain(theirs).collect();
+    // The text was checked when it came in, so that this time it is skipped as plain bytes.
+    let members = members(Deserializer::from_slice(&request.body), &wanted)?;
+    let mut edits = edits(&request.body, &members, request, model, quirks);
     if edits.is_empty() {
         return Ok(request.body.clone());
     }
     edits.sort_by_key(|edit| edit.place.start);
-    Ok(splice(text, &edits))
+    Ok(splice(&request.body, &edits))
 }
 
 fn as_text(body: &[u8]) -> Result<&str, Failure> {
-    std::str::from_utf8(body).map_err(|error| {
+    simdutf8::compat::from_utf8(body).map_err(|error| {
         let place = error.valid_up_to();
         Failure::invalid("", format!("the body is not UTF-8: byte {place} fits no character"))
     })
@@ -112,10 +117,12 @@ fn as_text(body: &[u8]) -> Result<&str, Failure> {
 
 // === reading ===
 
-/// The members that are read here or renamed, after a check that the whole text is JSON.
-fn members<'a>(text: &'a str, renames: &[(&str, &str)]) -> Result<Vec<Member<'a>>, Failure> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let members = Members { renames }.deserialize(&mut reader);
+/// The wanted members, after a check that the whole text is JSON.
+fn members<'a, R: Read<'a>>(
+    mut reader: Deserializer<R>,
+    wanted: &[&str],
+) -> Result<Vec<Member<'a>>, Failure> {
+    let members = Members { wanted }.deserialize(&mut reader);
     members.and_then(|members| reader.end().map(|()| members)).map_err(|error| {
         let what = if error.is_data() { "cannot be read" } else { "is not valid JSON" };
         Failure::invalid("", format!("the body {what}: {error}"))
@@ -123,8 +130,8 @@ fn members<'a>(text: &'a str, renames: &[(&str, &str)]) -> Result<Vec<Member<'a>
 }
 
 /// Reads one object, keeps the wanted members, and skips all others without looking inside.
-struct Members<'r> {
-    renames: &'r [(&'r str, &'r str)],
+struct Members<'w> {
+    wanted: &'w [&'w str],
 }
 
 impl<'a> DeserializeSeed<'a> for Members<'_> {
@@ -143,11 +150,9 @@ impl<'a> Visitor<'a> for Members<'_> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Vec<Member<'a>> = Vec::with_capacity(READ_HERE.len());
+        let mut members: Vec<Member<'a>> = Vec::with_capacity(self.wanted.len());
         while let Some(Key(key)) = map.next_key()? {
-            let wanted = READ_HERE.contains(&key.as_ref())
-                || self.renames.iter().any(|(theirs, _)| *theirs == key);
-            if !wanted {
+            if !self.wanted.contains(&key.as_ref()) {
                 map.next_value::<IgnoredAny>()?;
             } else if members.iter().any(|member| member.key == key) {
                 return Err(A::Error::custom(format!("`{key}` is given twice")));
@@ -248,7 +253,7 @@ fn usage_wanted(value: Option<&RawValue>) -> Result<bool, Failure> {
 // === changing ===
 
 fn edits<'t>(
-    text: &str,
+    body: &[u8],
     members: &[Member<'t>],
     request: &Request,
     model: &UpstreamModel,
@@ -257,7 +262,7 @@ fn edits<'t>(
     let find = |name: &str| members.iter().find(|member| member.key == name);
     let mut edits = Vec::new();
     let Some(named) = find("model") else { return edits };
-    let named_at = place_of(text, named.value.get());
+    let named_at = place_of(body, named.value.get());
     if request.model.as_str() != model.as_str() {
         let name = serde_json::Value::from(model.as_str()).to_string();
         edits.push(Edit { place: named_at.clone(), text: name.into() });
@@ -269,28 +274,28 @@ fn edits<'t>(
                 edits.push(Edit { place: named_at.end..named_at.end, text });
             }
             (StreamUsage::Asked, Some(options)) if !request.usage_wanted => {
-                edits.push(ask_in(text, options.value));
+                edits.push(ask_in(body, options.value));
             }
             (StreamUsage::OptionRefused, Some(options)) => {
-                edits.extend(take_out(text, options));
+                edits.extend(take_out(body, options));
             }
             _ => {}
         }
     }
     for (ours, theirs) in quirks.renames {
         if let Some(Member { key: Cow::Borrowed(key), .. }) = find(ours) {
-            edits.push(Edit { place: place_of(text, key), text: (*theirs).into() });
+            edits.push(Edit { place: place_of(body, key), text: (*theirs).into() });
         }
     }
     edits
 }
 
 /// The edit that makes these `stream_options` ask for usage and leaves its other members alone.
-fn ask_in<'t>(text: &str, options: &RawValue) -> Edit<'t> {
-    let place = place_of(text, options.get());
+fn ask_in<'t>(body: &[u8], options: &RawValue) -> Edit<'t> {
+    let place = place_of(body, options.get());
     let known = serde_json::from_str::<StreamOptions<'_>>(options.get());
     if let Ok(StreamOptions { include_usage: Some(answer) }) = known {
-        return Edit { place: place_of(text, answer.get()), text: "true".into() };
+        return Edit { place: place_of(body, answer.get()), text: "true".into() };
     }
     match options.get().strip_prefix('{').map(str::trim_start) {
         Some(rest) if !rest.starts_with('}') => Edit {
@@ -303,36 +308,34 @@ fn ask_in<'t>(text: &str, options: &RawValue) -> Edit<'t> {
 
 /// The edit that removes a member together with one of the commas beside it. There is always one,
 /// because `model` is there too.
-fn take_out<'t>(text: &str, member: &Member<'_>) -> Option<Edit<'t>> {
+fn take_out<'t>(body: &[u8], member: &Member<'_>) -> Option<Edit<'t>> {
     let Cow::Borrowed(key) = member.key else { return None };
-    let mut start = place_of(text, key).start - 1;
-    let mut end = place_of(text, member.value.get()).end;
-    let after = text[end..].trim_start();
-    if let Some(rest) = after.strip_prefix(',') {
-        end = text.len() - rest.len();
-    } else {
-        start = text[..start].rfind(',')?;
+    let mut start = place_of(body, key).start - 1;
+    let mut end = place_of(body, member.value.get()).end;
+    match body[end..].trim_ascii_start().strip_prefix(b",") {
+        Some(rest) => end = body.len() - rest.len(),
+        None => start = memchr::memrchr(b',', &body[..start])?,
     }
     Some(Edit { place: start..end, text: "".into() })
 }
 
-/// Where `part`, which was borrowed from `text`, lies in it.
-fn place_of(text: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+/// Where `part`, which was borrowed from `body`, lies in it.
+fn place_of(body: &[u8], part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - body.as_ptr() as usize;
     start..start + part.len()
 }
 
-/// `text` with `edits` made, which are in order and apart.
-fn splice(text: &str, edits: &[Edit<'_>]) -> Bytes {
+/// `body` with `edits` made, which are in order and apart.
+fn splice(body: &[u8], edits: &[Edit<'_>]) -> Bytes {
     let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
-    let mut out = String::with_capacity(text.len() + added);
+    let mut out = Vec::with_capacity(body.len() + added);
     let mut copied = 0;
     for edit in edits {
-        out.push_str(&text[copied..edit.place.start]);
-        out.push_str(&edit.text);
+        out.extend_from_slice(&body[copied..edit.place.start]);
+        out.extend_from_slice(edit.text.as_bytes());
         copied = edit.place.end;
     }
-    out.push_str(&text[copied..]);
+    out.extend_from_slice(&body[copied..]);
     out.into()
 }
 
