@@ -55,7 +55,7 @@ struct HttpAdapter {
     /// Sent with every call, credential included.
     headers: HeaderMap,
     /// To be struck out of whatever the provider repeats of it.
-    secrets: Vec<Secret>,
+    secrets: Arc<[Secret]>,
     quirks: Quirks,
 }
 
@@ -337,7 +337,7 @@ struct Pieces {
     relay: Relay,
     /// What ends the stream after the pieces that came before it.
     failure: Option<Failure>,
-    secrets: Vec<Secret>,
+    secrets: Arc<[Secret]>,
 }
 
 impl Stream for Pieces {

@@ -1,14 +1,34 @@
 //! Everything that can be called over the network, and the languages that it speaks.
 //!
+//! A call enters through [`adapter::Adapter`], the seam that the engine in this process implements
+//! too. [`registry::PROVIDERS`] lists the kinds of provider, one line each; an account's
+//! [`settings`] and its kind make an adapter:
+//!
+//! ```text
+//! Attempt ─ dialects::openai_request::rewrite ─ http_client ──▶ provider
+//!                                                                  │
+//! Piece ◀── dialects::openai_relay ◀── framing::sse ◀── timeouts ◀─┘   a stream
+//! Whole ◀── dialects::openai_usage ◀─────────────────── timeouts ◀─┘   a whole answer
+//! Failure ◀ dialects::openai_error ◀───────────────────────────────┘   an error
+//! ```
+//!
+//! Caller and provider speak the same language here, so bytes are relayed: of a request a few
+//! top-level members are read and a few bytes changed, of an answer its usage, its errors and its
+//! end are noticed. Nothing is parsed in full. Where the other side speaks no language at all (the
+//! engine), [`dialects`] also decode requests and encode answers completely.
+//!
+//! Promises: `http_client` alone knows reqwest; nothing matches on a provider's kind; a cut,
+//! stalled or garbled answer is a `Failure`, never a clean end; everything read is bounded; dropping
+//! a future or a stream ends the call upstream; the house's credentials never come back out.
+//!
 //! * [`adapter`]: the seam
-//! * [`registry`]: the providers, one line each
-//! * [`providers`]: what is peculiar to each of them
+//! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
 //! * [`settings`]: what an operator may say about an account
 //! * [`dialects`]: the wire formats
 //! * [`framing`]: where one message ends and the next begins
-//! * [`http_adapter`]: a dialect over HTTP
-//! * [`hub`]: model files from a repository
+//! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
+//! * [`hub`]: model files from a repository
 
 pub mod adapter;
 pub mod dialects;

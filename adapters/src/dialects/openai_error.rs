@@ -5,11 +5,12 @@
 //! Chutes, Mistral's gateway), Mistral's `{"object":"error","message":…}`, plain text, and HTML from
 //! whatever stands in front.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use isthmus_inference::failure::{Blame, Failure, Kind, Retry, UpstreamError};
+use isthmus_inference::failure::{Failure, Kind, Retry, UpstreamError};
 use serde_json::Value;
-use std::time::SystemTime;
 
 mod retry_after;
 
@@ -138,12 +139,8 @@ impl Said {
         };
         let mut failure = Failure::new(kind, message);
         failure.param = self.param;
-        match (kind, status) {
-            // A model or path that one endpoint lacks, another may have.
-            (Kind::NotFound, _) => failure.retried(Retry::Elsewhere),
-            (Kind::RateLimited | Kind::Overloaded, _) => failure.blamed_on(Blame::Provider),
-            _ => failure,
-        }
+        // A model or path that one endpoint lacks, another may have.
+        if kind == Kind::NotFound { failure.retried(Retry::Elsewhere) } else { failure }
     }
 
     fn kind(&self, status: u16) -> Kind {
@@ -218,6 +215,8 @@ fn shortened(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use isthmus_inference::failure::Blame;
+
     use super::*;
 
     fn failure(status: u16, body: &'static str) -> Failure {

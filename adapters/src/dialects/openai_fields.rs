@@ -119,7 +119,6 @@ impl Fields {
             return Err(Failure::invalid(&param, message));
         }
         // Sampling has no use for more digits.
-        #[expect(clippy::cast_possible_truncation, reason = "in range, and meant to be rounded")]
         Ok(Some(number as f32))
     }
 

@@ -140,54 +140,61 @@ impl Relay {
         self.finished |= values_of(&FINISH, event).any(|value| value.starts_with(b"\""));
         let tells =
             |marker: &Finder<'_>| values_of(marker, event).any(|value| !value.starts_with(b"null"));
-        if tells(&ERROR) || tells(&USAGE) || !event.starts_with(b"data: {") {
-            self.read(event)
-        } else {
+        let data = event.strip_prefix(b"data:").map(<[u8]>::trim_ascii_start);
+        let looks_plain = data.is_some_and(|data| data.starts_with(b"{"));
+        if looks_plain && !tells(&ERROR) && !tells(&USAGE) {
             Ok(Meaning::Plain)
+        } else {
+            read(event)
         }
-    }
-
-    /// Reads an event that may be more than a plain chunk.
-    fn read(&mut self, event: &Bytes) -> Result<Meaning, Failure> {
-        let Some(data) = sse::data(event) else {
-            return without_data(event).map(|()| Meaning::Plain);
-        };
-        if data.trim_ascii() == b"[DONE]" {
-            return Ok(Meaning::Done);
-        }
-        let told: Result<Told<'_>, _> = serde_json::from_slice(&data);
-        let is_error = sse::name(event) == Some(b"error")
-            || told.as_ref().is_ok_and(|told| told.error.is_some());
-        if is_error {
-            return Err(openai_error::in_answer(&data));
-        }
-        let Ok(told) = told else { return Ok(Meaning::Plain) };
-        Ok(match told.usage() {
-            Some(usage) => Meaning::Usage(Piece::Usage {
-                usage,
-                event: event.clone(),
-                only_usage: told.has_no_choices(),
-            }),
-            None => Meaning::Plain,
-        })
     }
 }
 
-/// An event without data is a comment, an empty line, an id. If its lines are no fields at all, this
-/// is no event stream; some upstreams (Chutes) put a bare line of JSON there when they fail.
-fn without_data(event: &[u8]) -> Result<(), Failure> {
-    const FIELDS: [&[u8]; 4] = [b":", b"event", b"id", b"retry"];
-    for line in sse::lines(event) {
-        if line.starts_with(b"{") && ERROR.find(line).is_some() {
-            return Err(openai_error::in_answer(line));
-        }
-        if !line.is_empty() && !FIELDS.iter().any(|field| line.starts_with(field)) {
-            let message = "the provider's answer is not the event stream that was asked for";
-            let detail = format!("it sent {}", openai_error::excerpt(event));
-            return Err(Failure::new(Kind::Malformed, message).with_detail(detail));
-        }
+/// Reads an event that may be more than a plain chunk.
+fn read(event: &Bytes) -> Result<Meaning, Failure> {
+    if let Some(line) = bare_error(event) {
+        return Err(openai_error::in_answer(line));
     }
-    Ok(())
+    let data = match sse::data(event) {
+        Some(data) => data,
+        None if has_fields_only(event) => return Ok(Meaning::Plain),
+        None => return Err(no_event_stream(event)),
+    };
+    match data.trim_ascii() {
+        b"[DONE]" => return Ok(Meaning::Done),
+        b"" => return Ok(Meaning::Plain),
+        _ => {}
+    }
+    let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(event))?;
+    if told.error.is_some() || sse::name(event) == Some(b"error") {
+        return Err(openai_error::in_answer(&data));
+    }
+    Ok(match told.usage() {
+        Some(usage) => Meaning::Usage(Piece::Usage {
+            usage,
+            event: event.clone(),
+            only_usage: told.has_no_choices(),
+        }),
+        None => Meaning::Plain,
+    })
+}
+
+/// The bare line of JSON that some upstreams (Chutes) put into a stream when they fail.
+fn bare_error(event: &[u8]) -> Option<&[u8]> {
+    sse::lines(event).find(|line| line.starts_with(b"{") && ERROR.find(line).is_some())
+}
+
+/// Whether an event without data is at least one: a comment, an empty line, an id.
+fn has_fields_only(event: &[u8]) -> bool {
+    const FIELDS: [&[u8]; 4] = [b":", b"event", b"id", b"retry"];
+    sse::lines(event)
+        .all(|line| line.is_empty() || FIELDS.iter().any(|field| line.starts_with(field)))
+}
+
+fn no_event_stream(event: &[u8]) -> Failure {
+    let message = "the provider's answer is not the event stream that was asked for";
+    let detail = format!("it sent {}", openai_error::excerpt(event));
+    Failure::new(Kind::Malformed, message).with_detail(detail)
 }
 
 /// What follows a key wherever it stands, after the colon and spaces. A key inside a text cannot be
@@ -351,6 +358,7 @@ mod tests {
             // Chutes.
             (r#"{"error": "boom"}"#, Kind::ProviderError),
             ("data: {\"error\": \"boom\"}", Kind::ProviderError),
+            ("data: {\"choices\":[]}\n{\"error\": \"boom\"}", Kind::ProviderError),
         ];
         for (event, kind) in cases {
             let (pieces, outcome) = relay(&[TEXT, event, DONE]);
@@ -378,7 +386,13 @@ mod tests {
 
     #[test]
     fn what_is_no_event_stream_is_malformed() {
-        for garbage in ["<html><body>502</body></html>", "hello", "{\"choices\":[]}"] {
+        for garbage in [
+            "<html><body>502</body></html>",
+            "hello",
+            "{\"choices\":[]}",
+            "data: busy",
+            "data: \"\"",
+        ] {
             assert_eq!(failure(&[garbage]).kind, Kind::Malformed, "{garbage}");
         }
     }

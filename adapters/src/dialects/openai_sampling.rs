@@ -122,7 +122,6 @@ fn logit_bias(fields: &mut Fields) -> Result<Vec<(u32, f32)>, Failure> {
             Failure::invalid("logit_bias", format!("`logit_bias`: `{token}` is no token id"))
         })?;
         match bias.as_f64() {
-            #[expect(clippy::cast_possible_truncation, reason = "in range, meant to be rounded")]
             Some(bias) if (-100.0..=100.0).contains(&bias) => pairs.push((id, bias as f32)),
             _ => {
                 let message =

@@ -5,13 +5,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use isthmus_adapters::adapter::Piece;
+use isthmus_adapters::dialects::openai_error::from_response;
 use isthmus_adapters::dialects::openai_relay::Relay;
 use isthmus_adapters::dialects::openai_usage::read_answer;
 use isthmus_adapters::framing::sse::{self, Splitter};
-use isthmus_inference::failure::Failure;
+use isthmus_inference::failure::{Failure, Kind};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
@@ -198,6 +201,42 @@ fn the_usage_of_real_answers_is_what_they_say() {
         read += 1;
     }
     println!("{read} answers");
+}
+
+#[test]
+fn real_errors_say_what_they_said() {
+    let mut read = 0;
+    for (name, recording) in recordings() {
+        let response = &recording["response"];
+        let status = count(&response["status"]);
+        if status < 400 {
+            continue;
+        }
+        let body = &response["body"];
+        let failure = from_response(
+            StatusCode::from_u16(status.try_into().unwrap()).unwrap(),
+            &HeaderMap::new(),
+            body.to_string().into(),
+            None,
+            SystemTime::UNIX_EPOCH,
+        );
+        let said = [&body["error"]["message"], &body["detail"], &body["message"]];
+        let said = said.into_iter().find_map(Value::as_str).unwrap();
+        if status == 401 {
+            assert_eq!(failure.kind, Kind::UpstreamAuth, "{name}");
+        } else {
+            assert!(failure.message.starts_with(said), "{name}: {}", failure.message);
+            assert_eq!(failure.kind == Kind::NotFound, status == 404, "{name}: {failure:?}");
+            assert_eq!(failure.kind == Kind::RateLimited, status == 429, "{name}: {failure:?}");
+            assert_eq!(
+                failure.kind == Kind::ContextLength,
+                said.contains("context length") || said.contains("too long"),
+                "{name}"
+            );
+        }
+        read += 1;
+    }
+    println!("{read} errors");
 }
 
 fn count(value: &Value) -> u64 {

@@ -1,0 +1,306 @@
+//! A request on its way out: what must change is spliced into the caller's own text, so that unknown
+//! fields, the order of keys and the formatting arrive upstream as they were written.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+use isthmus_inference::failure::Failure;
+use isthmus_inference::ident::UpstreamModel;
+use isthmus_inference::request::Request;
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+
+use super::StreamOptions;
+use super::members::{Member, members};
+
+/// What an upstream must be sent otherwise than the caller wrote it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quirks {
+    /// How it comes to report the usage of a stream.
+    pub stream_usage: StreamUsage,
+    /// Top-level fields that it knows by another name: (OpenAI's, its own).
+    pub renames: &'static [(&'static str, &'static str)],
+}
+
+/// How an upstream comes to report the usage of a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// It must be asked, with `stream_options.include_usage`.
+    #[default]
+    Asked,
+    /// It reports unasked; what the caller wrote is passed on.
+    Unasked,
+    /// It reports unasked and refuses `stream_options`, which is therefore taken out.
+    OptionRefused,
+}
+
+/// One change to the text.
+struct Edit<'a> {
+    place: Range<usize>,
+    text: Cow<'a, str>,
+}
+
+/// The members that may be changed on the way out, beside those that are renamed.
+const CHANGED_HERE: [&str; 2] = ["model", "stream_options"];
+
+/// The body to send upstream: the caller's own, with the upstream's name of the model, with usage
+/// asked for, and with the upstream's quirks. The same bytes come back if nothing needs to change.
+pub fn rewrite(
+    request: &Request,
+    model: &UpstreamModel,
+    quirks: &Quirks,
+) -> Result<Bytes, Failure> {
+    let ask = request.stream
+        && match quirks.stream_usage {
+            StreamUsage::Asked => !request.usage_wanted,
+            StreamUsage::Unasked => false,
+            StreamUsage::OptionRefused => true,
+        };
+    if !ask && quirks.renames.is_empty() && request.model.as_str() == model.as_str() {
+        return Ok(request.body.clone());
+    }
+    let theirs = quirks.renames.iter().map(|(ours, _)| *ours);
+    let wanted: Vec<&str> = CHANGED_HERE.into_iter().chain(theirs).collect();
+    // The text was checked when it came in, so that this time it is skipped as plain bytes.
+    let members = members(Deserializer::from_slice(&request.body), &wanted)?;
+    let mut edits = edits(&request.body, &members, request, model, quirks);
+    if edits.is_empty() {
+        return Ok(request.body.clone());
+    }
+    edits.sort_by_key(|edit| edit.place.start);
+    Ok(splice(&request.body, &edits))
+}
+
+fn edits<'t>(
+    body: &[u8],
+    members: &[Member<'t>],
+    request: &Request,
+    model: &UpstreamModel,
+    quirks: &Quirks,
+) -> Vec<Edit<'t>> {
+    let find = |name: &str| members.iter().find(|member| member.key == name);
+    let mut edits = Vec::new();
+    let Some(named) = find("model") else { return edits };
+    let named_at = place_of(body, named.value.get());
+    if request.model.as_str() != model.as_str() {
+        let name = serde_json::Value::from(model.as_str()).to_string();
+        edits.push(Edit { place: named_at.clone(), text: name.into() });
+    }
+    if request.stream {
+        match (quirks.stream_usage, find("stream_options")) {
+            (StreamUsage::Asked, None) => {
+                let text = r#","stream_options":{"include_usage":true}"#.into();
+                edits.push(Edit { place: named_at.end..named_at.end, text });
+            }
+            (StreamUsage::Asked, Some(options)) if !request.usage_wanted => {
+                edits.push(ask_in(body, options.value));
+            }
+            (StreamUsage::OptionRefused, Some(options)) => {
+                edits.extend(take_out(body, options));
+            }
+            _ => {}
+        }
+    }
+    for (ours, theirs) in quirks.renames {
+        if let Some(Member { key: Cow::Borrowed(key), .. }) = find(ours) {
+            edits.push(Edit { place: place_of(body, key), text: (*theirs).into() });
+        }
+    }
+    edits
+}
+
+/// The edit that makes these `stream_options` ask for usage and leaves its other members alone.
+fn ask_in<'t>(body: &[u8], options: &RawValue) -> Edit<'t> {
+    let place = place_of(body, options.get());
+    let known = serde_json::from_str::<StreamOptions<'_>>(options.get());
+    if let Ok(StreamOptions { include_usage: Some(answer) }) = known {
+        return Edit { place: place_of(body, answer.get()), text: "true".into() };
+    }
+    match options.get().strip_prefix('{').map(str::trim_start) {
+        Some(rest) if !rest.starts_with('}') => Edit {
+            place: place.start + 1..place.start + 1,
+            text: r#""include_usage":true,"#.into(),
+        },
+        _ => Edit { place, text: r#"{"include_usage":true}"#.into() },
+    }
+}
+
+/// The edit that removes a member together with one of the commas beside it. There is always one,
+/// because `model` is there too.
+fn take_out<'t>(body: &[u8], member: &Member<'_>) -> Option<Edit<'t>> {
+    let Cow::Borrowed(key) = member.key else { return None };
+    let mut start = place_of(body, key).start - 1;
+    let mut end = place_of(body, member.value.get()).end;
+    match body[end..].trim_ascii_start().strip_prefix(b",") {
+        Some(rest) => end = body.len() - rest.len(),
+        None => start = memchr::memrchr(b',', &body[..start])?,
+    }
+    Some(Edit { place: start..end, text: "".into() })
+}
+
+/// Where `part`, which was borrowed from `body`, lies in it.
+fn place_of(body: &[u8], part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - body.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// `body` with `edits` made, which are in order and apart.
+fn splice(body: &[u8], edits: &[Edit<'_>]) -> Bytes {
+    let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
+    let mut out = Vec::with_capacity(body.len() + added);
+    let mut copied = 0;
+    for edit in edits {
+        out.extend_from_slice(&body[copied..edit.place.start]);
+        out.extend_from_slice(edit.text.as_bytes());
+        copied = edit.place.end;
+    }
+    out.extend_from_slice(&body[copied..]);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::request::Operation;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::dialects::decode;
+
+    const PLAIN: Quirks = Quirks { stream_usage: StreamUsage::Asked, renames: &[] };
+    const MISTRAL: Quirks =
+        Quirks { stream_usage: StreamUsage::OptionRefused, renames: &[("input", "inputs")] };
+
+    fn chat(body: &str) -> Result<Request, Failure> {
+        decode(Operation::Chat, Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    fn rewritten(body: &str, model: &str, quirks: &Quirks) -> String {
+        let request = chat(body).unwrap();
+        String::from_utf8(rewrite(&request, &model.into(), quirks).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn nothing_to_change_gives_the_same_bytes() {
+        let body = r#"{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#;
+        let request = chat(body).unwrap();
+        let sent = rewrite(&request, &"m".into(), &PLAIN).unwrap();
+        assert_eq!(sent.as_ptr(), request.body.as_ptr());
+    }
+
+    #[test]
+    fn only_what_must_change_is_changed() {
+        let cases = [
+            (
+                r#"{"messages":[{}], "model" : "m\"x" , "z":1.50}"#,
+                r#"{"messages":[{}], "model" : "up\"s" , "z":1.50}"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true}"#,
+                r#"{"model":"up\"s","stream_options":{"include_usage":true},"messages":[{}],"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{ "a":1},"model":"m","messages":[{}],"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true, "a":1},"model":"up\"s","messages":[{}],"stream":true}"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage" : false }}"#,
+                r#"{"model":"up\"s","messages":[{}],"stream":true,"stream_options":{"include_usage" : true }}"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options": { } }"#,
+                r#"{"model":"up\"s","messages":[{}],"stream":true,"stream_options": {"include_usage":true} }"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{}],"stream":true,"stream_options":null}"#,
+                r#"{"model":"up\"s","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(rewritten(body, "up\"s", &PLAIN), expected);
+        }
+    }
+
+    #[test]
+    fn refused_options_go_with_their_comma() {
+        let cases = [
+            r#"{"stream_options":{"a":[1,2]} , "model":"m","messages":[{}],"stream":true}"#,
+            r#"{"model":"m", "stream_options":{},"messages":[{}],"stream":true}"#,
+            r#"{"model":"m","messages":[{}],"stream":true , "stream_options":null }"#,
+        ];
+        for body in cases {
+            let sent: Value = serde_json::from_str(&rewritten(body, "m", &MISTRAL)).unwrap();
+            assert_eq!(sent, json!({"model":"m","messages":[{}],"stream":true}), "{body}");
+        }
+    }
+
+    /// Bodies with the members that are read here, in any order among others.
+    fn bodies() -> impl Strategy<Value = (Map<String, Value>, String)> {
+        let options = prop_oneof![
+            Just(json!({"include_usage": true})),
+            Just(json!({"include_usage": false, "other": [1]})),
+            Just(json!({"other": {"a": "}"}})),
+            Just(json!({})),
+            Just(Value::Null),
+        ];
+        let members = (
+            "[a-z\"\\\\/é]{1,8}",
+            proptest::option::of(any::<bool>()),
+            proptest::option::of(options),
+            proptest::collection::vec(("x[a-z\"]{0,4}", "[ -~é\\n]{0,20}"), 0..4),
+            any::<bool>(),
+        );
+        let members = members.prop_map(|(model, stream, options, others, pretty)| {
+            let mut members = vec![
+                ("model".to_owned(), json!(model)),
+                ("messages".to_owned(), json!([{"role": "user"}])),
+                ("input".to_owned(), json!(7)),
+            ];
+            members.extend(stream.map(|stream| ("stream".to_owned(), json!(stream))));
+            members.extend(options.map(|options| ("stream_options".to_owned(), options)));
+            members.extend(others.into_iter().map(|(key, text)| (key, json!({ "t": text }))));
+            (members, pretty)
+        });
+        members
+            .prop_flat_map(|(members, pretty)| (Just(members).prop_shuffle(), Just(pretty)))
+            .prop_map(|(members, pretty)| {
+                let body: Map<String, Value> = members.into_iter().collect();
+                let text = match pretty {
+                    true => serde_json::to_string_pretty(&body),
+                    false => serde_json::to_string(&body),
+                };
+                (body, text.unwrap())
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn splicing_does_to_the_text_what_it_should_to_the_values((body, text) in bodies()) {
+            let streamed = body.get("stream") == Some(&json!(true));
+            for quirks in [PLAIN, MISTRAL] {
+                let mut expected = body.clone();
+                expected["model"] = json!("up/stream");
+                match quirks.stream_usage {
+                    StreamUsage::Asked if streamed => {
+                        let options = expected.entry("stream_options").or_insert(Value::Null);
+                        if options.is_null() {
+                            *options = json!({});
+                        }
+                        options["include_usage"] = json!(true);
+                    }
+                    StreamUsage::OptionRefused if streamed => {
+                        expected.shift_remove("stream_options");
+                    }
+                    _ => {}
+                }
+                if !quirks.renames.is_empty() {
+                    let input = expected.shift_remove("input").unwrap();
+                    expected.insert("inputs".to_owned(), input);
+                }
+                let sent: Value = serde_json::from_str(&rewritten(&text, "up/stream", &quirks)).unwrap();
+                prop_assert_eq!(sent, Value::Object(expected));
+            }
+        }
+    }
+}
