@@ -67,11 +67,16 @@ impl ChatRequest {
     }
 }
 
-/// Text of the given length with the line breaks and quotation marks that real prompts have, because
-/// a reader that must undo escapes works harder than one that may skip.
+/// Text of the given length with the line breaks and quotation marks that prose and code have, about
+/// three in a hundred bytes, because a reader must stop at each escape.
 fn prompt(length: usize) -> String {
-    let sentences = (0..).map(|number| format!("Line {number} says \"a plain thing\", calmly.\n"));
-    let mut text = String::with_capacity(length + 64);
+    let sentences = (0..).map(|number| {
+        format!(
+            "Line {number} of this prompt is a sentence of ordinary length that says \"a plain \
+             thing\" and ends here.\n"
+        )
+    });
+    let mut text = String::with_capacity(length + 128);
     for sentence in sentences {
         if text.len() >= length {
             break;
