@@ -230,3 +230,32 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(error.source(), |&cause| cause.source())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_whole_web_address() {
+        let target = Target::new("http://host:1/v1/", "/models").unwrap();
+        assert_eq!(target.url.as_str(), "http://host:1/v1/models");
+        for base in ["", "host:1/v1", "ftp://host", "http://", "unix:/socket"] {
+            let message = Target::new(base, "/models").unwrap_err();
+            assert!(message.contains(&format!("`{base}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy() {
+        for (base, direct) in [
+            ("http://localhost:1", true),
+            ("http://127.0.0.1:1", true),
+            ("http://127.8.8.8", true),
+            ("http://[::1]:1", true),
+            ("http://10.0.0.1", false),
+            ("https://localhost.example.com", false),
+        ] {
+            assert_eq!(Target::new(base, "/").unwrap().direct, direct, "{base}");
+        }
+    }
+}
