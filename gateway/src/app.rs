@@ -22,6 +22,7 @@ use crate::hub;
 use crate::keyring::{Keyring, now};
 use crate::pipeline::BodyLimits;
 use crate::pipeline::settle::{Reaper, Record};
+use crate::telemetry::events::CopyNotMade;
 use crate::telemetry::metrics::Metrics;
 
 /// A running house. Everything that a call needs on its way is here and nowhere else.
@@ -118,9 +119,8 @@ impl App {
     /// Brings the engines' gauges up to date.
     pub fn observe_engines(&self) {
         let states = self.engines.iter().map(|embedded| embedded.engine().load_state());
-        let (busy, queued) = states.fold((0, 0), |(busy, queued), state| {
-            (busy + state.slots_busy, queued + state.queued)
-        });
+        let (busy, queued) = states
+            .fold((0, 0), |(busy, queued), state| (busy + state.slots_busy, queued + state.queued));
         self.metrics.engine_slots_busy.set(busy as f64);
         self.metrics.engine_queue.set(queued as f64);
     }
@@ -203,10 +203,21 @@ async fn load(
         quantize: embedded.model_path.is_none() && embedded.model_repo.is_none(),
         ..usual
     };
-    let loaded = tokio::task::spawn_blocking(move || Engine::load(&engine_settings)).await;
-    let panicked = |_| LoadError::Settings("the engine panicked while it loaded".to_owned());
-    let engine = loaded.map_err(panicked).flatten();
+    let engine = match load_engine(engine_settings.clone()).await {
+        // A folder that cannot be written to (a container's) costs speed, not the start.
+        Err(error @ LoadError::Quantize { .. }) => {
+            CopyNotMade { error: &error }.emit();
+            load_engine(EngineSettings { quantize: false, ..engine_settings }).await
+        }
+        loaded => loaded,
+    };
     engine.map(Embedded::new).map_err(|error| BuildError::Engine(name.clone(), error))
+}
+
+async fn load_engine(settings: EngineSettings) -> Result<Engine, LoadError> {
+    let loaded = tokio::task::spawn_blocking(move || Engine::load(&settings)).await;
+    let panicked = |_| LoadError::Settings("the engine panicked while it loaded".to_owned());
+    loaded.map_err(panicked).flatten()
 }
 
 async fn model_path(

@@ -138,7 +138,11 @@ impl Directory {
 
     fn unknown(&self, model: &ModelName) -> Failure {
         let near = near(model.as_str(), self.pools.keys().map(ModelName::as_str));
-        let hint = if near.is_empty() { self.names().iter().map(ToString::to_string).collect() } else { near };
+        let hint = if near.is_empty() {
+            self.names().iter().map(ToString::to_string).collect()
+        } else {
+            near
+        };
         let hint = hint.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let accounts = self.accounts.keys().map(|name| format!("`{name}/…`")).collect::<Vec<_>>();
         let message = format!(

@@ -33,7 +33,9 @@ impl Embedded {
         match request.operation {
             Operation::Embedding => self.embed(request).await,
             Operation::Chat => self.generate(request, decode_chat(&request.body)?).await,
-            Operation::Completion => self.generate(request, decode_completion(&request.body)?).await,
+            Operation::Completion => {
+                self.generate(request, decode_completion(&request.body)?).await
+            }
         }
     }
 

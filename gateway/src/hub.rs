@@ -23,7 +23,12 @@ pub async fn obtain(repo: &str, file: Option<&str>) -> Result<PathBuf, HubError>
         let tenth = all.map_or(here >> 26, |all| here * 10 / all.max(1));
         if tenth > told {
             told = tenth;
-            info!(repo, megabytes = here >> 20, of = all.map(|all| all >> 20), "fetching the model");
+            info!(
+                repo,
+                megabytes = here >> 20,
+                of = all.map(|all| all >> 20),
+                "fetching the model"
+            );
         }
     };
     hub.obtain(repo, file, Path::new(FOLDER), progress).await

@@ -45,6 +45,8 @@ pub struct UpstreamError {
 pub enum Kind {
     /// The request cannot be understood or its values are out of range.
     InvalidRequest,
+    /// The request is larger than the house takes in.
+    TooLarge,
     /// The prompt and the answer do not fit the model's context window.
     ContextLength,
     /// No key, or an unknown, expired or revoked one.
@@ -106,6 +108,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
+            Self::TooLarge => "request_too_large",
             Self::ContextLength => "context_length_exceeded",
             Self::Unauthenticated => "invalid_api_key",
             Self::Forbidden => "permission_denied",
@@ -127,9 +130,11 @@ impl Kind {
     /// Who is to blame and whether to try again, unless the case says otherwise.
     const fn usual(self) -> (Blame, Retry) {
         match self {
-            Self::InvalidRequest | Self::Unauthenticated | Self::Forbidden | Self::NotFound => {
-                (Blame::Caller, Retry::Never)
-            }
+            Self::InvalidRequest
+            | Self::TooLarge
+            | Self::Unauthenticated
+            | Self::Forbidden
+            | Self::NotFound => (Blame::Caller, Retry::Never),
             // A larger window, another filter, or another feature set may exist elsewhere.
             Self::ContextLength | Self::Unsupported | Self::ContentFilter => {
                 (Blame::Caller, Retry::Elsewhere)
@@ -172,6 +177,10 @@ impl Failure {
 
     /// Adds what only the log should say.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "whoever hands over an error is done with it"
+    )]
     pub fn with_detail(mut self, detail: impl ToString) -> Self {
         self.detail = Some(detail.to_string());
         self

@@ -36,6 +36,9 @@ pub enum StoreError {
     /// No such key.
     #[error("no key is named `{0}`; `isthmus keys list` shows those that exist")]
     NoSuchKey(String),
+    /// The system gave no random bytes for a key.
+    #[error("the system gives no random bytes, so no key can be made: {0}")]
+    NoRandomness(#[from] getrandom::Error),
     /// The place itself failed.
     #[error("cannot use the ledger at `{place}`: {reason}")]
     Unavailable {

@@ -7,7 +7,9 @@ use super::{CommandError, ConfigFile, say, say_error};
 
 /// Checks the configuration without starting anything.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  isthmus check --config isthmus.yaml && systemctl reload isthmus")]
+#[command(
+    after_help = "Example:\n  isthmus check --config isthmus.yaml && systemctl reload isthmus"
+)]
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigFile,

@@ -52,7 +52,9 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
                 Ok(adapter) => match tokio::time::timeout(PATIENCE, adapter.models()).await {
                     Ok(Ok(models)) => Ok(format!("provider {name}: {} models", models.len())),
                     Ok(Err(failure)) => Err(format!("provider {name}: {}", failure.message)),
-                    Err(_) => Err(format!("provider {name}: no answer within {} s", PATIENCE.as_secs())),
+                    Err(_) => {
+                        Err(format!("provider {name}: no answer within {} s", PATIENCE.as_secs()))
+                    }
                 },
                 Err(error) => Err(format!("provider {name}: {error}")),
             },

@@ -11,7 +11,9 @@ use crate::keyring::now;
 
 /// The keys that callers present. A running gateway follows within a second.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  isthmus keys create --name website --models chat --expires-in-days 90")]
+#[command(
+    after_help = "Example:\n  isthmus keys create --name website --models chat --expires-in-days 90"
+)]
 pub(super) struct Keys {
     #[command(subcommand)]
     action: Action,

@@ -32,7 +32,8 @@ impl Models {
             match &provider.account {
                 Account::Remote(account) if self.upstream => {
                     let adapter = (account.kind.build)(account).map_err(CommandError::of)?;
-                    let listed = async { Ok(tokio::time::timeout(PATIENCE, adapter.models()).await) };
+                    let listed =
+                        async { Ok(tokio::time::timeout(PATIENCE, adapter.models()).await) };
                     say_upstream(name.as_str(), block_on(listed)?);
                 }
                 Account::Remote(account) => say(&format!("{name}/…  ({})", account.kind.title)),
@@ -53,6 +54,9 @@ fn say_upstream(
     match listed {
         Ok(Ok(models)) => models.iter().for_each(|model| say(&format!("{provider}/{model}"))),
         Ok(Err(failure)) => say(&format!("{provider}/…  unavailable: {}", failure.message)),
-        Err(_) => say(&format!("{provider}/…  unavailable: no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => {
+            let seconds = PATIENCE.as_secs();
+            say(&format!("{provider}/…  unavailable: no answer within {seconds} s"));
+        }
     }
 }

@@ -19,7 +19,9 @@ use crate::{http, telemetry};
 
 /// Answers calls until SIGTERM or SIGINT, then lets streams finish.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  OPENAI_API_KEY=sk-… isthmus serve\n  isthmus serve --config isthmus.yaml")]
+#[command(
+    after_help = "Example:\n  OPENAI_API_KEY=sk-… isthmus serve\n  isthmus serve --config isthmus.yaml"
+)]
 pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigFile,
@@ -126,7 +128,10 @@ fn without_missing_default_model(settings: &mut Settings) {
     else {
         return;
     };
-    warn!("{}; going on without it", BuildError::NoModel(name.clone(), crate::app::DEFAULT_MODEL.into()));
+    warn!(
+        "{}; going on without it",
+        BuildError::NoModel(name.clone(), crate::app::DEFAULT_MODEL.into())
+    );
     settings.providers.remove(&name);
     settings.endpoints.retain(|_, endpoint| endpoint.provider != name);
     let endpoints = &settings.endpoints;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::stream::BoxStream;
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http_body::{Body, Frame};
 use isthmus_adapters::adapter::{AnswerStream, Piece};
 use isthmus_adapters::dialects::StreamEncoder;
@@ -106,7 +106,11 @@ impl StreamedAnswer {
         let mut event = BytesMut::with_capacity(body.len() + 8);
         event.put_slice(b"data: ");
         // An upstream's own error may be written over several lines; an event's data may not.
-        event.extend(body.iter().copied().map(|byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }));
+        event.extend(
+            body.iter()
+                .copied()
+                .map(|byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }),
+        );
         event.put_slice(b"\n\n");
         Some(event.freeze())
     }

@@ -134,7 +134,10 @@ fn timeout(headers: &HeaderMap, house: Duration) -> Result<Duration, Failure> {
     let milliseconds = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
     match milliseconds.filter(|milliseconds| *milliseconds > 0) {
         Some(milliseconds) => Ok(house.min(Duration::from_millis(milliseconds))),
-        None => Err(Failure::invalid(NAME, format!("`{NAME}` must be a whole number of milliseconds, at least 1"))),
+        None => Err(Failure::invalid(
+            NAME,
+            format!("`{NAME}` must be a whole number of milliseconds, at least 1"),
+        )),
     }
 }
 

@@ -236,7 +236,10 @@ mod tests {
     fn an_upstreams_own_error_keeps_its_status_and_words() {
         let theirs = r#"{"error":{"message":"conflict","type":"t","param":null,"code":"c"}}"#;
         let failure = upstream(Kind::InvalidRequest, 409, theirs);
-        assert_eq!((status_of(&failure).as_u16(), &error_body(&failure)[..]), (409, theirs.as_bytes()));
+        assert_eq!(
+            (status_of(&failure).as_u16(), &error_body(&failure)[..]),
+            (409, theirs.as_bytes())
+        );
     }
 
     #[test]

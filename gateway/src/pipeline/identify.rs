@@ -22,11 +22,7 @@ pub struct Identified {
 const KEY_HEADERS: [&str; 2] = ["x-api-key", "x-goog-api-key"];
 
 /// Finds out who is calling.
-pub fn identify(
-    keyring: &Keyring,
-    call: Call,
-    ticket: &mut Ticket,
-) -> Result<Identified, Failure> {
+pub fn identify(keyring: &Keyring, call: Call, ticket: &mut Ticket) -> Result<Identified, Failure> {
     let tenant = keyring.identify(presented(&call.headers))?;
     ticket.identified(&tenant);
     Ok(Identified { call, tenant })

@@ -182,9 +182,10 @@ impl Drop for Ticket {
 // === impl Record ===
 
 impl Record {
-    /// Time spent in this house: everything but waiting for endpoints.
+    /// Time spent in this house up to the first piece of the answer (or up to now, if there is
+    /// none): everything but waiting for endpoints.
     pub fn overhead(&self) -> Duration {
-        self.arrived.elapsed().saturating_sub(self.waited)
+        self.first_output.unwrap_or_else(|| self.arrived.elapsed()).saturating_sub(self.waited)
     }
 
     /// Whether tokens were used: an attempt that failed before its first piece used none.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use isthmus_inference::failure::{Blame, Failure};
 use isthmus_inference::ident::RequestId;
 use isthmus_ledger::store::StoreError;
+use isthmus_runtime::LoadError;
 use tracing::{debug, error, info, warn};
 
 use crate::directory::Endpoint;
@@ -33,6 +34,12 @@ pub struct ServerDraining;
 
 /// The time for draining is over and calls were cut.
 pub struct DrainTimedOut;
+
+/// The faster copy of the model could not be written; the model itself serves.
+pub struct CopyNotMade<'a> {
+    /// Why.
+    pub error: &'a LoadError,
+}
 
 /// Keys changed in the ledger and are in force.
 pub struct KeysReloaded {
@@ -85,7 +92,9 @@ impl ServerStarted<'_> {
 impl ServerOpen {
     /// Tells, loudly.
     pub fn emit(self) {
-        warn!("OPEN: there are no keys, so anyone who reaches this port may call; `isthmus keys create --name NAME` closes it");
+        warn!(
+            "OPEN: there are no keys, so anyone who reaches this port may call; `isthmus keys create --name NAME` closes it"
+        );
     }
 }
 
@@ -104,6 +113,15 @@ impl DrainTimedOut {
     /// Tells.
     pub fn emit(self) {
         warn!("stopped with calls under way: server.drain_timeout is over");
+    }
+}
+
+// === impl CopyNotMade ===
+
+impl CopyNotMade<'_> {
+    /// Tells.
+    pub fn emit(self) {
+        warn!(error = %self.error, "serving the model as it is");
     }
 }
 
@@ -249,7 +267,7 @@ fn status_word(status: http::StatusCode) -> &'static str {
         502 => "502",
         503 => "503",
         504 => "504",
-        400..500 => "4xx",
+        status if status < 500 => "4xx",
         _ => "5xx",
     }
 }

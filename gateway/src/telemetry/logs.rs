@@ -16,9 +16,8 @@ pub fn start(settings: Telemetry, filter: Option<&str>) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
     let level: Directive =
         settings.log_level.as_str().parse().unwrap_or_else(|_| tracing::Level::INFO.into());
-    let filter = EnvFilter::builder()
-        .with_default_directive(level)
-        .parse_lossy(filter.unwrap_or_default());
+    let filter =
+        EnvFilter::builder().with_default_directive(level).parse_lossy(filter.unwrap_or_default());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)

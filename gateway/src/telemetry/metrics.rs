@@ -54,9 +54,8 @@ const TOKEN_BUCKETS: &[f64] =
 const DURATION_BUCKETS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 /// From ten microseconds to a fifth of a second.
-const OVERHEAD_BUCKETS: &[f64] = &[
-    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.2,
-];
+const OVERHEAD_BUCKETS: &[f64] =
+    &[0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.2];
 
 impl Metrics {
     /// Registers every metric.
@@ -64,17 +63,66 @@ impl Metrics {
         let registry = Registry::new();
         let endpoint = ["isthmus_endpoint", "gen_ai_provider_name"];
         let metrics = Self {
-            requests: counter(&registry, "isthmus_requests_total", "Calls answered, by model and HTTP status", &["model", "operation", "status"])?,
-            attempts: counter(&registry, "isthmus_attempts_total", "Tries at endpoints, by outcome", &[endpoint[0], endpoint[1], "outcome"])?,
-            tokens: histogram(&registry, "gen_ai_client_token_usage", "Tokens per call", TOKEN_BUCKETS, &[endpoint[0], endpoint[1], "gen_ai_token_type"])?,
-            first_token: histogram(&registry, "gen_ai_server_time_to_first_token_seconds", "From a call's arrival to the first piece of its answer", DURATION_BUCKETS, &endpoint)?,
-            duration: histogram(&registry, "gen_ai_server_request_duration_seconds", "From a call's arrival to the last byte of its answer", DURATION_BUCKETS, &endpoint)?,
-            cost: prometheus::CounterVec::new(Opts::new("isthmus_cost_usd_total", "Cost of answered calls at the configured prices; the ledger is exact, this is not"), &endpoint)?,
-            overhead: Histogram::with_opts(HistogramOpts::new("isthmus_overhead_seconds", "Time a call spent in the gateway, without waiting for endpoints").buckets(OVERHEAD_BUCKETS.to_vec()))?,
+            requests: counter(
+                &registry,
+                "isthmus_requests_total",
+                "Calls answered, by model and HTTP status",
+                &["model", "operation", "status"],
+            )?,
+            attempts: counter(
+                &registry,
+                "isthmus_attempts_total",
+                "Tries at endpoints, by outcome",
+                &[endpoint[0], endpoint[1], "outcome"],
+            )?,
+            tokens: histogram(
+                &registry,
+                "gen_ai_client_token_usage",
+                "Tokens per call",
+                TOKEN_BUCKETS,
+                &[endpoint[0], endpoint[1], "gen_ai_token_type"],
+            )?,
+            first_token: histogram(
+                &registry,
+                "gen_ai_server_time_to_first_token_seconds",
+                "From a call's arrival to the first piece of its answer",
+                DURATION_BUCKETS,
+                &endpoint,
+            )?,
+            duration: histogram(
+                &registry,
+                "gen_ai_server_request_duration_seconds",
+                "From a call's arrival to the last byte of its answer",
+                DURATION_BUCKETS,
+                &endpoint,
+            )?,
+            cost: prometheus::CounterVec::new(
+                Opts::new(
+                    "isthmus_cost_usd_total",
+                    "Cost of answered calls at the configured prices; the ledger is exact, this is not",
+                ),
+                &endpoint,
+            )?,
+            overhead: Histogram::with_opts(
+                HistogramOpts::new(
+                    "isthmus_overhead_seconds",
+                    "Time a call spent in the gateway, without waiting for endpoints",
+                )
+                .buckets(OVERHEAD_BUCKETS.to_vec()),
+            )?,
             in_flight: IntGauge::new("isthmus_requests_in_flight", "Calls being answered")?,
-            connections: IntGauge::new("isthmus_connections", "Connections open at the API's door")?,
-            engine_slots_busy: Gauge::new("isthmus_engine_slots_busy", "Slots of the embedded engine that are generating")?,
-            engine_queue: Gauge::new("isthmus_engine_queue", "Requests waiting for a slot of the embedded engine")?,
+            connections: IntGauge::new(
+                "isthmus_connections",
+                "Connections open at the API's door",
+            )?,
+            engine_slots_busy: Gauge::new(
+                "isthmus_engine_slots_busy",
+                "Slots of the embedded engine that are generating",
+            )?,
+            engine_queue: Gauge::new(
+                "isthmus_engine_queue",
+                "Requests waiting for a slot of the embedded engine",
+            )?,
             registry,
         };
         metrics.register_singles()?;

@@ -39,7 +39,7 @@ def test_a_stream_without_include_usage_shows_none(client):
 def test_a_json_schema_is_obeyed(client):
     schema = {
         "type": "object",
-        "properties": {"city": {"type": "string", "maxLength": 20}, "population": {"type": "integer"}},
+        "properties": {"city": {"type": "string", "maxLength": 20}, "population": {"type": "integer", "minimum": 0, "maximum": 99999999}},
         "required": ["city", "population"],
         "additionalProperties": False,
     }

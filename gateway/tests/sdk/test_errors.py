@@ -65,7 +65,7 @@ def test_a_wrong_value_names_its_field(client, more, param):
 
 
 @pytest.mark.parametrize("body, says", [
-    (b"", "empty"),
+    (b"", "JSON"),
     (b"{", "JSON"),
     (b"[1]", "object"),
     (b'{"model":1,"messages":[]}', "model"),
@@ -73,7 +73,8 @@ def test_a_wrong_value_names_its_field(client, more, param):
     (b'{"model":"chat"}', "messages"),
     (b'{"model":"chat","messages":"hello"}', "messages"),
     (b'{"model":"chat","messages":[{"role":"nobody","content":"x"}]}', "role"),
-    (b'{"model":"chat","messages":[],"stream":"yes"}', "stream"),
+    (b'{"model":"chat","messages":[]}', "messages"),
+    (b'{"model":"chat","messages":[{"role":"user","content":"x"}],"stream":"yes"}', "stream"),
     (b'{"model":"chat","messages":[{"role":"user","content":"\xff"}]}', "UTF-8"),
     (b"[" * 100_000, "JSON"),
 ])

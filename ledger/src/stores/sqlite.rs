@@ -57,7 +57,7 @@ impl Sqlite {
 
 impl Store for Sqlite {
     async fn create_key(&self, new: &NewKey, now: i64) -> Result<(Key, Minted), StoreError> {
-        let minted = Minted::new().map_err(|error| unavailable(&self.path, &error))?;
+        let minted = Minted::new()?;
         let inserted = sqlx::query(
             "INSERT INTO keys (id, name, hash, models, created_at, expires_at)
              VALUES (?, ?, ?, ?, ?, ?)",
