@@ -48,11 +48,7 @@ const WORTH_WAITING: Duration = Duration::from_millis(250);
 
 impl Default for RetryRules {
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            base: Duration::from_millis(100),
-            longest: Duration::from_secs(10),
-        }
+        Self { attempts: 3, base: Duration::from_millis(100), longest: Duration::from_secs(10) }
     }
 }
 
@@ -131,7 +127,8 @@ mod tests {
 
     #[test]
     fn nobody_waits_beyond_the_deadline() {
-        let failure = Failure::new(Kind::RateLimited, "429").with_retry_after(Duration::from_secs(2));
+        let failure =
+            Failure::new(Kind::RateLimited, "429").with_retry_after(Duration::from_secs(2));
         let time_left = Duration::from_secs(1);
         let progress = Progress { attempts_here: 1, has_alternative: false, time_left };
         assert_eq!(RetryRules::default().next(progress, &failure, 0.5), Next::GiveUp);
