@@ -87,11 +87,11 @@ pub(crate) async fn send(
 impl Target {
     /// The URL made of a base and what is appended to it.
     pub(crate) fn new(base: &str, path: &str) -> Result<Self, String> {
-        let text = format!("{}{path}", base.trim_end_matches('/'));
-        let url = reqwest::Url::parse(&text).map_err(|error| format!("`{base}`: {error}"))?;
+        let mut url = reqwest::Url::parse(base).map_err(|error| format!("`{base}`: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(format!("`{base}` is not an http:// or https:// URL"));
         }
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let address = host.parse::<std::net::IpAddr>();
         let direct = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
