@@ -3,7 +3,7 @@
 //! The scheduler's rules (who gets a slot, what is shared, what a fault costs) are tested against a
 //! core of a few lines that fails on command; `llama.rs` is the real one.
 
-/// A model that computes.
+/// A model that computes, with one sequence for each slot and one more that is nobody's.
 pub(crate) trait Core {
     /// Computes a batch; the logits of its outputs stay readable until the next one.
     fn decode(&mut self, cells: &[Cell]) -> Result<(), Fault>;

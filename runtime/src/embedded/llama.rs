@@ -26,13 +26,13 @@ pub(crate) struct LlamaCore<'a> {
 
 impl<'a> LlamaCore<'a> {
     /// Reserves memory for as many sequences as the model is to have slots, each as long as the
-    /// window. The cache is unified: sequences can share cells, which is what makes a common
+    /// window, and for one that only fills batches up. The cache is unified: sequences can share cells, which is what makes a common
     /// prefix free.
     pub(crate) fn new(model: &'a Model, limits: Limits, threads: u32) -> Result<Self, LoadError> {
         let (slots, window) = (model.info.slots, model.info.context_window);
         let parameters = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(slots * window))
-            .with_n_seq_max(slots)
+            .with_n_ctx(NonZeroU32::new(slots * window + slots))
+            .with_n_seq_max(slots + 1)
             .with_kv_unified(true)
             .with_n_batch(limits.batch as u32)
             .with_n_ubatch(limits.batch as u32)

@@ -164,8 +164,8 @@ fn describe(
 }
 
 fn slots(settings: &EngineSettings) -> Result<u32, LoadError> {
-    // llama.cpp's own bound on sequences (`LLAMA_MAX_SEQ`).
-    const MOST: u32 = 256;
+    // llama.cpp's own bound on sequences (`LLAMA_MAX_SEQ`) is 256, and one is nobody's.
+    const MOST: u32 = 255;
     match settings.slots {
         slots @ 1..=MOST => Ok(slots),
         other => Err(LoadError::Settings(format!("`slots` is {other}; choose 1 to {MOST}"))),

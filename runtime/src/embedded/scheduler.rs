@@ -22,8 +22,8 @@
 //!    being read elsewhere is waited for, so that four answers to one prompt read it once.
 //! 3. *Plan.* One token of each answer in the making, then a bounded piece of the prompts that are
 //!    being read ([`batch`]), oldest first: nobody's stream stalls behind a long prompt.
-//! 4. *Compute*, and hand each lane its logits: it chooses a token, tells its reader, and ends or
-//!    goes on.
+//! 4. *Compute*, in one batch or in several, whichever was faster lately ([`pacing`]), and hand each
+//!    lane its logits: it chooses a token, tells its reader, and ends or goes on.
 //!
 //! # What may go wrong
 //!
@@ -38,6 +38,7 @@
 //! answer fit the window, which every slot has in full, so memory cannot run out by lengths alone.
 
 mod batch;
+mod pacing;
 mod prefix;
 mod slot;
 
@@ -52,6 +53,7 @@ use isthmus_inference::failure::{Blame, Failure, Kind, Retry};
 
 pub(crate) use batch::Limits;
 use batch::Piece;
+use pacing::{Costs, Shape};
 use prefix::{Placement, View};
 pub(crate) use slot::Lane;
 use slot::{Slot, Turn};
@@ -70,6 +72,7 @@ pub(crate) struct Scheduler<C> {
     gauges: Arc<Gauges>,
     pace: Pace,
     limits: Limits,
+    costs: Costs,
     /// Counts admissions, to tell which slot was used last.
     clock: u64,
     /// Logits that bias, penalties or a grammar change are copied to here.
@@ -94,6 +97,7 @@ impl<C: Core> Scheduler<C> {
             gauges,
             pace: Pace::default(),
             limits,
+            costs: Costs::new(slots),
             clock: 0,
             scratch: Vec::new(),
         }
@@ -125,8 +129,11 @@ impl<C: Core> Scheduler<C> {
         self.sweep();
         self.admit();
         let pieces = batch::plan(&self.slots, self.limits);
-        if !pieces.is_empty() {
-            self.compute(&pieces);
+        let only_next_tokens = pieces.iter().all(|piece| piece.cells.len() == 1);
+        match self.costs.shape(pieces.len()) {
+            _ if !only_next_tokens => self.compute(&pieces, 0),
+            Shape::Alone => pieces.chunks(1).for_each(|piece| self.compute_timed(piece, 1)),
+            Shape::Together { size } => self.compute_timed(&pieces, size),
         }
         self.count_busy();
     }
@@ -203,25 +210,41 @@ impl<C: Core> Scheduler<C> {
         kept
     }
 
-    fn compute(&mut self, pieces: &[Piece]) {
-        match self.attempt(pieces) {
+    /// Computes the next tokens of some answers in a batch of this size, and learns what it cost.
+    fn compute_timed(&mut self, pieces: &[Piece], size: usize) {
+        let start = Instant::now();
+        self.compute(pieces, size);
+        self.costs.note(size, start.elapsed());
+    }
+
+    /// Computes a batch, filled up to a size if it is smaller.
+    fn compute(&mut self, pieces: &[Piece], size: usize) {
+        match self.attempt(pieces, size) {
             Ok(()) => self.harvest(pieces),
-            Err(Fault::Full) if self.forget_idle() => self.compute(pieces),
+            Err(Fault::Full) if self.forget_idle() => self.compute(pieces, size),
             Err(fault) => match pieces {
                 [] => {}
                 [piece] => self.fail(piece.slot, broken(&fault)),
-                _ => pieces.iter().for_each(|piece| self.compute(std::slice::from_ref(piece))),
+                _ => pieces.chunks(1).for_each(|piece| self.compute(piece, 0)),
             },
         }
     }
 
-    fn attempt(&mut self, pieces: &[Piece]) -> Result<(), Fault> {
+    fn attempt(&mut self, pieces: &[Piece], size: usize) -> Result<(), Fault> {
         let alive = pieces.iter().filter(|piece| self.slots[piece.slot].lane.is_some());
-        let cells: Vec<Cell> = alive.flat_map(|piece| piece.cells.iter().copied()).collect();
-        if cells.is_empty() {
-            return Ok(());
-        }
+        let mut cells: Vec<Cell> = alive.flat_map(|piece| piece.cells.iter().copied()).collect();
+        let Some(&Cell { token, .. }) = cells.first() else { return Ok(()) };
+        // The sequence behind the last slot's is nobody's.
+        let nobody = self.slots.len();
+        let filling = (0..size.saturating_sub(cells.len())).map(|position| Cell {
+            token,
+            position,
+            sequence: nobody,
+            output: true,
+        });
+        cells.extend(filling);
         let computed = self.core.decode(&cells);
+        self.core.truncate(nobody, 0);
         if computed.is_err() {
             // Part of the batch may be in the model's memory: back to what each slot held before.
             for piece in pieces {

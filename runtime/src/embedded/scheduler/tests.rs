@@ -142,7 +142,8 @@ impl Bench {
     fn of(slots: usize, whole_only: bool) -> Self {
         let script = Arc::new(Mutex::new(Script::default()));
         let core = FakeCore {
-            sequences: vec![vec![]; slots],
+            // One more than there are slots, to fill batches up with.
+            sequences: vec![vec![]; slots + 1],
             logits: vec![],
             script: script.clone(),
             whole_only,
