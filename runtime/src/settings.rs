@@ -50,7 +50,7 @@ pub enum LoadError {
         path: PathBuf,
         /// `general.architecture` of the file.
         architecture: String,
-        /// llama.cpp's own last complaint.
+        /// llama.cpp's own complaint.
         reason: String,
     },
     /// The model loads, but this engine cannot serve its kind.

@@ -3,6 +3,7 @@
 //! The inputs of a request are packed into batches, each as full as the model's memory allows, and
 //! each input a sequence of its own. Nothing is kept from one batch to the next.
 
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +15,6 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{LlamaContextParams, LlamaPoolingType};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
-use std::num::NonZeroU32;
 use tokio::sync::oneshot;
 
 use super::gauges::Gauges;
@@ -123,6 +123,7 @@ impl<'a> Embedder<'a> {
             parameters = parameters.with_pooling_type(LlamaPoolingType::Mean);
         }
         let backend = native::backend().map_err(LoadError::Settings)?;
+        native::complaint();
         let context = model.llama.new_context(backend, parameters).map_err(|_| {
             let complaint = native::complaint();
             LoadError::Settings(format!("no memory for the embedding model: {complaint}"))

@@ -39,6 +39,7 @@ impl<'a> LlamaCore<'a> {
             .with_n_threads(threads as i32)
             .with_n_threads_batch(threads as i32);
         let backend = native::backend().map_err(LoadError::Settings)?;
+        native::complaint();
         let context = model.llama.new_context(backend, parameters).map_err(|_| {
             LoadError::Settings(format!(
                 "no memory for {slots} slots of {window} tokens: {}; lower `slots` or \

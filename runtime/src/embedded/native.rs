@@ -9,7 +9,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
 
-/// llama.cpp's last complaint, for errors that it reports as a bare null pointer.
+/// llama.cpp's first complaint since the last one was taken, for errors that it reports as a bare
+/// null pointer. The first names the cause; those that follow only pass it on.
 static COMPLAINT: Mutex<String> = Mutex::new(String::new());
 
 /// llama.cpp, set up once for the whole process.
@@ -25,7 +26,7 @@ pub(crate) fn backend() -> Result<&'static LlamaBackend, String> {
     BACKEND.get_or_init(set_up).as_ref().map_err(Clone::clone)
 }
 
-/// Takes the last complaint.
+/// Takes the complaint.
 pub(crate) fn complaint() -> String {
     std::mem::take(&mut *COMPLAINT.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -38,6 +39,7 @@ pub(crate) fn quantize_q8_0(source: &Path, target: &Path, threads: i32) -> Resul
     parameters.ftype = sys::LLAMA_FTYPE_MOSTLY_Q8_0;
     parameters.allow_requantize = true;
     parameters.nthread = threads;
+    complaint();
     // SAFETY: both paths are C strings and the parameters a valid struct without pointers, all of
     // which outlive the call.
     let status = unsafe {
@@ -75,7 +77,10 @@ unsafe extern "C" fn log(level: sys::ggml_log_level, text: *const c_char, _: *mu
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     let text = text.trim();
     if level == sys::GGML_LOG_LEVEL_ERROR && !text.is_empty() {
-        text.clone_into(&mut COMPLAINT.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut complaint = COMPLAINT.lock().unwrap_or_else(PoisonError::into_inner);
+        if complaint.is_empty() {
+            text.clone_into(&mut complaint);
+        }
     }
     // Lone dots are a progress bar.
     if !text.trim_matches('.').is_empty() {

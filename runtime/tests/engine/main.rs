@@ -3,6 +3,7 @@
 
 mod chat;
 mod embeddings;
+mod files;
 mod load;
 mod scores;
 mod shapes;
