@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `scheduler` (the loop), `prepare` (what comes in), `answer` (what goes out).
 //! What is pure stands in files of its own: `sampling`, `probability`, `text`, `tools`, `template`,
-//! `random`, `date`. llama.cpp is touched by `model`, `llama`, `embed`, `grammar` and `native` only.
+//! `random`, `date`. Only `model`, `llama`, `embed`, `grammar` and `native` touch llama.cpp.
 
 mod answer;
 mod core;

@@ -26,8 +26,8 @@ pub(crate) struct LlamaCore<'a> {
 
 impl<'a> LlamaCore<'a> {
     /// Reserves memory for as many sequences as the model is to have slots, each as long as the
-    /// window, and for one that only fills batches up. The cache is unified: sequences can share cells, which is what makes a common
-    /// prefix free.
+    /// window, and for one that only fills batches up. The cache is unified: sequences can share
+    /// cells, which is what makes a common prefix free.
     pub(crate) fn new(model: &'a Model, limits: Limits, threads: u32) -> Result<Self, LoadError> {
         let (slots, window) = (model.info.slots, model.info.context_window);
         let parameters = LlamaContextParams::default()

@@ -22,8 +22,8 @@
 //!    being read elsewhere is waited for, so that four answers to one prompt read it once.
 //! 3. *Plan.* One token of each answer in the making, then a bounded piece of the prompts that are
 //!    being read ([`batch`]), oldest first: nobody's stream stalls behind a long prompt.
-//! 4. *Compute*, in one batch or in several, whichever was faster lately ([`pacing`]), and hand each
-//!    lane its logits: it chooses a token, tells its reader, and ends or goes on.
+//! 4. *Compute*, in one batch or in several, whichever was faster lately ([`pacing`]). Each lane is
+//!    handed its logits: it chooses a token, tells its reader, and ends or goes on.
 //!
 //! # What may go wrong
 //!
