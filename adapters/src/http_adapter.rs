@@ -150,7 +150,7 @@ impl HttpAdapter {
     async fn attempt(&self, attempt: Attempt) -> Result<Answer, Failure> {
         let deadlines = Deadlines::from_now(&attempt.timeouts);
         let request = &attempt.request;
-        let body = rewrite(request, &attempt.model, &self.quirks)?;
+        let body = rewrite(request, &attempt.model, &self.quirks);
         let target = match request.operation {
             Operation::Chat => &self.chat,
             Operation::Completion => &self.completions,

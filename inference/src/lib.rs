@@ -6,6 +6,7 @@
 //! * [`usage`]: tokens in disjoint buckets
 //! * [`money`]: pico-dollars, prices, usage × price
 //! * [`ident`]: names that must not be mixed up
+//! * [`outline`]: where the members of a JSON body lie
 //! * [`failure`]: what went wrong, who is to blame, whether another try could help
 //! * [`secret`]: text that must never be printed
 
@@ -14,6 +15,7 @@ pub mod embedding;
 pub mod failure;
 pub mod ident;
 pub mod money;
+pub mod outline;
 pub mod request;
 pub mod secret;
 pub mod stream;

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use crate::ident::ModelName;
+use crate::outline::Outline;
 
 /// A call, decoded just as far as routing and accounting need.
 #[derive(Debug, Clone)]
@@ -20,8 +21,10 @@ pub struct Request {
     pub stream: bool,
     /// Whether a streamed answer is to end with its usage (`stream_options.include_usage`).
     pub usage_wanted: bool,
-    /// The caller's bytes: one JSON object, valid as far as it was read.
+    /// The caller's bytes: one JSON object.
     pub body: Bytes,
+    /// Where the members of that object lie.
+    pub outline: Outline,
 }
 
 /// What is asked for.

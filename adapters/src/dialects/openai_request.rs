@@ -7,16 +7,15 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use isthmus_inference::failure::Failure;
+use isthmus_inference::outline::Outline;
 use isthmus_inference::request::{Dialect, Operation, Request};
-use serde_json::Deserializer;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::dialects::openai_fields::{name_of_type, wrong_type};
 
-mod members;
 mod rewrite;
 
-use members::{Key, members};
 pub use rewrite::{Quirks, StreamUsage, rewrite};
 
 /// The members that routing and accounting read.
@@ -27,10 +26,12 @@ const MOST_CHOICES: u64 = 128;
 
 /// Reads of the caller's bytes what routing and accounting need.
 pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
-    let members = members(Deserializer::from_str(as_text(&body)?), &READ_HERE)?;
+    let text = as_text(&body)?;
+    let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
+    refuse_twice(&outline, text)?;
     let value = |name: &str| {
-        let member = members.iter().find(|member| member.key == name)?;
-        (member.value.get() != "null").then_some(member.value)
+        let member = outline.named(text.as_bytes(), name).next()?;
+        Some(&text[member.value.clone()]).filter(|value| *value != "null")
     };
 
     let model = model(value("model"))?;
@@ -39,7 +40,25 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
     let stream = operation != Operation::Embedding && boolean("stream", value("stream"))?;
     let usage_wanted = stream && usage_wanted(value("stream_options"))?;
     let model = model.as_ref().into();
-    Ok(Request { operation, dialect: Dialect::OpenAi, model, stream, usage_wanted, body })
+    Ok(Request { operation, dialect: Dialect::OpenAi, model, stream, usage_wanted, body, outline })
+}
+
+/// Why a text is not an object, in the words and with the line and column of a parser. Slow, and
+/// asked only after the fact.
+fn not_an_object(text: &str) -> Failure {
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) => Failure::invalid("", format!("the body is not valid JSON: {error}")),
+        Ok(_) => Failure::invalid("", "the body must be a JSON object"),
+    }
+}
+
+/// Readers differ in which of two they believe, so a member that is read here comes once.
+fn refuse_twice(outline: &Outline, text: &str) -> Result<(), Failure> {
+    let twice = |name: &&&str| outline.named(text.as_bytes(), name).nth(1).is_some();
+    match READ_HERE.iter().find(twice) {
+        Some(name) => Err(Failure::invalid(name, format!("`{name}` is given twice"))),
+        None => Ok(()),
+    }
 }
 
 fn as_text(body: &[u8]) -> Result<&str, Failure> {
@@ -58,29 +77,32 @@ const fn subject(operation: Operation) -> &'static str {
     }
 }
 
-fn model(value: Option<&RawValue>) -> Result<Cow<'_, str>, Failure> {
+fn model(value: Option<&str>) -> Result<Cow<'_, str>, Failure> {
     let Some(value) = value else {
         return Err(Failure::invalid("model", "you must provide a `model`"));
     };
-    match serde_json::from_str::<Key<'_>>(value.get()) {
-        Ok(Key(name)) if name.is_empty() => {
+    match serde_json::from_str::<Text<'_>>(value) {
+        Ok(Text(name)) if name.is_empty() => {
             Err(Failure::invalid("model", "`model` is empty; name a model"))
         }
-        Ok(Key(name)) => Ok(name),
-        Err(_) => Err(wrong_type("model", "a string", name_of_type(value.get()))),
+        Ok(Text(name)) => Ok(name),
+        Err(_) => Err(wrong_type("model", "a string", name_of_type(value))),
     }
 }
 
-fn check_subject(operation: Operation, value: Option<&RawValue>) -> Result<(), Failure> {
+/// Text, borrowed where it was written without escapes.
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn check_subject(operation: Operation, value: Option<&str>) -> Result<(), Failure> {
     let param = subject(operation);
-    let Some(value) = value else {
+    let Some(text) = value else {
         // OpenAI's legacy completions start from an empty text without a prompt.
         return match operation {
             Operation::Completion => Ok(()),
             _ => Err(Failure::invalid(param, format!("missing required parameter: `{param}`"))),
         };
     };
-    let text = value.get();
     let (fits, expected) = match operation {
         Operation::Chat => (text.starts_with('['), "an array of messages"),
         _ => (text.starts_with(['[', '"']), "a string or an array"),
@@ -94,9 +116,9 @@ fn check_subject(operation: Operation, value: Option<&RawValue>) -> Result<(), F
     Ok(())
 }
 
-fn check_choices(value: Option<&RawValue>) -> Result<(), Failure> {
+fn check_choices(value: Option<&str>) -> Result<(), Failure> {
     let Some(value) = value else { return Ok(()) };
-    match value.get().parse::<u64>() {
+    match value.parse::<u64>() {
         Ok(1..=MOST_CHOICES) => Ok(()),
         _ => {
             let message = format!("`n` must be an integer from 1 to {MOST_CHOICES}");
@@ -105,8 +127,8 @@ fn check_choices(value: Option<&RawValue>) -> Result<(), Failure> {
     }
 }
 
-fn boolean(param: &str, value: Option<&RawValue>) -> Result<bool, Failure> {
-    match value.map(RawValue::get) {
+fn boolean(param: &str, value: Option<&str>) -> Result<bool, Failure> {
+    match value {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(other) => Err(wrong_type(param, "a boolean", name_of_type(other))),
@@ -120,15 +142,15 @@ struct StreamOptions<'a> {
     include_usage: Option<&'a RawValue>,
 }
 
-fn usage_wanted(value: Option<&RawValue>) -> Result<bool, Failure> {
+fn usage_wanted(value: Option<&str>) -> Result<bool, Failure> {
     let Some(value) = value else { return Ok(false) };
-    if !value.get().starts_with('{') {
-        return Err(wrong_type("stream_options", "an object", name_of_type(value.get())));
+    if !value.starts_with('{') {
+        return Err(wrong_type("stream_options", "an object", name_of_type(value)));
     }
-    let options: StreamOptions<'_> = serde_json::from_str(value.get()).map_err(|error| {
+    let options: StreamOptions<'_> = serde_json::from_str(value).map_err(|error| {
         Failure::invalid("stream_options", format!("`stream_options`: {error}"))
     })?;
-    boolean("stream_options.include_usage", options.include_usage)
+    boolean("stream_options.include_usage", options.include_usage.map(RawValue::get))
 }
 
 #[cfg(test)]

@@ -5,14 +5,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
-use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
+use isthmus_inference::outline::Member;
 use isthmus_inference::request::Request;
-use serde_json::Deserializer;
-use serde_json::value::RawValue;
 
 use super::StreamOptions;
-use super::members::{Member, members};
 
 /// What an upstream must be sent otherwise than the caller wrote it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,21 +33,14 @@ pub enum StreamUsage {
 }
 
 /// One change to the text.
-struct Edit<'a> {
+struct Edit {
     place: Range<usize>,
-    text: Cow<'a, str>,
+    text: Cow<'static, str>,
 }
-
-/// The members that may be changed on the way out, beside those that are renamed.
-const CHANGED_HERE: [&str; 2] = ["model", "stream_options"];
 
 /// The body to send upstream: the caller's own, with the upstream's name of the model, with usage
 /// asked for, and with the upstream's quirks. The same bytes come back if nothing needs to change.
-pub fn rewrite(
-    request: &Request,
-    model: &UpstreamModel,
-    quirks: &Quirks,
-) -> Result<Bytes, Failure> {
+pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Bytes {
     let ask = request.stream
         && match quirks.stream_usage {
             StreamUsage::Asked => !request.usage_wanted,
@@ -58,31 +48,22 @@ pub fn rewrite(
             StreamUsage::OptionRefused => true,
         };
     if !ask && quirks.renames.is_empty() && request.model.as_str() == model.as_str() {
-        return Ok(request.body.clone());
+        return request.body.clone();
     }
-    let theirs = quirks.renames.iter().map(|(ours, _)| *ours);
-    let wanted: Vec<&str> = CHANGED_HERE.into_iter().chain(theirs).collect();
-    // The text was checked when it came in, so that this time it is skipped as plain bytes.
-    let members = members(Deserializer::from_slice(&request.body), &wanted)?;
-    let mut edits = edits(&request.body, &members, request, model, quirks);
+    let mut edits = edits(request, model, quirks);
     if edits.is_empty() {
-        return Ok(request.body.clone());
+        return request.body.clone();
     }
     edits.sort_by_key(|edit| edit.place.start);
-    Ok(splice(&request.body, &edits))
+    splice(&request.body, &edits)
 }
 
-fn edits<'t>(
-    body: &[u8],
-    members: &[Member<'t>],
-    request: &Request,
-    model: &UpstreamModel,
-    quirks: &Quirks,
-) -> Vec<Edit<'t>> {
-    let find = |name: &str| members.iter().find(|member| member.key == name);
+fn edits(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Vec<Edit> {
+    let body = &request.body;
+    let find = |name| request.outline.named(body, name).next();
     let mut edits = Vec::new();
     let Some(named) = find("model") else { return edits };
-    let named_at = place_of(body, named.value.get());
+    let named_at = named.value.clone();
     if request.model.as_str() != model.as_str() {
         let name = serde_json::Value::from(model.as_str()).to_string();
         edits.push(Edit { place: named_at.clone(), text: name.into() });
@@ -94,7 +75,7 @@ fn edits<'t>(
                 edits.push(Edit { place: named_at.end..named_at.end, text });
             }
             (StreamUsage::Asked, Some(options)) if !request.usage_wanted => {
-                edits.push(ask_in(body, options.value));
+                edits.push(ask_in(body, options.value.clone()));
             }
             (StreamUsage::OptionRefused, Some(options)) => {
                 edits.extend(take_out(body, options));
@@ -103,22 +84,25 @@ fn edits<'t>(
         }
     }
     for (ours, theirs) in quirks.renames {
-        if let Some(Member { key: Cow::Borrowed(key), .. }) = find(ours) {
-            edits.push(Edit { place: place_of(body, key), text: (*theirs).into() });
+        if let Some(Member { key, .. }) = find(ours) {
+            edits.push(Edit { place: key.clone(), text: (*theirs).into() });
         }
     }
     edits
 }
 
-/// The edit that makes these `stream_options` ask for usage and leaves its other members alone.
-fn ask_in<'t>(body: &[u8], options: &RawValue) -> Edit<'t> {
-    let place = place_of(body, options.get());
-    let known = serde_json::from_str::<StreamOptions<'_>>(options.get());
+/// The edit that makes the `stream_options` at `place` ask for usage and leaves its other members
+/// alone.
+fn ask_in(body: &[u8], place: Range<usize>) -> Edit {
+    let options = &body[place.clone()];
+    let known = serde_json::from_slice::<StreamOptions<'_>>(options);
     if let Ok(StreamOptions { include_usage: Some(answer) }) = known {
-        return Edit { place: place_of(body, answer.get()), text: "true".into() };
+        let answer = answer.get();
+        let start = answer.as_ptr() as usize - body.as_ptr() as usize;
+        return Edit { place: start..start + answer.len(), text: "true".into() };
     }
-    match options.get().strip_prefix('{').map(str::trim_start) {
-        Some(rest) if !rest.starts_with('}') => Edit {
+    match options.strip_prefix(b"{").map(<[u8]>::trim_ascii_start) {
+        Some(rest) if !rest.starts_with(b"}") => Edit {
             place: place.start + 1..place.start + 1,
             text: r#""include_usage":true,"#.into(),
         },
@@ -128,10 +112,9 @@ fn ask_in<'t>(body: &[u8], options: &RawValue) -> Edit<'t> {
 
 /// The edit that removes a member together with one of the commas beside it. There is always one,
 /// because `model` is there too.
-fn take_out<'t>(body: &[u8], member: &Member<'_>) -> Option<Edit<'t>> {
-    let Cow::Borrowed(key) = member.key else { return None };
-    let mut start = place_of(body, key).start - 1;
-    let mut end = place_of(body, member.value.get()).end;
+fn take_out(body: &[u8], member: &Member) -> Option<Edit> {
+    let mut start = member.key.start - 1;
+    let mut end = member.value.end;
     match body[end..].trim_ascii_start().strip_prefix(b",") {
         Some(rest) => end = body.len() - rest.len(),
         None => start = memchr::memrchr(b',', &body[..start])?,
@@ -139,14 +122,8 @@ fn take_out<'t>(body: &[u8], member: &Member<'_>) -> Option<Edit<'t>> {
     Some(Edit { place: start..end, text: "".into() })
 }
 
-/// Where `part`, which was borrowed from `body`, lies in it.
-fn place_of(body: &[u8], part: &str) -> Range<usize> {
-    let start = part.as_ptr() as usize - body.as_ptr() as usize;
-    start..start + part.len()
-}
-
 /// `body` with `edits` made, which are in order and apart.
-fn splice(body: &[u8], edits: &[Edit<'_>]) -> Bytes {
+fn splice(body: &[u8], edits: &[Edit]) -> Bytes {
     let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
     let mut out = Vec::with_capacity(body.len() + added);
     let mut copied = 0;
@@ -161,6 +138,7 @@ fn splice(body: &[u8], edits: &[Edit<'_>]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use isthmus_inference::failure::Failure;
     use isthmus_inference::request::Operation;
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
@@ -178,14 +156,14 @@ mod tests {
 
     fn rewritten(body: &str, model: &str, quirks: &Quirks) -> String {
         let request = chat(body).unwrap();
-        String::from_utf8(rewrite(&request, &model.into(), quirks).unwrap().to_vec()).unwrap()
+        String::from_utf8(rewrite(&request, &model.into(), quirks).to_vec()).unwrap()
     }
 
     #[test]
     fn nothing_to_change_gives_the_same_bytes() {
         let body = r#"{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#;
         let request = chat(body).unwrap();
-        let sent = rewrite(&request, &"m".into(), &PLAIN).unwrap();
+        let sent = rewrite(&request, &"m".into(), &PLAIN);
         assert_eq!(sent.as_ptr(), request.body.as_ptr());
     }
 
