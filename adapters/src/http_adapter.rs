@@ -17,7 +17,7 @@ use isthmus_inference::secret::Secret;
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole};
 use crate::dialects::openai_models::decode_models;
 use crate::dialects::openai_relay::Relay;
-use crate::dialects::openai_request::{Quirks, rewrite};
+use crate::dialects::openai_request::{Quirks, choices, rewrite};
 use crate::dialects::{openai_error, openai_usage};
 use crate::http_client::{self, Body, Incoming, Target};
 use crate::registry::BuildError;
@@ -157,7 +157,8 @@ impl HttpAdapter {
             Operation::Embedding => &self.embeddings,
         };
         if request.stream {
-            let stream = self.stream(target, body, &attempt.timeouts, deadlines).await?;
+            let relay = Relay::new(choices(request));
+            let stream = self.stream(target, body, &attempt.timeouts, deadlines, relay).await?;
             return Ok(Answer::Stream(stream));
         }
         let (answer, upstream_request_id) =
@@ -197,6 +198,7 @@ impl HttpAdapter {
         body: Bytes,
         limits: &Timeouts,
         deadlines: Deadlines,
+        relay: Relay,
     ) -> Result<AnswerStream, Failure> {
         let incoming = self.send(Method::POST, target, body, limits, deadlines).await?;
         let upstream_request_id = request_id(&incoming.headers);
@@ -205,7 +207,7 @@ impl HttpAdapter {
         }
         let pieces = Pieces {
             chunks: Some(Paced::new(incoming.body, deadlines)),
-            relay: Relay::default(),
+            relay,
             failure: None,
             secrets: self.secrets.clone(),
         };

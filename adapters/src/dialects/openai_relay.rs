@@ -4,18 +4,23 @@
 //! house must know. Only what carries usage or an error is read as JSON. A stream that stops without
 //! saying that it is finished is a failure, never a clean end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use isthmus_inference::failure::{Failure, Kind};
 use memchr::memmem::Finder;
+use serde::Deserialize;
 
 use crate::adapter::Piece;
 use crate::dialects::openai_error;
 use crate::dialects::openai_usage::Told;
 use crate::framing::sse::{self, Splitter};
+
+mod prelude;
+
+use prelude::Prelude;
 
 /// The largest event that is held in memory: a picture in base64 fits, a flood does not.
 const LARGEST_EVENT: usize = 8 << 20;
@@ -29,8 +34,11 @@ static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finis
 pub struct Relay {
     splitter: Splitter,
     pieces: VecDeque<Piece>,
-    /// Some choice said why it ended.
-    finished: bool,
+    prelude: Prelude,
+    /// How many choices were asked for.
+    choices: usize,
+    /// Which of them said why they ended.
+    finished: BTreeSet<u64>,
     /// The upstream said that this was all, or failed: nothing more counts.
     over: bool,
 }
@@ -39,6 +47,8 @@ pub struct Relay {
 enum Meaning {
     /// Nothing.
     Plain,
+    /// Nothing to anybody: it has no data.
+    Silent,
     /// The upstream's usage.
     Usage(Piece),
     /// The end.
@@ -47,18 +57,19 @@ enum Meaning {
 
 // === impl Relay ===
 
-impl Default for Relay {
-    fn default() -> Self {
+impl Relay {
+    /// A relay of an answer with this many choices, all of which must end.
+    pub fn new(choices: usize) -> Self {
         Self {
             splitter: Splitter::new(LARGEST_EVENT),
             pieces: VecDeque::new(),
-            finished: false,
+            prelude: Prelude::default(),
+            choices,
+            finished: BTreeSet::new(),
             over: false,
         }
     }
-}
 
-impl Relay {
     /// Takes in one read from the network. Whatever was understood before a failure can still be
     /// taken out.
     pub fn push(&mut self, read: Bytes) -> Result<(), Failure> {
@@ -94,14 +105,15 @@ impl Relay {
         if let Some(event) = self.splitter.finish() {
             match self.meaning(&event)? {
                 Meaning::Done => {
+                    self.end_prelude();
                     self.pieces.push_back(Piece::Done { event: Some(event) });
                     return Ok(());
                 }
                 // An event without its empty line was cut, even if its text looks complete.
-                Meaning::Plain | Meaning::Usage(_) => return Err(cut()),
+                Meaning::Plain | Meaning::Silent | Meaning::Usage(_) => return Err(cut()),
             }
         }
-        if !self.finished {
+        if self.finished.len() < self.choices {
             return Err(cut());
         }
         self.pieces.push_back(Piece::Done { event: None });
@@ -111,16 +123,21 @@ impl Relay {
     fn take_events(&mut self, run: &mut Run) -> Result<(), Failure> {
         while let Some(event) = self.splitter.next_event().map_err(too_large)? {
             match self.meaning(&event)? {
-                Meaning::Plain if run.takes(&event) => {}
-                Meaning::Plain => {
-                    self.flush(run);
-                    self.pieces.push_back(Piece::Relay(event));
+                Meaning::Silent if self.prelude.holds(&event) => {}
+                Meaning::Plain | Meaning::Silent => {
+                    let event = self.prelude.joined(event);
+                    if !run.takes(&event) {
+                        self.flush(run);
+                        self.pieces.push_back(Piece::Relay(event));
+                    }
                 }
                 Meaning::Usage(piece) => {
+                    self.end_prelude();
                     self.flush(run);
                     self.pieces.push_back(piece);
                 }
                 Meaning::Done => {
+                    self.end_prelude();
                     self.flush(run);
                     self.pieces.push_back(Piece::Done { event: Some(event) });
                     self.over = true;
@@ -135,9 +152,35 @@ impl Relay {
         self.pieces.extend(run.take().map(Piece::Relay));
     }
 
+    /// Passes on what was held back. Nothing else can have been passed on before it.
+    fn end_prelude(&mut self) {
+        let held = self.prelude.joined(Bytes::new());
+        if !held.is_empty() {
+            self.pieces.push_back(Piece::Relay(held));
+        }
+    }
+
+    /// Notes which choices an event ends.
+    fn note_ends(&mut self, event: &[u8]) {
+        let ends = |value: &[u8]| value.starts_with(b"\"") && !value.starts_with(b"\"\"");
+        if !values_of(&FINISH, event).any(ends) {
+            return;
+        }
+        match self.choices {
+            // Of a single choice nothing more need be known.
+            0 | 1 => {
+                self.finished.insert(0);
+            }
+            most => {
+                let room = most.saturating_sub(self.finished.len());
+                self.finished.extend(ended(event).into_iter().take(room));
+            }
+        }
+    }
+
     /// What an event means, with as little reading as that needs.
     fn meaning(&mut self, event: &Bytes) -> Result<Meaning, Failure> {
-        self.finished |= values_of(&FINISH, event).any(|value| value.starts_with(b"\""));
+        self.note_ends(event);
         let tells =
             |marker: &Finder<'_>| values_of(marker, event).any(|value| !value.starts_with(b"null"));
         let data = event.strip_prefix(b"data:").map(<[u8]>::trim_ascii_start);
@@ -157,12 +200,12 @@ fn read(event: &Bytes) -> Result<Meaning, Failure> {
     }
     let data = match sse::data(event) {
         Some(data) => data,
-        None if has_fields_only(event) => return Ok(Meaning::Plain),
+        None if has_fields_only(event) => return Ok(Meaning::Silent),
         None => return Err(no_event_stream(event)),
     };
     match data.trim_ascii() {
         b"[DONE]" => return Ok(Meaning::Done),
-        b"" => return Ok(Meaning::Plain),
+        b"" => return Ok(Meaning::Silent),
         _ => {}
     }
     let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(event))?;
@@ -177,6 +220,24 @@ fn read(event: &Bytes) -> Result<Meaning, Failure> {
         }),
         None => Meaning::Plain,
     })
+}
+
+/// The indices of the choices that an event ends.
+fn ended(event: &[u8]) -> Vec<u64> {
+    #[derive(Deserialize)]
+    struct Chunk {
+        choices: Vec<Choice>,
+    }
+    #[derive(Deserialize)]
+    struct Choice {
+        #[serde(default)]
+        index: u64,
+        finish_reason: Option<String>,
+    }
+    let data = sse::data(event).unwrap_or_default();
+    let choices = serde_json::from_slice::<Chunk>(&data).map_or(Vec::new(), |chunk| chunk.choices);
+    let ends = |choice: &Choice| choice.finish_reason.as_ref().is_some_and(|why| !why.is_empty());
+    choices.into_iter().filter(ends).map(|choice| choice.index).collect()
 }
 
 /// The bare line of JSON that some upstreams (Chutes) put into a stream when they fail.
@@ -262,8 +323,12 @@ mod tests {
     /// The pieces of a stream that arrives in one read, and how it ended.
     fn relay(events: &[&str]) -> (Vec<Piece>, Result<(), Failure>) {
         let stream: String = events.iter().map(|event| format!("{event}\n\n")).collect();
-        let mut relay = Relay::default();
-        let outcome = relay.push(stream.into()).and_then(|()| relay.end());
+        relay_of(1, &stream)
+    }
+
+    fn relay_of(choices: usize, stream: &str) -> (Vec<Piece>, Result<(), Failure>) {
+        let mut relay = Relay::new(choices);
+        let outcome = relay.push(stream.to_owned().into()).and_then(|()| relay.end());
         (std::iter::from_fn(|| relay.next_piece()).collect(), outcome)
     }
 
@@ -311,7 +376,8 @@ mod tests {
         outcome.unwrap();
         assert_eq!(pieces.last(), Some(&Piece::Done { event: None }));
 
-        for cut in [&[TEXT][..], &[], &[USAGE]] {
+        let unsaid = r#"data: {"choices":[{"delta":{"content":"hi"},"finish_reason":""}]}"#;
+        for cut in [&[TEXT][..], &[], &[USAGE], &[TEXT, unsaid]] {
             let failure = failure(cut);
             assert_eq!(failure.kind, Kind::Malformed);
             assert!(failure.message.contains("cut"), "{}", failure.message);
@@ -319,15 +385,58 @@ mod tests {
     }
 
     #[test]
+    fn each_of_several_choices_must_end() {
+        let end = |index: u8, why: &str| {
+            format!("data: {{\"choices\":[{{\"index\":{index},\"finish_reason\":\"{why}\"}}]}}\n\n")
+        };
+        let both = r#"data: {"choices":[{"index":0,"finish_reason":"stop"},{"index":1,"finish_reason":"length"}]}"#;
+        let whole = [end(1, "stop") + &end(0, "length"), format!("{both}\n\n")];
+        for stream in whole {
+            let (pieces, outcome) = relay_of(2, &stream);
+            outcome.expect("both have ended");
+            assert_eq!(pieces.last(), Some(&Piece::Done { event: None }));
+        }
+        let cut = [end(0, "stop"), end(0, "stop").repeat(2), end(0, "stop") + &end(1, "")];
+        for stream in cut {
+            assert_eq!(relay_of(2, &stream).1.unwrap_err().kind, Kind::Malformed, "{stream}");
+        }
+    }
+
+    #[test]
+    fn comments_wait_for_the_first_event_with_data() {
+        let mut relay = Relay::new(1);
+        for comment in [": OPENROUTER PROCESSING\n\n", "retry: 100\n\n", "\n", "data:\n\n"] {
+            relay.push(comment.into()).unwrap();
+            assert_eq!(relay.next_piece(), None, "{comment:?} commits to nothing");
+        }
+        relay.push(format!("{TEXT}\n\n: later\n\n{TEXT}\n\n").into()).unwrap();
+        let first = format!(": OPENROUTER PROCESSING\n\nretry: 100\n\n\ndata:\n\n{TEXT}\n\n");
+        assert_eq!(relay.next_piece(), Some(Piece::Relay(first.into())));
+        assert_eq!(relay.next_piece(), Some(Piece::Relay(bytes(&[": later", TEXT]))));
+
+        let error = r#"data: {"error":{"message":"busy","code":429}}"#;
+        let (pieces, outcome) = relay_of(1, &format!(": ping\n\n{error}\n\n"));
+        assert_eq!(outcome.unwrap_err().kind, Kind::RateLimited);
+        assert_eq!(pieces, [], "so the call can still go elsewhere");
+
+        for end in ["\n\n", ""] {
+            let (pieces, outcome) = relay_of(1, &format!(": ping\n\n{DONE}{end}"));
+            outcome.expect("an empty answer is an answer");
+            assert_eq!(pieces[0], Piece::Relay(bytes(&[": ping"])));
+            assert_eq!(pieces.len(), 2);
+        }
+    }
+
+    #[test]
     fn an_event_cut_in_the_middle_is_a_cut_stream() {
-        let mut relay = Relay::default();
+        let mut relay = Relay::new(1);
         relay.push(format!("{STOP}\n\n{TEXT}").into()).unwrap();
         assert_eq!(relay.end().unwrap_err().kind, Kind::Malformed);
     }
 
     #[test]
     fn done_counts_without_its_empty_line() {
-        let mut relay = Relay::default();
+        let mut relay = Relay::new(1);
         relay.push(format!("{TEXT}\n\n{DONE}").into()).unwrap();
         relay.end().unwrap();
         assert_eq!(relay.pieces.back(), Some(&Piece::Done { event: Some(DONE.into()) }));
@@ -371,7 +480,7 @@ mod tests {
 
     #[test]
     fn a_bare_error_at_the_very_end_is_found_too() {
-        let mut relay = Relay::default();
+        let mut relay = Relay::new(1);
         relay.push(format!("{TEXT}\n\n{{\"error\": \"boom\"}}\n").into()).unwrap();
         assert_eq!(relay.end().unwrap_err().message, "boom");
     }

@@ -23,6 +23,8 @@ const READ_HERE: [&str; 7] =
     ["model", "stream", "stream_options", "n", "messages", "prompt", "input"];
 /// The most answers to one request, as OpenAI has it.
 const MOST_CHOICES: u64 = 128;
+/// The longest name of a model, in bytes: far more than any provider's.
+const LONGEST_MODEL: usize = 256;
 
 /// Reads of the caller's bytes what routing and accounting need.
 pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
@@ -41,6 +43,27 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
     let usage_wanted = stream && usage_wanted(value("stream_options"))?;
     let model = model.as_ref().into();
     Ok(Request { operation, dialect: Dialect::OpenAi, model, stream, usage_wanted, body, outline })
+}
+
+/// How many choices an answer to this request has: `n` for each prompt.
+pub fn choices(request: &Request) -> usize {
+    let value = |name: &str| {
+        let member = request.outline.named(&request.body, name).next()?;
+        Some(&request.body[member.value.clone()])
+    };
+    let each = value("n").and_then(|value| serde_json::from_slice(value).ok()).unwrap_or(1);
+    let prompts = match (request.operation, value("prompt")) {
+        (Operation::Completion, Some(prompt)) => prompts(prompt),
+        _ => 1,
+    };
+    prompts.saturating_mul(each)
+}
+
+/// How many prompts there are; a list of numbers is one, in tokens.
+fn prompts(value: &[u8]) -> usize {
+    let items: Vec<&RawValue> = serde_json::from_slice(value).unwrap_or_default();
+    let one_in_tokens = items.first().is_none_or(|item| !item.get().starts_with(['"', '[']));
+    if one_in_tokens { 1 } else { items.len() }
 }
 
 /// Why a text is not an object, in the words and with the line and column of a parser. Slow, and
@@ -85,6 +108,11 @@ fn model(value: Option<&str>) -> Result<Cow<'_, str>, Failure> {
         Ok(Text(name)) if name.is_empty() => {
             Err(Failure::invalid("model", "`model` is empty; name a model"))
         }
+        // Not repeated: it would fill the log with whatever it is.
+        Ok(Text(name)) if name.len() > LONGEST_MODEL => Err(Failure::invalid(
+            "model",
+            format!("`model` is longer than {LONGEST_MODEL} bytes; name a model"),
+        )),
         Ok(Text(name)) => Ok(name),
         Err(_) => Err(wrong_type("model", "a string", name_of_type(value))),
     }
@@ -205,6 +233,34 @@ mod tests {
             assert_eq!(failure.kind, Kind::InvalidRequest, "{body}");
             assert_eq!(failure.param.as_deref(), Some(param), "{body}");
             assert!(failure.message.contains(&format!("`{param}`")), "{body}: {}", failure.message);
+        }
+    }
+
+    #[test]
+    fn a_model_whose_name_is_a_novel_is_refused_without_repeating_it() {
+        let request =
+            |length| chat(&format!(r#"{{"model":"{}","messages":[{{}}]}}"#, "x".repeat(length)));
+        assert!(request(LONGEST_MODEL).is_ok());
+        let failure = request(LONGEST_MODEL + 1).unwrap_err();
+        assert_eq!(failure.param.as_deref(), Some("model"));
+        assert!(!failure.message.contains("xxx"), "{}", failure.message);
+    }
+
+    #[test]
+    fn choices_are_counted_for_each_prompt() {
+        let cases = [
+            (Operation::Chat, r#"{"model":"m","messages":[{}]}"#, 1),
+            (Operation::Chat, r#"{"model":"m","messages":[{}],"n":null}"#, 1),
+            (Operation::Chat, r#"{"model":"m","messages":[{}],"n":3}"#, 3),
+            (Operation::Completion, r#"{"model":"m"}"#, 1),
+            (Operation::Completion, r#"{"model":"m","prompt":"a","n":2}"#, 2),
+            (Operation::Completion, r#"{"model":"m","prompt":["a","b"],"n":2}"#, 4),
+            (Operation::Completion, r#"{"model":"m","prompt":[1,2,3]}"#, 1),
+            (Operation::Completion, r#"{"model":"m","prompt":[[1,2],[3],[4]]}"#, 3),
+        ];
+        for (operation, body, count) in cases {
+            let request = decode(operation, Bytes::from_static(body.as_bytes())).unwrap();
+            assert_eq!(choices(&request), count, "{body}");
         }
     }
 

@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_is_written_here_is_understood_by_the_relay() {
-        let mut relay = Relay::default();
+        let mut relay = Relay::new(1);
         relay.push(encoded(Operation::Chat, true)).unwrap();
         let pieces: Vec<_> = std::iter::from_fn(|| relay.next_piece()).collect();
         assert!(matches!(pieces[0], Piece::Relay(_)));

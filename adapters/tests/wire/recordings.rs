@@ -93,7 +93,7 @@ fn events(stream: &Bytes, lengths: &[usize]) -> Vec<Bytes> {
 
 /// What a relay makes of a stream.
 fn relay(stream: &Bytes, lengths: &[usize]) -> (Vec<Piece>, Result<(), Failure>) {
-    let mut relay = Relay::default();
+    let mut relay = Relay::new(1);
     let mut pieces = Vec::new();
     let mut outcome = Ok(());
     for read in cut(stream, lengths) {
