@@ -87,9 +87,15 @@ pub(crate) async fn send(
 impl Target {
     /// The URL made of a base and what is appended to it.
     pub(crate) fn new(base: &str, path: &str) -> Result<Self, String> {
-        let mut url = reqwest::Url::parse(base).map_err(|error| format!("`{base}`: {error}"))?;
+        // What holds an `@` may hold a password, which is never shown.
+        let shown = if base.contains('@') { "the URL".to_owned() } else { format!("`{base}`") };
+        let mut url = reqwest::Url::parse(base).map_err(|error| format!("{shown}: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(format!("`{base}` is not an http:// or https:// URL"));
+            return Err(format!("{shown} is not an http:// or https:// URL"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let message = "a URL must not hold a user name or password; use `api_key` or `headers`";
+            return Err(message.to_owned());
         }
         url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -243,6 +249,17 @@ mod tests {
             let message = Target::new(base, "/models").unwrap_err();
             assert!(message.contains(&format!("`{base}`")), "{message}");
         }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_shown() {
+        for base in ["https://user:pw-x@host/v1", "ftp://user:pw-x@host", "user :pw-x@host"] {
+            let message = Target::new(base, "/models").unwrap_err();
+            assert!(!message.contains("pw-x"), "{message}");
+        }
+        let message = Target::new("https://user:pw-x@host/v1", "").unwrap_err();
+        assert!(message.contains("`api_key`"), "{message}");
+        assert!(Target::new("https://host/a@b", "").is_ok(), "in a path it is a plain character");
     }
 
     #[test]

@@ -120,11 +120,6 @@ impl<S> Paced<S> {
         Self { chunks, deadlines, begun: false, due: None, timer }
     }
 
-    /// The stream without its limits.
-    pub fn into_inner(self) -> S {
-        self.chunks
-    }
-
     /// Waits for the timer to reach the moment at which the awaited chunk is due.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
         let deadlines = &self.deadlines;
