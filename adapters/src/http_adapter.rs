@@ -11,8 +11,8 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::request::Operation;
-use isthmus_inference::secret::Secret;
+use isthmus_inference::request::{Operation, Request};
+use isthmus_inference::usage::Usage;
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole};
 use crate::dialects::openai_models::decode_models;
@@ -23,6 +23,10 @@ use crate::http_client::{self, Body, Incoming, Target};
 use crate::registry::BuildError;
 use crate::settings::AccountSettings;
 use crate::timeouts::{Deadlines, Paced};
+
+mod secrets;
+
+use secrets::Secrets;
 
 /// How one provider's OpenAI-shaped API differs from the usual.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +59,7 @@ struct HttpAdapter {
     /// Sent with every call, credential included.
     headers: HeaderMap,
     /// To be struck out of whatever the provider repeats of it.
-    secrets: Arc<[Secret]>,
+    secrets: Secrets,
     quirks: Quirks,
 }
 
@@ -63,6 +67,8 @@ struct HttpAdapter {
 const LARGEST_ANSWER: usize = 64 << 20;
 /// How much of an error's body is read.
 const LARGEST_ERROR: usize = 64 << 10;
+/// How long an error's body is awaited: its status alone is enough to try elsewhere.
+const ERROR_BODY: Duration = Duration::from_secs(2);
 /// How long the rest of a finished stream is awaited, so that its connection can be used again.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 /// A list of models is asked for on the operator's behalf, without an attempt's limits.
@@ -95,7 +101,7 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         embeddings: target(wire.embeddings_path)?,
         models: target(wire.models_path)?,
         headers: headers(settings, wire.auth)?,
-        secrets: settings.api_key.iter().chain(named).cloned().collect(),
+        secrets: Secrets::new(settings.api_key.iter().chain(named)),
         quirks: wire.quirks,
     }))
 }
@@ -148,8 +154,9 @@ impl Adapter for HttpAdapter {
 
 impl HttpAdapter {
     async fn attempt(&self, attempt: Attempt) -> Result<Answer, Failure> {
-        let deadlines = Deadlines::from_now(&attempt.timeouts);
         let request = &attempt.request;
+        let limits = limits(&attempt);
+        let deadlines = Deadlines::from_now(&limits);
         let body = rewrite(request, &attempt.model, &self.quirks);
         let target = match request.operation {
             Operation::Chat => &self.chat,
@@ -158,14 +165,14 @@ impl HttpAdapter {
         };
         if request.stream {
             let relay = Relay::new(choices(request));
-            let stream = self.stream(target, body, &attempt.timeouts, deadlines, relay).await?;
+            let stream = self.stream(target, body, &limits, deadlines, relay).await?;
             return Ok(Answer::Stream(stream));
         }
         let (answer, upstream_request_id) =
-            self.whole(Method::POST, target, body, &attempt.timeouts, deadlines).await?;
+            self.whole(Method::POST, target, body, &limits, deadlines).await?;
         let usage = openai_usage::read_answer(&answer)
-            .map_err(|failure| self.without_secrets(failure))?
-            .unwrap_or_else(|| openai_usage::estimate(request.body.len(), answer.len()));
+            .map_err(|failure| self.secrets.strike_failure(failure))?
+            .unwrap_or_else(|| estimate(request, answer.len()));
         Ok(Answer::Whole(Whole { content: Content::Relay(answer), usage, upstream_request_id }))
     }
 
@@ -181,14 +188,7 @@ impl HttpAdapter {
         let incoming = self.send(method, target, body, limits, deadlines).await?;
         let request_id = request_id(&incoming.headers);
         let mut body = Paced::new(incoming.body, deadlines);
-        match collect(&mut body, LARGEST_ANSWER).await? {
-            Collected::All(answer) => Ok((answer, request_id)),
-            Collected::Cut(_) => {
-                let message = "the provider's answer is too large to relay";
-                let detail = format!("it is longer than {LARGEST_ANSWER} bytes");
-                Err(Failure::new(Kind::Malformed, message).with_detail(detail))
-            }
-        }
+        Ok((collect(&mut body).await?, request_id))
     }
 
     /// Calls, and watches the answer while it streams.
@@ -229,15 +229,14 @@ impl HttpAdapter {
             return Ok(incoming);
         }
         let Incoming { status, headers, body } = incoming;
-        let body = error_body(body, deadlines).await;
+        let body = self.secrets.strike_body(error_body(body, deadlines).await);
         let (request_id, now) = (request_id(&headers), SystemTime::now());
-        let body = struck_out(&self.secrets, body);
         Err(openai_error::from_response(status, &headers, body, request_id, now))
     }
 
     /// The failure of an upstream that answers a wish for a stream with something else.
     async fn not_a_stream(&self, kind: String, incoming: Incoming, limits: Deadlines) -> Failure {
-        let body = struck_out(&self.secrets, error_body(incoming.body, limits).await);
+        let body = self.secrets.strike_body(error_body(incoming.body, limits).await);
         if let Err(failure) = openai_usage::read_answer(&body)
             && failure.upstream.is_some()
         {
@@ -247,10 +246,19 @@ impl HttpAdapter {
         let detail = format!("it sent {kind}: {}", openai_error::excerpt(&body));
         Failure::new(Kind::Malformed, message).with_detail(detail)
     }
+}
 
-    fn without_secrets(&self, failure: Failure) -> Failure {
-        without_secrets(&self.secrets, failure)
-    }
+/// How long the phases of an attempt may take. A whole answer begins only when all of it is written,
+/// so it may take as long to begin as to end.
+fn limits(attempt: &Attempt) -> Timeouts {
+    let limits = attempt.timeouts;
+    if attempt.request.stream { limits } else { Timeouts { first_byte: limits.total, ..limits } }
+}
+
+/// A rough count for an answer that tells none. Vectors are no tokens.
+fn estimate(request: &Request, answer: usize) -> Usage {
+    let output = if request.operation == Operation::Embedding { 0 } else { answer };
+    openai_usage::estimate(request.body.len(), output)
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
@@ -267,67 +275,42 @@ fn no_event_stream(headers: &HeaderMap) -> Option<String> {
 
 // === reading a body ===
 
-/// A body, read up to a limit.
-enum Collected {
-    All(Bytes),
-    /// It goes on after this.
-    Cut(Bytes),
-}
-
-async fn collect(body: &mut Paced<Body>, most: usize) -> Result<Collected, Failure> {
-    let Some(first) = body.next().await.transpose()? else {
-        return Ok(Collected::All(Bytes::new()));
-    };
+/// A whole answer.
+async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
+    let Some(first) = body.next().await.transpose()? else { return Ok(Bytes::new()) };
     // Most answers come in one piece, which is passed on as it is.
-    let Some(mut chunk) = body.next().await.transpose()? else {
-        return Ok(Collected::All(first));
-    };
+    let Some(mut chunk) = body.next().await.transpose()? else { return Ok(first) };
     let mut gathered = BytesMut::from(first);
     loop {
-        if gathered.len() + chunk.len() > most {
-            return Ok(Collected::Cut(gathered.freeze()));
+        if gathered.len() + chunk.len() > LARGEST_ANSWER {
+            let message = "the provider's answer is too large to relay";
+            let detail = format!("it is longer than {LARGEST_ANSWER} bytes");
+            return Err(Failure::new(Kind::Malformed, message).with_detail(detail));
         }
         gathered.extend_from_slice(&chunk);
         match body.next().await.transpose()? {
             Some(next) => chunk = next,
-            None => return Ok(Collected::All(gathered.freeze())),
+            None => return Ok(gathered.freeze()),
         }
     }
 }
 
-/// As much of an error's body as can be had; the status alone says enough where it cannot.
+/// As much of an error's body as comes soon; the status alone says enough where nothing does.
 async fn error_body(body: Body, deadlines: Deadlines) -> Bytes {
-    match collect(&mut Paced::new(body, deadlines), LARGEST_ERROR).await {
-        Ok(Collected::All(bytes) | Collected::Cut(bytes)) => bytes,
-        Err(_) => Bytes::new(),
-    }
-}
-
-/// The body without the house's own secrets, which some providers repeat when they refuse them.
-fn struck_out(secrets: &[Secret], body: Bytes) -> Bytes {
-    let holds =
-        |secret: &&Secret| memchr::memmem::find(&body, secret.expose().as_bytes()).is_some();
-    let found: Vec<&Secret> =
-        secrets.iter().filter(|s| !s.expose().is_empty()).filter(holds).collect();
-    if found.is_empty() {
-        return body;
-    }
-    let text = String::from_utf8_lossy(&body).into_owned();
-    found.iter().fold(text, |text, secret| text.replace(secret.expose(), "•••")).into()
-}
-
-fn without_secrets(secrets: &[Secret], mut failure: Failure) -> Failure {
-    let strike = |text: &mut String| {
-        for secret in secrets.iter().filter(|secret| !secret.expose().is_empty()) {
-            *text = text.replace(secret.expose(), "•••");
+    let mut body = Paced::new(body, deadlines);
+    let mut gathered = BytesMut::new();
+    let reading = async {
+        while let Some(Ok(chunk)) = body.next().await {
+            let room = LARGEST_ERROR - gathered.len();
+            gathered.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if gathered.len() == LARGEST_ERROR {
+                break;
+            }
         }
     };
-    strike(&mut failure.message);
-    failure.detail.as_mut().map(strike);
-    if let Some(upstream) = &mut failure.upstream {
-        upstream.body = struck_out(secrets, std::mem::take(&mut upstream.body));
-    }
-    failure
+    // What came by then is kept.
+    let _ = tokio::time::timeout(ERROR_BODY, reading).await;
+    gathered.freeze()
 }
 
 // === Pieces ===
@@ -339,7 +322,7 @@ struct Pieces {
     relay: Relay,
     /// What ends the stream after the pieces that came before it.
     failure: Option<Failure>,
-    secrets: Arc<[Secret]>,
+    secrets: Secrets,
 }
 
 impl Stream for Pieces {
@@ -351,7 +334,7 @@ impl Stream for Pieces {
                 return Poll::Ready(Some(Ok(piece)));
             }
             if let Some(failure) = self.failure.take() {
-                return Poll::Ready(Some(Err(without_secrets(&self.secrets, failure))));
+                return Poll::Ready(Some(Err(self.secrets.strike_failure(failure))));
             }
             let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
             let outcome = match ready!(chunks.poll_next_unpin(context)) {

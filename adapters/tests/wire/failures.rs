@@ -259,3 +259,60 @@ async fn a_stream_takes_no_longer_than_all_of_its_time() {
     let failure = stream.pieces.next().await.unwrap().unwrap_err();
     assert!(failure.message.contains("finish its answer"), "{}", failure.message);
 }
+
+#[tokio::test]
+async fn a_whole_answer_may_take_long_to_begin() {
+    let ready = Arc::new(Notify::new());
+    let word = ready.clone();
+    let mut server = Upstream::start(move |_| {
+        let mut steps = vec![Step::Await(word.clone())];
+        steps.extend(json(200, r#"{"choices":[]}"#));
+        steps
+    })
+    .await;
+    let account = server.account("vllm");
+    let call = tokio::spawn(async move { account.call(chat(false)).await.map(|_| ()) });
+    server.next_seen().await;
+    tokio::time::pause();
+    tokio::time::advance(LIMITS.first_byte + Duration::from_secs(5)).await;
+    tokio::time::resume();
+    ready.notify_one();
+    call.await.unwrap().expect("only the total counts");
+}
+
+#[tokio::test]
+async fn an_error_whose_body_stalls_is_told_soon_with_what_came() {
+    let server = Upstream::start(|_| {
+        let head = "HTTP/1.1 503 X\r\ntransfer-encoding: chunked\r\n\r\n";
+        vec![Step::Send(head.into()), chunk(b"no room"), Step::Stall]
+    })
+    .await;
+    let limits = Timeouts { first_byte: Duration::from_secs(3600), ..LIMITS };
+    let body = r#"{"model":"m","stream":true,"messages":[{}]}"#;
+    let account = server.account("vllm");
+    let began = std::time::Instant::now();
+    let answer = account.call(attempt_within(Operation::Chat, body, limits)).await;
+    let failure = failure(answer).await;
+    assert_eq!((failure.kind, failure.message.as_str()), (Kind::Overloaded, "no room"));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn short_values_of_headers_change_no_error() {
+    let server =
+        Upstream::start(|_| json(400, r#"{"error":{"message":"1 is odd","code":401}}"#)).await;
+    let account = server.try_account("vllm", &[("x-tier", "1"), ("x-name", "odd")]).unwrap();
+    let failure = failure(account.call(chat(false)).await).await;
+    assert_eq!(failure.message, "1 is odd");
+}
+
+#[tokio::test]
+async fn vectors_without_usage_cost_no_output() {
+    let server = Upstream::start(|_| json(200, r#"{"data":[{"embedding":[0.5,0.25]}]}"#)).await;
+    let body = r#"{"model":"m","input":"some words"}"#;
+    let attempt = attempt_within(Operation::Embedding, body, LIMITS);
+    let answer = server.account("vllm").call(attempt).await.unwrap();
+    let Answer::Whole(whole) = answer else { panic!("not whole") };
+    assert_eq!(whole.usage.output(), 0);
+    assert!(whole.usage.input() > 0);
+}
