@@ -221,18 +221,6 @@ pub enum LogLevel {
     Trace,
 }
 
-// === impl Settings ===
-
-impl Settings {
-    /// The endpoint behind `provider/upstream-model`, for any configured provider. Its price and
-    /// its facts are unknown, which every later judgement takes for the worst case.
-    pub fn direct_endpoint(&self, name: &str) -> Option<Endpoint> {
-        let (provider, model) = name.split_once('/').filter(|(_, model)| !model.is_empty())?;
-        let (provider, Provider { timeouts, .. }) = self.providers.get_key_value(provider)?;
-        Some(Endpoint::direct(provider.clone(), model.into(), *timeouts))
-    }
-}
-
 // === impl Endpoint ===
 
 impl Endpoint {
@@ -252,6 +240,14 @@ impl Endpoint {
 }
 
 // === impl Server ===
+
+impl Server {
+    /// Whether a gateway without keys may serve anyone: nobody but this machine can reach it, or
+    /// the operator said so.
+    pub fn may_be_open(&self) -> bool {
+        self.listen.ip().is_loopback() || self.allow_anonymous
+    }
+}
 
 impl Default for Server {
     fn default() -> Self {
@@ -299,7 +295,7 @@ impl Capability {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 2, max_wait: Duration::from_secs(10) }
+        Self { attempts: 3, max_wait: Duration::from_secs(10) }
     }
 }
 

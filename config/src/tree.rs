@@ -61,11 +61,12 @@ const MAX_DEPTH: usize = 32;
 
 /// Reads one document. Faults that leave the rest of the tree readable come beside the tree.
 pub(crate) fn parse(text: &str) -> Result<(Node, Vec<Fault>), Fault> {
+    let end = End::of(text);
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| unreadable(&error, text))?;
-        builder.take(event, position(span.start))?;
+        builder.take(event, end.min_of(position(span.start)))?;
     }
     let nothing = Node { position: Position { line: 1, column: 1 }, content: Content::Nothing };
     Ok((builder.root.unwrap_or(nothing), builder.faults))
@@ -73,6 +74,22 @@ pub(crate) fn parse(text: &str) -> Result<(Node, Vec<Fault>), Fault> {
 
 fn position(marker: Marker) -> Position {
     Position { line: marker.line(), column: marker.col() + 1 }
+}
+
+/// The place behind the last character. What is missing at the end of a text is missing there,
+/// where the parser may name a line that does not exist.
+struct End(Position);
+
+impl End {
+    fn of(text: &str) -> Self {
+        // A lone carriage return ends a line of YAML too.
+        let (line, last) = (1..).zip(text.split(['\n', '\r'])).last().unwrap_or((1, ""));
+        Self(Position { line, column: last.chars().count() + 1 })
+    }
+
+    fn min_of(&self, position: Position) -> Position {
+        if position.line > self.0.line { self.0 } else { position }
+    }
 }
 
 /// The parser's own words, with advice for the two slips that are behind most of them.

@@ -9,14 +9,15 @@ use isthmus_adapters::adapter::Adapter;
 use isthmus_adapters::hub::HubError;
 use isthmus_config::settings::{self, Settings};
 use isthmus_inference::ident::ProviderName;
+use isthmus_inference::secret::Secret;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use isthmus_policies::retry::RetryRules;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::{Account, Directory, Endpoint, Pool};
+use crate::directory::{Account, Directory, Endpoint, Pool, Prices};
 use crate::embedded::Embedded;
 use crate::hub;
 use crate::keyring::{Keyring, now};
@@ -35,8 +36,12 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Where tickets go that were dropped open.
     pub reaper: mpsc::UnboundedSender<Box<Record>>,
+    /// What the pages of the admin door ask for.
+    pub admin_token: Option<Secret>,
     /// The most that a body may cost.
     pub body_limits: BodyLimits,
+    /// Room for the bodies of all calls together, in KiB.
+    pub body_room: Arc<Semaphore>,
     /// The most time that a call may take.
     pub request_timeout: Duration,
     /// Unix seconds.
@@ -72,6 +77,10 @@ pub enum BuildError {
     Metrics(#[from] prometheus::Error),
 }
 
+/// Room for the bodies of all calls together: a flood of large ones is told to come back, before
+/// it can fill the machine.
+const BODY_ROOM_KIB: usize = 1 << 20;
+
 /// Where `make model` puts the embedded model.
 pub const DEFAULT_MODEL: &str = "models/smollm2-135m-instruct-q4_1.gguf";
 
@@ -85,7 +94,7 @@ impl App {
         let mut engines = Vec::new();
         let accounts = accounts(settings, &metrics, &mut engines).await?;
         let pools = pools(settings, &accounts, &metrics);
-        Ok(Self::new(settings, Directory::new(pools, accounts), metrics, engines))
+        Ok(Self::new(settings, Directory::new(pools, accounts, prices(settings)), metrics, engines))
     }
 
     /// Joins ready parts; tests bring their own.
@@ -99,9 +108,11 @@ impl App {
         let (reaper, reaping) = Reaper::new();
         let app = Self {
             directory,
-            keyring: Keyring::default(),
+            keyring: Keyring::new(server.may_be_open()),
             metrics,
             reaper,
+            admin_token: server.admin_token.clone(),
+            body_room: Arc::new(Semaphore::new(BODY_ROOM_KIB.max(server.max_body_bytes >> 10))),
             body_limits: BodyLimits { size: server.max_body_bytes, time: server.body_timeout },
             request_timeout: server.request_timeout,
             started_at: now(),
@@ -126,9 +137,14 @@ impl App {
     }
 }
 
-/// Opens the ledger that holds the keys.
+/// Opens the ledger that holds the keys, and makes it if there is none.
 pub async fn open_ledger(settings: &Settings) -> Result<Sqlite, StoreError> {
     Sqlite::open(&settings.ledger.path).await
+}
+
+/// Opens the ledger for a look: a command run in the wrong folder should not leave an empty one.
+pub async fn open_existing_ledger(settings: &Settings) -> Result<Sqlite, StoreError> {
+    Sqlite::open_existing(&settings.ledger.path).await
 }
 
 async fn accounts(
@@ -147,8 +163,15 @@ async fn accounts(
                 embedded
             }
         };
-        let metrics = metrics.endpoint(&format!("{name}/*"), name.as_str());
-        accounts.insert(name.clone(), Account { adapter, timeouts: provider.timeouts, metrics });
+        let label: Arc<str> = format!("{name}/*").into();
+        let metrics = metrics.endpoint(&label, name.as_str());
+        let narrows = matches!(
+            &provider.account,
+            settings::Account::Remote(account) if account.kind.kind == "openrouter"
+        );
+        let timeouts = provider.timeouts;
+        let account = Account { adapter, timeouts, label, narrows, metrics };
+        accounts.insert(name.clone(), account);
     }
     Ok(accounts)
 }
@@ -166,6 +189,7 @@ fn pools(
             provider: written.provider.clone(),
             model: written.model.clone(),
             adapter: Arc::clone(&account.adapter),
+            narrows: account.narrows,
             price: written.price,
             timeouts: written.timeouts,
             metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
@@ -176,6 +200,7 @@ fn pools(
         .values()
         .map(|pool| Pool {
             name: pool.name.clone(),
+            label: pool.name.as_str().into(),
             endpoints: pool.endpoints.iter().filter_map(endpoint).collect(),
             fallback: pool.fallback,
             retry: RetryRules {
@@ -187,12 +212,24 @@ fn pools(
         .collect()
 }
 
+/// The price of each model that some endpoint gives one; of several, the first by name.
+fn prices(settings: &Settings) -> Prices {
+    let mut prices = Prices::new();
+    for endpoint in settings.endpoints.values() {
+        if let Some(price) = endpoint.price {
+            prices.entry((endpoint.provider.clone(), endpoint.model.clone())).or_insert(price);
+        }
+    }
+    prices
+}
+
 /// Loads the engine off the reactor: it reads a file of a hundred megabytes or more.
 async fn load(
     name: &ProviderName,
     embedded: &settings::Embedded,
 ) -> Result<Arc<Embedded>, BuildError> {
     let path = model_path(name, embedded).await?;
+    let file = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let usual = EngineSettings::new(path);
     let engine_settings = EngineSettings {
         context_window: embedded.context_window,
@@ -211,7 +248,9 @@ async fn load(
         }
         loaded => loaded,
     };
-    engine.map(Embedded::new).map_err(|error| BuildError::Engine(name.clone(), error))
+    engine
+        .map(|engine| Embedded::new(engine, file))
+        .map_err(|error| BuildError::Engine(name.clone(), error))
 }
 
 async fn load_engine(settings: EngineSettings) -> Result<Engine, LoadError> {

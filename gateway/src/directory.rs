@@ -16,12 +16,18 @@ use crate::telemetry::metrics::EndpointMetrics;
 pub struct Directory {
     pools: HashMap<ModelName, Arc<Pool>>,
     accounts: BTreeMap<ProviderName, Account>,
+    prices: Prices,
 }
+
+/// What is known of prices, for models that are asked for without their endpoint's name.
+pub type Prices = HashMap<(ProviderName, UpstreamModel), Price>;
 
 /// The endpoints that serve one name, in the operator's order.
 pub struct Pool {
     /// The name.
     pub name: ModelName,
+    /// What metrics call it: its name, or `provider/*`, since callers choose the rest.
+    pub label: Arc<str>,
     /// The endpoints; never empty.
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Whether the second and further ones may be tried.
@@ -40,6 +46,8 @@ pub struct Endpoint {
     pub model: UpstreamModel,
     /// Whoever calls it.
     pub adapter: Arc<dyn Adapter>,
+    /// Whether it understands OpenRouter's `provider` object.
+    pub narrows: bool,
     /// What it charges, if known.
     pub price: Option<Price>,
     /// How long each phase may take.
@@ -54,6 +62,10 @@ pub struct Account {
     pub adapter: Arc<dyn Adapter>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
+    /// `provider/*`.
+    pub label: Arc<str>,
+    /// Whether it understands OpenRouter's `provider` object.
+    pub narrows: bool,
     /// The counters of all that is asked by `provider/model`: one row, since callers choose the
     /// names and a metric must not grow with them.
     pub metrics: EndpointMetrics,
@@ -74,9 +86,13 @@ impl fmt::Debug for Endpoint {
 
 impl Directory {
     /// Puts pools and accounts together.
-    pub fn new(pools: Vec<Pool>, accounts: BTreeMap<ProviderName, Account>) -> Self {
+    pub fn new(
+        pools: Vec<Pool>,
+        accounts: BTreeMap<ProviderName, Account>,
+        prices: Prices,
+    ) -> Self {
         let pools = pools.into_iter().map(|pool| (pool.name.clone(), Arc::new(pool))).collect();
-        Self { pools, accounts }
+        Self { pools, accounts, prices }
     }
 
     /// The pool of this name, or the one endpoint that `provider/upstream-model` means.
@@ -115,25 +131,18 @@ impl Directory {
             provider: provider.clone(),
             model: upstream.into(),
             adapter: Arc::clone(&account.adapter),
-            price: self.price_of(provider, upstream),
+            narrows: account.narrows,
+            price: self.prices.get(&(provider.clone(), upstream.into())).copied(),
             timeouts: account.timeouts,
             metrics: account.metrics.clone(),
         };
         Some(Pool {
             name: model.clone(),
+            label: Arc::clone(&account.label),
             endpoints: vec![Arc::new(endpoint)],
             fallback: false,
             retry: RetryRules::default(),
         })
-    }
-
-    /// A price written at an endpoint holds for the same model asked for directly.
-    fn price_of(&self, provider: &ProviderName, upstream: &str) -> Option<Price> {
-        self.pools
-            .values()
-            .flat_map(|pool| &pool.endpoints)
-            .find(|endpoint| endpoint.provider == *provider && endpoint.model.as_str() == upstream)
-            .and_then(|endpoint| endpoint.price)
     }
 
     fn unknown(&self, model: &ModelName) -> Failure {

@@ -14,12 +14,14 @@ use isthmus_runtime::Engine;
 /// The engine, called like any provider.
 pub struct Embedded {
     engine: Engine,
+    /// The name of the model's file, without its extension.
+    file: String,
 }
 
 impl Embedded {
     /// Puts a loaded engine behind the seam.
-    pub fn new(engine: Engine) -> Arc<Self> {
-        Arc::new(Self { engine })
+    pub fn new(engine: Engine, file: String) -> Arc<Self> {
+        Arc::new(Self { engine, file })
     }
 
     /// The engine itself.
@@ -64,8 +66,10 @@ impl Embedded {
     fn check_model(&self, model: &str) -> Result<(), Failure> {
         let info = self.engine.info();
         let id = &info.id;
-        // `smollm2-135m` may be asked for as `smollm2-135m-instruct`, the name of its file.
-        if model == id || model == info.name || model.starts_with(id.as_str()) {
+        // A file's name is the model's with the encoding behind it: `…-instruct-q4_1`.
+        let heads_file = |rest: &str| rest.is_empty() || rest.starts_with(['-', '.', '_']);
+        let is_file = self.file.strip_prefix(model).is_some_and(heads_file) && !model.is_empty();
+        if model == id || model == info.name || is_file {
             return Ok(());
         }
         let message = format!("the embedded engine holds `{id}`, not `{model}`");

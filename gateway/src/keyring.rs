@@ -9,12 +9,22 @@ use isthmus_inference::failure::{Failure, Kind};
 use isthmus_ledger::key::{Key, KeyHash};
 use isthmus_ledger::store::{Store, StoreError};
 
-use crate::telemetry::events::{KeysReloadFailed, KeysReloaded};
+use crate::telemetry::events::{KeysReloadFailed, KeysReloaded, ServerOpen};
 
-/// All keys by hash, replaced as a whole when the ledger changes.
+/// All keys by hash, replaced as a whole when the ledger changes. The default is closed.
 #[derive(Default)]
 pub struct Keyring {
     keys: ArcSwap<HashMap<KeyHash, Arc<Key>>>,
+    may_be_open: bool,
+}
+
+/// What was last read from the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// Keys in all, live or not.
+    pub count: usize,
+    /// The ledger's version that they are of.
+    version: i64,
 }
 
 /// Who is calling.
@@ -32,15 +42,16 @@ const POLL: Duration = Duration::from_millis(500);
 // === impl Keyring ===
 
 impl Keyring {
-    /// Whether there are no keys at all, live or not, so that anyone may call.
-    pub fn is_empty(&self) -> bool {
-        self.keys.load().is_empty()
+    /// An empty ring. `may_be_open`: as long as there are no keys at all, live or not, anyone may
+    /// call; otherwise nobody may.
+    pub fn new(may_be_open: bool) -> Self {
+        Self { may_be_open, ..Self::default() }
     }
 
     /// Whose key this is.
     pub fn identify(&self, presented: Option<&str>) -> Result<Tenant, Failure> {
         let keys = self.keys.load();
-        if keys.is_empty() {
+        if keys.is_empty() && self.may_be_open {
             return Ok(Tenant::Anonymous);
         }
         let presented = presented.ok_or_else(missing)?;
@@ -55,34 +66,42 @@ impl Keyring {
         Ok(Tenant::Key(Arc::clone(key)))
     }
 
-    /// Reads all keys from the ledger.
-    pub async fn load(&self, store: &impl Store) -> Result<usize, StoreError> {
+    /// Reads all keys from the ledger, and says how many there are and which version they are of.
+    pub async fn load(&self, store: &impl Store) -> Result<Loaded, StoreError> {
+        // Asked first: a change between the two is seen again, not missed.
+        let version = store.version().await?;
         let keys: HashMap<_, _> =
             store.keys().await?.into_iter().map(|(hash, key)| (hash, Arc::new(key))).collect();
         let count = keys.len();
         self.keys.store(Arc::new(keys));
-        Ok(count)
+        Ok(Loaded { count, version })
     }
 
     /// Reloads whenever another process has written; never returns. While the ledger cannot be
     /// read, the keys last seen stay in force.
-    pub async fn follow(&self, store: &impl Store) {
-        let mut seen = store.version().await.ok();
+    pub async fn follow(&self, store: &impl Store, mut seen: Loaded) {
         let mut tick = tokio::time::interval(POLL);
         loop {
             tick.tick().await;
-            let current = store.version().await.ok();
-            if current == seen {
-                continue;
-            }
-            match self.load(store).await {
-                Ok(count) => {
-                    seen = current;
-                    KeysReloaded { count }.emit();
+            match self.reload(store, seen).await {
+                Ok(None) => {}
+                Ok(Some(loaded)) => {
+                    KeysReloaded { count: loaded.count }.emit();
+                    if loaded.count == 0 && self.may_be_open {
+                        ServerOpen.emit();
+                    }
+                    seen = loaded;
                 }
                 Err(error) => KeysReloadFailed { error: &error }.emit(),
             }
         }
+    }
+
+    async fn reload(&self, store: &impl Store, seen: Loaded) -> Result<Option<Loaded>, StoreError> {
+        if store.version().await? == seen.version {
+            return Ok(None);
+        }
+        self.load(store).await.map(Some)
     }
 }
 
@@ -136,8 +155,9 @@ mod tests {
     #[tokio::test]
     async fn without_keys_anyone_may_call_and_with_one_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, keyring) = (store(&folder).await, Keyring::default());
+        let (store, keyring) = (store(&folder).await, Keyring::new(true));
         assert!(matches!(keyring.identify(None), Ok(Tenant::Anonymous)));
+        assert!(Keyring::default().identify(None).is_err(), "closed unless it may be open");
 
         let new = NewKey { name: "web".into(), ..NewKey::default() };
         let (_, minted) = store.create_key(&new, 1).await.unwrap();
@@ -152,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_key_closes_the_gateway_it_does_not_open_it() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, keyring) = (store(&folder).await, Keyring::default());
+        let (store, keyring) = (store(&folder).await, Keyring::new(true));
         let new = NewKey { name: "web".into(), ..NewKey::default() };
         let (_, minted) = store.create_key(&new, 1).await.unwrap();
         store.revoke_key("web", 2).await.unwrap();

@@ -56,8 +56,9 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let identified = identify::identify(&app.keyring, call, ticket)?;
-    let received = receive::receive(app.body_limits, identified, body, ticket).await?;
+    let received =
+        receive::receive(app.body_limits, &app.body_room, identified, body, ticket).await?;
     let admitted = admit::admit(received)?;
-    let planned = plan::plan(&app.directory, admitted)?;
+    let planned = plan::plan(&app.directory, admitted, ticket)?;
     dispatch::dispatch(planned, ticket).await
 }

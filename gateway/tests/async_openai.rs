@@ -1,6 +1,6 @@
 //! The Rust client async-openai against the running program with the embedded model.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![cfg(feature = "embedded")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

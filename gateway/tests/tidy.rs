@@ -24,16 +24,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["gateway/src/http", "loadtests/src"]),
     ("llama_cpp_2", &["runtime/src/embedded"]),
     ("llama_cpp_sys_2", &["runtime/src/embedded"]),
-    ("prometheus", &["gateway/src/telemetry", "gateway/src/http/admin.rs", "gateway/src/app.rs"]),
+    ("prometheus", &["gateway/src/telemetry", "gateway/src/http", "gateway/src/app.rs"]),
     ("reqwest", &["adapters/src/http_client.rs"]),
-    ("saphyr", &["config/src/tree.rs"]),
+    ("saphyr_parser", &["config/src/tree.rs"]),
     ("sqlx", &["ledger/src/stores"]),
 ];
 
 /// Names of providers that would betray an enum of them somewhere.
 const NO_PROVIDER_ENUM: [&str; 3] = ["enum Provider ", "enum ProviderKind", "Provider::OpenAi"];
 
-/// The length at which a file is asked for a reason, given in its first lines.
+/// The length, without its tests, at which a file is asked for a reason, given in its first lines.
 const LONG: usize = 500;
 
 #[test]
@@ -107,8 +107,9 @@ fn files_say_what_they_are_for_and_stay_short() {
             wrong.push(format!("{}: name it like its folder", file.display()));
         }
         let excused = text.lines().take(12).any(|line| line.contains("Long because"));
-        if text.lines().count() > LONG && !excused {
-            wrong.push(format!("{} has {} lines", file.display(), text.lines().count()));
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+        if lines > LONG && !excused {
+            wrong.push(format!("{} has {lines} lines", file.display()));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

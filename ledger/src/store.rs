@@ -36,6 +36,10 @@ pub enum StoreError {
     /// No such key.
     #[error("no key is named `{0}`; `isthmus keys list` shows those that exist")]
     NoSuchKey(String),
+    /// A model's name in a key's list says nothing. An empty list would allow all models, so a
+    /// list that was meant to restrict must not become one.
+    #[error("a key's list of models has an empty name in it")]
+    EmptyModel,
     /// The system gave no random bytes for a key.
     #[error("the system gives no random bytes, so no key can be made: {0}")]
     NoRandomness(#[from] getrandom::Error),

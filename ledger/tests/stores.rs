@@ -1,4 +1,5 @@
 //! One suite for all stores.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use isthmus_ledger::key::{KeyHash, NewKey};
 use isthmus_ledger::store::{Store, StoreError};
@@ -34,7 +35,13 @@ async fn a_revoked_key_stays_listed_and_dead(store: &impl Store) {
     assert!(matches!(store.revoke_key("nobody", 1).await, Err(StoreError::NoSuchKey(_))));
 }
 
+async fn a_list_that_restricts_never_becomes_one_that_does_not(store: &impl Store) {
+    let new = NewKey { models: vec![String::new()], ..named("careless") };
+    assert!(matches!(store.create_key(&new, 1).await, Err(StoreError::EmptyModel)));
+}
+
 async fn suite(store: &impl Store) {
+    a_list_that_restricts_never_becomes_one_that_does_not(store).await;
     keys_come_back_as_they_were_made(store).await;
     a_name_is_given_once(store).await;
     a_revoked_key_stays_listed_and_dead(store).await;

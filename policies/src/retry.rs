@@ -56,6 +56,9 @@ impl RetryRules {
     /// Decides. `dice` is uniform in `0.0..1.0` and spreads the retries of callers that failed
     /// together ("full jitter" over the upper half of the back-off).
     pub fn next(&self, progress: Progress, failure: &Failure, dice: f64) -> Next {
+        if progress.time_left.is_zero() {
+            return Next::GiveUp;
+        }
         let elsewhere = if progress.has_alternative { Next::Elsewhere } else { Next::GiveUp };
         match failure.retry {
             Retry::Never => Next::GiveUp,

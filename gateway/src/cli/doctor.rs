@@ -8,7 +8,7 @@ use isthmus_config::settings::{Account, Settings};
 use isthmus_ledger::store::Store;
 
 use super::{CommandError, ConfigFile, block_on, say};
-use crate::app::{DEFAULT_MODEL, open_ledger};
+use crate::app::{DEFAULT_MODEL, open_existing_ledger};
 
 /// Tries what the gateway will need: the configuration, the ledger, the model, each provider.
 #[derive(Debug, Args)]
@@ -65,7 +65,10 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
 
 async fn ledger(settings: &Settings) -> Finding {
     let path = settings.ledger.path.display();
-    let store = open_ledger(settings).await.map_err(|error| error.to_string())?;
+    if !settings.ledger.path.exists() {
+        return Ok(format!("ledger {path}: none yet; `isthmus serve` makes it"));
+    }
+    let store = open_existing_ledger(settings).await.map_err(|error| error.to_string())?;
     let keys = store.keys().await.map_err(|error| error.to_string())?;
     Ok(format!("ledger {path}: {} keys", keys.len()))
 }

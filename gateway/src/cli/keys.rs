@@ -6,7 +6,7 @@ use isthmus_ledger::store::Store;
 use isthmus_ledger::stores::sqlite::Sqlite;
 
 use super::{CommandError, ConfigFile, block_on, say, say_error};
-use crate::app::open_ledger;
+use crate::app::{open_existing_ledger, open_ledger};
 use crate::keyring::now;
 
 /// The keys that callers present. A running gateway follows within a second.
@@ -72,9 +72,11 @@ impl Create {
         if name.is_empty() || name.contains(char::is_control) {
             return Err(CommandError::of("a key's name must be text on one line, and not empty"));
         }
+        let models = self.models.iter().map(|model| model.trim().to_owned()).collect();
         let expires_at = self.expires_in_days.map(|days| now() + i64::from(days) * SECONDS_PER_DAY);
-        let new = NewKey { name: name.to_owned(), models: self.models.clone(), expires_at };
-        let store = open(&self.config).await?;
+        let new = NewKey { name: name.to_owned(), models, expires_at };
+        let settings = self.config.load()?.settings;
+        let store = open_ledger(&settings).await.map_err(CommandError::of)?;
         let (_, minted) = store.create_key(&new, now()).await.map_err(CommandError::of)?;
         say_error("keep this key: it is not shown again");
         say(minted.secret.expose());
@@ -99,7 +101,7 @@ async fn revoke(store: &Sqlite, key: &str) -> Result<(), CommandError> {
 }
 
 async fn open(config: &ConfigFile) -> Result<Sqlite, CommandError> {
-    open_ledger(&config.load()?.settings).await.map_err(CommandError::of)
+    open_existing_ledger(&config.load()?.settings).await.map_err(CommandError::of)
 }
 
 fn state(key: &Key, now: i64) -> &'static str {

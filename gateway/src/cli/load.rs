@@ -1,5 +1,6 @@
 //! Reading the configuration for a command.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use isthmus_config::complaint::Complaint;
@@ -17,11 +18,17 @@ impl ConfigFile {
         let default = Path::new(DEFAULT_FILE);
         let checked = match &self.config {
             Some(file) => isthmus_config::load(file, &env),
-            None if default.exists() => isthmus_config::load(default, &env),
-            None => zero(&env),
+            None if is_absent(default) => zero(&env),
+            None => isthmus_config::load(default, &env),
         };
         checked.map_err(|complaints| CommandError(listed(&complaints)))
     }
+}
+
+/// Whether there is nothing of this name. A file that is there and cannot be read, or a link that
+/// leads nowhere, is not the same as none.
+fn is_absent(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// One complaint a line.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use isthmus_adapters::settings::AccountSettings;
 use isthmus_config::settings::Account;
 
-use super::{CommandError, ConfigFile, block_on, say};
+use super::{CommandError, ConfigFile, block_on, say, say_error};
 
 /// Lists the pools, and with `--upstream` what each provider offers.
 #[derive(Debug, Args)]
@@ -28,35 +29,29 @@ impl Models {
             let endpoints = pool.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>();
             say(&format!("{name}  → {}", endpoints.join(", ")));
         }
+        let mut silent = 0;
         for (name, provider) in &settings.providers {
             match &provider.account {
-                Account::Remote(account) if self.upstream => {
-                    let adapter = (account.kind.build)(account).map_err(CommandError::of)?;
-                    let listed =
-                        async { Ok(tokio::time::timeout(PATIENCE, adapter.models()).await) };
-                    say_upstream(name.as_str(), block_on(listed)?);
-                }
+                Account::Remote(account) if self.upstream => match block_on(offered(account)) {
+                    Ok(models) => models.iter().for_each(|model| say(&format!("{name}/{model}"))),
+                    Err(error) => {
+                        silent += 1;
+                        say_error(&format!("{name}/…  unavailable: {error}"));
+                    }
+                },
                 Account::Remote(account) => say(&format!("{name}/…  ({})", account.kind.title)),
                 Account::Embedded(_) => say(&format!("{name}/…  (in this process)")),
             }
         }
-        Ok(())
+        if silent == 0 { Ok(()) } else { Err(CommandError(format!("{silent} did not answer"))) }
     }
 }
 
-fn say_upstream(
-    provider: &str,
-    listed: Result<
-        Result<Vec<String>, isthmus_inference::failure::Failure>,
-        tokio::time::error::Elapsed,
-    >,
-) {
-    match listed {
-        Ok(Ok(models)) => models.iter().for_each(|model| say(&format!("{provider}/{model}"))),
-        Ok(Err(failure)) => say(&format!("{provider}/…  unavailable: {}", failure.message)),
-        Err(_) => {
-            let seconds = PATIENCE.as_secs();
-            say(&format!("{provider}/…  unavailable: no answer within {seconds} s"));
-        }
+/// What one account offers, by its own list.
+async fn offered(account: &AccountSettings) -> Result<Vec<String>, CommandError> {
+    let adapter = (account.kind.build)(account).map_err(|error| CommandError(error.to_string()))?;
+    match tokio::time::timeout(PATIENCE, adapter.models()).await {
+        Ok(listed) => listed.map_err(|failure| CommandError(failure.message)),
+        Err(_) => Err(CommandError(format!("no answer within {} s", PATIENCE.as_secs()))),
     }
 }

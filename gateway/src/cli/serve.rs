@@ -14,6 +14,7 @@ use tracing::warn;
 use super::{CommandError, ConfigFile};
 use crate::app::{App, BuildError, open_ledger};
 use crate::http::server::{DoorLimits, Drained, bind, serve};
+use crate::keyring::Loaded;
 use crate::telemetry::events::{DrainTimedOut, ServerDraining, ServerOpen, ServerStarted};
 use crate::{http, telemetry};
 
@@ -52,14 +53,17 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     let (street, admin) = doors(&settings.server).await?;
     let (app, reaper) = App::build(&settings).await.map_err(CommandError::of)?;
     let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
-    check_openness(&settings.server, keys)?;
-    tokio::spawn(reaper.run(Arc::clone(&app.metrics)));
-    follow_keys(Arc::clone(&app), ledger);
+    check_openness(&settings.server, keys.count)?;
+    let finish = CancellationToken::new();
+    let reaping = tokio::spawn(reaper.run(Arc::clone(&app.metrics), finish.clone()));
+    follow_keys(Arc::clone(&app), ledger, keys);
     stop_on_signal(app.stop.clone())?;
 
     announce(&app, &street, &admin);
     open(app, street, admin, &settings.server).await;
-    Ok(())
+    // Every connection is gone, so whatever was dropped open is with the reaper by now.
+    finish.cancel();
+    reaping.await.map_err(CommandError::of)
 }
 
 async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandError> {
@@ -79,12 +83,12 @@ async fn open(app: Arc<App>, street: TcpListener, admin: TcpListener, server: &S
     };
     let admin_stop = CancellationToken::new();
     let admin_router = http::admin(Arc::clone(&app));
-    let admin_door = tokio::spawn(serve(admin, admin_router, limits, admin_stop.clone(), |_| {}));
+    let [connections, admin_connections] = app.metrics.doors();
+    let admin_door =
+        tokio::spawn(serve(admin, admin_router, limits, admin_stop.clone(), admin_connections));
 
-    let connections = app.metrics.connections.clone();
-    let count = move |change| connections.add(change);
     let router = http::street(Arc::clone(&app));
-    let drained = serve(street, router, limits, app.stop.clone(), count).await;
+    let drained = serve(street, router, limits, app.stop.clone(), connections).await;
     if drained == Drained::Cut {
         DrainTimedOut.emit();
     }
@@ -97,7 +101,7 @@ fn check_openness(server: &Server, keys: usize) -> Result<(), CommandError> {
     if keys > 0 {
         return Ok(());
     }
-    if !server.listen.ip().is_loopback() && !server.allow_anonymous {
+    if !server.may_be_open() {
         return Err(CommandError::of(format!(
             "there are no keys, and {} can be reached from other machines; make one with `isthmus keys create --name NAME`, or listen on 127.0.0.1, or set server.allow_anonymous: true",
             server.listen
@@ -141,18 +145,17 @@ fn without_missing_default_model(settings: &mut Settings) {
     });
 }
 
-fn follow_keys(app: Arc<App>, ledger: Sqlite) {
-    tokio::spawn(async move { app.keyring.follow(&ledger).await });
+fn follow_keys(app: Arc<App>, ledger: Sqlite, seen: Loaded) {
+    tokio::spawn(async move { app.keyring.follow(&ledger, seen).await });
 }
 
 /// SIGTERM (an orchestrator) and SIGINT (a person) mean the same.
 fn stop_on_signal(stop: CancellationToken) -> Result<(), CommandError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::of)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::of)?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
         }
         ServerDraining.emit();
         stop.cancel();

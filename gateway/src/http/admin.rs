@@ -1,17 +1,24 @@
-//! The admin door: whether the house is well, and its numbers. None of these pages tells a secret,
-//! so none asks for a token; those that will (`/admin/v1/…`) are not here yet.
+//! The admin door: whether the house is well, and its numbers. Probes and scrapers need no token;
+//! the page that lists models asks for `server.admin_token` where there is one.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use isthmus_inference::secret::Secret;
+use isthmus_ledger::key::KeyHash;
 
 use crate::app::App;
+use crate::pipeline::identify::presented;
 
 /// `GET /`: what is here.
-pub async fn home(State(app): State<Arc<App>>) -> Html<String> {
+pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    if !may_look(app.admin_token.as_ref(), &headers) {
+        let message = "send `Authorization: Bearer` with server.admin_token\n";
+        return (StatusCode::UNAUTHORIZED, message).into_response();
+    }
     let models: String =
         app.directory.names().iter().map(|name| format!("<li><code>{name}</code></li>")).collect();
     Html(format!(
@@ -20,6 +27,15 @@ pub async fn home(State(app): State<Arc<App>>) -> Html<String> {
          <p><a href=/healthz>health</a> · <a href=/readyz>readiness</a> · <a href=/metrics>metrics</a></p>",
         env!("CARGO_PKG_VERSION")
     ))
+    .into_response()
+}
+
+/// Whether the token fits. Hashes are compared, so that the time it takes tells nothing.
+fn may_look(token: Option<&Secret>, headers: &HeaderMap) -> bool {
+    let hash = |text: &str| KeyHash::of(text);
+    token.is_none_or(|token| {
+        presented(headers).is_some_and(|given| hash(given) == hash(token.expose()))
+    })
 }
 
 /// `GET /healthz`: the process answers.
@@ -44,5 +60,22 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
             (StatusCode::OK, [(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_asked_for_where_there_is_one() {
+        let token = Secret::from("t");
+        let headers = |value: &'static str| {
+            HeaderMap::from_iter([(http::header::AUTHORIZATION, value.parse().unwrap())])
+        };
+        assert!(may_look(None, &HeaderMap::new()));
+        assert!(may_look(Some(&token), &headers("Bearer t")));
+        assert!(!may_look(Some(&token), &headers("Bearer x")));
+        assert!(!may_look(Some(&token), &HeaderMap::new()));
     }
 }

@@ -12,12 +12,14 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http_body::{Body, Frame};
 use isthmus_adapters::adapter::{AnswerStream, Piece};
-use isthmus_adapters::dialects::StreamEncoder;
+use isthmus_adapters::dialects::{Stamp, StreamEncoder};
 use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Source;
 use memchr::memmem;
 use serde_json::json;
+use tokio::time::Sleep;
 
 use super::render;
 use crate::app::App;
@@ -29,6 +31,9 @@ pub struct StreamedAnswer {
     rest: BoxStream<'static, Result<Piece, Failure>>,
     encoder: StreamEncoder,
     usage_wanted: bool,
+    usage_shown: bool,
+    /// Rings when the caller's time is up.
+    deadline: Pin<Box<Sleep>>,
     /// `None` once settled: the stream is over.
     ticket: Option<Ticket>,
     app: Arc<App>,
@@ -38,20 +43,22 @@ impl StreamedAnswer {
     /// An answer whose first piece is here.
     pub fn new(
         app: Arc<App>,
-        encoder: StreamEncoder,
+        request: &Request,
+        stamp: &Stamp<'_>,
         ticket: Ticket,
         first: Piece,
         rest: AnswerStream,
     ) -> Self {
-        let (first, ticket) = (Some(first), Some(ticket));
-        Self { first, rest: rest.pieces, encoder, usage_wanted: false, ticket, app }
-    }
-
-    /// Whether the caller asked for the usage at the end.
-    #[must_use]
-    pub fn showing_usage(mut self, usage_wanted: bool) -> Self {
-        self.usage_wanted = usage_wanted;
-        self
+        Self {
+            encoder: StreamEncoder::new(request.operation, stamp, request.usage_wanted),
+            usage_wanted: request.usage_wanted,
+            usage_shown: false,
+            deadline: Box::pin(tokio::time::sleep_until(ticket.record().deadline)),
+            first: Some(first),
+            rest: rest.pieces,
+            ticket: Some(ticket),
+            app,
+        }
     }
 
     /// What of a piece the caller sees; `None` if nothing.
@@ -63,16 +70,20 @@ impl StreamedAnswer {
             }
             Piece::Usage { usage, event, only_usage } => {
                 self.ticket.as_mut()?.used(usage);
-                match (self.usage_wanted, only_usage) {
-                    (true, _) => Some(self.signed(event)),
-                    (false, true) => None,
-                    (false, false) => Some(event),
+                match (only_usage, self.usage_wanted) {
+                    (true, true) => Some(self.signed(&event)),
+                    (true, false) => None,
+                    // It says more than its usage; whoever asked gets the house's own event later.
+                    (false, _) => {
+                        self.ticket.as_mut()?.relayed(1);
+                        Some(event)
+                    }
                 }
             }
             Piece::Event(Event::Usage(usage)) => {
                 self.ticket.as_mut()?.used(usage);
                 let event = self.encoder.encode(&Event::Usage(usage));
-                self.usage_wanted.then(|| self.signed(event))
+                self.usage_wanted.then(|| self.signed(&event))
             }
             Piece::Event(event) => {
                 self.ticket.as_mut()?.relayed(1);
@@ -82,17 +93,18 @@ impl StreamedAnswer {
         }
     }
 
-    /// The clean end. A caller who asked for usage gets it even from an endpoint that never said.
+    /// The clean end. A caller who asked for usage gets it even from an endpoint that never said,
+    /// or said it in passing.
     fn close(&mut self, closing: Bytes) -> Bytes {
-        let Some(ticket) = self.ticket.take() else { return closing };
-        let unreported = ticket.record().usage.is_none() && self.usage_wanted;
-        let estimate = ticket.record().usage_or_estimate();
-        let extra = unreported.then(|| {
-            let event = self.encoder.encode(&Event::Usage(estimate));
-            with_extras(&event, &extras(&ticket))
+        let usage = (self.usage_wanted && !self.usage_shown).then(|| {
+            let usage = self.ticket.as_ref().map(|ticket| ticket.record().usage_or_estimate());
+            let event = self.encoder.encode(&Event::Usage(usage.unwrap_or_default()));
+            self.signed(&event)
         });
-        ticket.settle(&self.app.metrics, Outcome::Answered);
-        match extra {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.settle(&self.app.metrics, Outcome::Answered);
+        }
+        match usage {
             Some(usage) => [usage, closing].concat().into(),
             None => closing,
         }
@@ -116,11 +128,10 @@ impl StreamedAnswer {
     }
 
     /// The usage event with the house's own line on it.
-    fn signed(&self, event: Bytes) -> Bytes {
-        match &self.ticket {
-            Some(ticket) => with_extras(&event, &extras(ticket)),
-            None => event,
-        }
+    fn signed(&mut self, event: &[u8]) -> Bytes {
+        self.usage_shown = true;
+        let extras = self.ticket.as_ref().map(extras).unwrap_or_default();
+        with_extras(event, &extras)
     }
 }
 
@@ -135,6 +146,10 @@ impl Body for StreamedAnswer {
         loop {
             if self.ticket.is_none() {
                 return Poll::Ready(None);
+            }
+            if self.deadline.as_mut().poll(context).is_ready() {
+                let late = Failure::new(Kind::Timeout, "the time for the whole answer is over");
+                return Poll::Ready(self.fail(&late).map(|event| Ok(Frame::data(event))));
             }
             let next = match self.first.take() {
                 Some(first) => Some(Ok(first)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use futures_util::FutureExt;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use super::render;
 use crate::app::App;
 use crate::keyring::Tenant;
-use crate::pipeline::identify::presented;
+use crate::pipeline::identify::{CREDENTIAL_HEADERS, presented};
 use crate::pipeline::settle::{Outcome, Ticket};
 use crate::pipeline::{self, Call};
 use crate::telemetry::events::CallPanicked;
@@ -41,16 +42,17 @@ async fn answer(app: Arc<App>, operation: Operation, request: Request<Body>) -> 
     let arrived = Instant::now();
     let (head, body) = request.into_parts();
     let id = request_id(&head.headers);
-    let deadline = match timeout(&head.headers, app.request_timeout) {
-        Ok(timeout) => arrived + timeout,
-        Err(failure) => return render::failure(&failure, &id),
-    };
-    let call = Call { id: id.clone(), arrived, operation, headers: head.headers, deadline };
+    let timeout = timeout(&head.headers, app.request_timeout);
+    let deadline = arrived + *timeout.as_ref().unwrap_or(&app.request_timeout);
+    let mut call = Call { id: id.clone(), arrived, operation, headers: head.headers, deadline };
+    hide_credentials(&mut call.headers);
 
-    app.metrics.in_flight.inc();
-    let mut ticket = Ticket::open(&app.reaper, &call);
-    let run = AssertUnwindSafe(pipeline::run(&app, call, body, &mut ticket)).catch_unwind();
-    let outcome = run.await.unwrap_or_else(|_| {
+    let mut ticket = Ticket::open(&app.metrics, &app.reaper, &call);
+    let stages = async {
+        timeout?;
+        pipeline::run(&app, call, body, &mut ticket).await
+    };
+    let outcome = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or_else(|_| {
         CallPanicked { request_id: &id }.emit();
         Err(Failure::new(Kind::Internal, "the gateway failed; this is a defect in it"))
     });
@@ -76,18 +78,22 @@ pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
 /// `GET /v1/models/{id}`
 pub async fn model(
     State(app): State<Arc<App>>,
-    Path(model): Path<String>,
+    model: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let id = request_id(&headers);
+    let Ok(Path(model)) = model else {
+        let failure = Failure::invalid("model", "the model's name in the path is not UTF-8");
+        return render::failure(&failure, &id);
+    };
     let model = ModelName::from(model);
     let found = app.keyring.identify(presented(&headers)).and_then(|tenant| {
-        app.directory.resolve(&model)?;
-        // To a key that may not ask for it, a model does not exist.
-        tenant.allows(model.as_str()).then_some(()).ok_or_else(|| {
+        // To a key that may not ask for it a model does not exist, and neither do others' names.
+        if !tenant.allows(model.as_str()) {
             let message = format!("the model `{model}` does not exist for this key");
-            Failure::new(Kind::NotFound, message).with_param("model")
-        })
+            return Err(Failure::new(Kind::NotFound, message).with_param("model"));
+        }
+        app.directory.resolve(&model).map(drop)
     });
     match found {
         Ok(()) => render::model(&model, app.started_at, &id),
@@ -115,13 +121,25 @@ fn visible(app: &App, tenant: &Tenant) -> Vec<ModelName> {
     app.directory.names().into_iter().filter(allowed).cloned().collect()
 }
 
+/// Marks what must not print, should anyone print the head.
+fn hide_credentials(headers: &mut HeaderMap) {
+    for name in CREDENTIAL_HEADERS {
+        if let Some(value) = headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+}
+
 /// The longest request id that is taken over from a caller.
 const LONGEST_ID: usize = 128;
 
 /// The caller's `x-request-id` if it is sane, else one of ours.
 fn request_id(headers: &HeaderMap) -> RequestId {
     let theirs = headers.get("x-request-id").and_then(|value| value.to_str().ok());
-    match theirs.filter(|id| !id.is_empty() && id.len() <= LONGEST_ID) {
+    // Spaces and quotes could forge fields of a log line.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
+    let sane = |id: &&str| !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(plain);
+    match theirs.filter(sane) {
         Some(id) => id.into(),
         None => format!("req_{:032x}", fastrand::u128(..)).into(),
     }
@@ -155,6 +173,17 @@ mod tests {
         let ours = request_id(&headers("x-request-id", &"x".repeat(LONGEST_ID + 1)));
         assert!(ours.as_str().starts_with("req_"));
         assert_ne!(ours, request_id(&HeaderMap::new()));
+        let forged = request_id(&headers("x-request-id", "a status=200"));
+        assert!(forged.as_str().starts_with("req_"));
+    }
+
+    #[test]
+    fn a_printed_head_tells_no_key() {
+        for name in CREDENTIAL_HEADERS {
+            let mut headers = headers(name, "Bearer isk-secret");
+            hide_credentials(&mut headers);
+            assert!(!format!("{headers:?}").contains("secret"), "{name}");
+        }
     }
 
     #[test]

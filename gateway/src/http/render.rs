@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use isthmus_adapters::adapter;
-use isthmus_adapters::dialects::{self, Stamp, StreamEncoder, decode_embedding};
+use isthmus_adapters::dialects::{self, Stamp, decode_embedding};
 use isthmus_inference::failure::{Blame, Failure, Kind};
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::{Operation, Request};
@@ -53,9 +53,8 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
         Content::Stream { first, rest } => {
             let mut head = Response::new(());
             dress(&mut head, ticket.record());
-            let encoder = StreamEncoder::new(request.operation, &stamp, request.usage_wanted);
-            let streamed = StreamedAnswer::new(Arc::clone(app), encoder, ticket, first, rest)
-                .showing_usage(request.usage_wanted);
+            let app = Arc::clone(app);
+            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, first, rest);
             let mut response = head.map(|()| Body::new(streamed));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -85,11 +84,10 @@ pub fn failure(failure: &Failure, id: &RequestId) -> Response {
     response
 }
 
-/// A failure of the method, which HTTP has a status of its own for.
+/// A failure of the method, which HTTP has a status of its own for. The router adds `Allow`.
 pub fn wrong_method(failure: &Failure, id: &RequestId) -> Response {
     let mut response = self::failure(failure, id);
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().entry(ALLOW).or_insert(HeaderValue::from_static("GET, POST"));
     response
 }
 

@@ -1,4 +1,5 @@
-//! The door itself: accept, serve, and on the way out let streams finish.
+//! The door itself: accept, serve, and on the way out let streams finish. It speaks HTTP/1.1, as
+//! the SDKs do to a plain-text address; a proxy in front may speak what it likes to its own callers.
 
 use std::future::Future;
 use std::io;
@@ -7,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// What one door allows.
 #[derive(Debug, Clone, Copy)]
@@ -52,45 +55,64 @@ pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Str
     })
 }
 
-/// Serves until `stop`, then drains. `gauge` is told when a connection opens (+1) or closes (−1).
+/// Serves until `stop`, then drains. When it returns, no connection is left: what did not end in
+/// time was cut, and every ticket is settled or with the reaper.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: DoorLimits,
     stop: CancellationToken,
-    gauge: impl Fn(i64) + Clone + Send + 'static,
+    gauge: IntGauge,
 ) -> Drained {
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
     let builder = builder(limits);
     while let Some((stream, permit)) = until(&stop, accept(&listener, &permits)).await {
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
-        let gauge = gauge.clone();
-        tokio::spawn(async move {
-            gauge(1);
+        let (open, cut) = (Open::new(gauge.clone()), cut.clone());
+        tasks.spawn(async move {
             // A connection that breaks is the caller's affair; its ticket is settled elsewhere.
-            let _ = connection.await;
-            gauge(-1);
-            drop(permit);
+            until(&cut, connection).await;
+            drop((open, permit));
         });
     }
     drop(listener);
-    match tokio::time::timeout(limits.drain_time, graceful.shutdown()).await {
+    tasks.close();
+    let drained = match tokio::time::timeout(limits.drain_time, graceful.shutdown()).await {
         Ok(()) => Drained::Wholly,
         Err(_) => Drained::Cut,
+    };
+    cut.cancel();
+    tasks.wait().await;
+    drained
+}
+
+/// One open connection in the gauge, however it ends.
+struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
     }
 }
 
-fn builder(limits: DoorLimits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn builder(limits: DoorLimits) -> Builder {
+    let mut builder = Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
+        // Runs from the first moment of a connection, and again after each answer on it.
         .header_read_timeout(limits.header_time)
         .max_buf_size(HEAD_BUFFER);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BUFFER as u32);
     builder
 }
 

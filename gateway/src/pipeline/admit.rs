@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::receive::Received;
@@ -15,6 +16,8 @@ use crate::keyring::Tenant;
 pub struct Admitted {
     /// What is asked.
     pub request: Arc<Request>,
+    /// The room that its body takes.
+    pub room: OwnedSemaphorePermit,
     /// By when the caller must have an answer.
     pub deadline: Instant,
 }
@@ -25,10 +28,10 @@ const DATA_CLASS: &str = "x-isthmus-data-class";
 
 /// Lets the call in, or says why not.
 pub fn admit(received: Received) -> Result<Admitted, Failure> {
-    let Received { call, tenant, request } = received;
+    let Received { call, tenant, request, room } = received;
     permitted(&tenant, &request)?;
     promised(&call.headers)?;
-    Ok(Admitted { request, deadline: call.deadline })
+    Ok(Admitted { request, room, deadline: call.deadline })
 }
 
 fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {
@@ -44,13 +47,13 @@ fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {
 }
 
 fn promised(headers: &HeaderMap) -> Result<(), Failure> {
-    match headers.get(DATA_CLASS).map(http::HeaderValue::as_bytes) {
-        None | Some(b"public") => Ok(()),
-        Some(_) => Err(Failure::invalid(
-            DATA_CLASS,
-            "this version cannot restrict where data of a class may go, so the request was not sent; only `public` is understood",
-        )),
+    if headers.get_all(DATA_CLASS).iter().all(|class| class.as_bytes() == b"public") {
+        return Ok(());
     }
+    Err(Failure::invalid(
+        DATA_CLASS,
+        "this version cannot restrict where data of a class may go, so the request was not sent; only `public` is understood",
+    ))
 }
 
 #[cfg(test)]
@@ -65,5 +68,8 @@ mod tests {
         assert!(promised(&HeaderMap::new()).is_ok());
         assert!(promised(&headers("public")).is_ok());
         assert_eq!(promised(&headers("phi")).unwrap_err().kind, Kind::InvalidRequest);
+        let mut both = headers("public");
+        both.append(DATA_CLASS, "phi".parse().unwrap());
+        assert!(promised(&both).is_err(), "the strictest counts");
     }
 }

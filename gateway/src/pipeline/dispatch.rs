@@ -73,7 +73,8 @@ async fn persist(
     loop {
         attempts_here += 1;
         ticket.attempting(endpoint);
-        let tried = attempt(&planned.request, endpoint, planned.deadline).await;
+        let attempt = attempt(&planned.request, endpoint, planned.deadline);
+        let tried = ticket.waiting(attempt).await;
         ticket.attempted(tried.is_ok());
         let failure = match tried {
             Ok(content) => return Ok(content),

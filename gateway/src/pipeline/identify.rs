@@ -17,9 +17,8 @@ pub struct Identified {
     pub tenant: Tenant,
 }
 
-/// Where callers may put their key, besides `Authorization: Bearer`: the headers of Anthropic's
-/// and Google's SDKs.
-const KEY_HEADERS: [&str; 2] = ["x-api-key", "x-goog-api-key"];
+/// Where callers may put their key: as a bearer token, or where Anthropic's and Google's SDKs do.
+pub const CREDENTIAL_HEADERS: [&str; 3] = ["authorization", "x-api-key", "x-goog-api-key"];
 
 /// Finds out who is calling.
 pub fn identify(keyring: &Keyring, call: Call, ticket: &mut Ticket) -> Result<Identified, Failure> {
@@ -31,7 +30,8 @@ pub fn identify(keyring: &Keyring, call: Call, ticket: &mut Ticket) -> Result<Id
 /// The key as presented.
 pub fn presented(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-    let named = || KEY_HEADERS.iter().find_map(|name| headers.get(*name)?.to_str().ok());
+    let named =
+        || CREDENTIAL_HEADERS[1..].iter().find_map(|name| headers.get(*name)?.to_str().ok());
     bearer.or_else(named).map(str::trim).filter(|key| !key.is_empty())
 }
 

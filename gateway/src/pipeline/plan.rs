@@ -6,9 +6,11 @@ use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::EndpointName;
 use isthmus_inference::request::Request;
 use isthmus_policies::plan::RoutePlan;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::admit::Admitted;
+use super::settle::Ticket;
 use crate::directory::{Directory, Endpoint, Pool};
 
 /// A call with a plan. Only [`plan`] makes one, and [`super::dispatch`] takes nothing else.
@@ -17,17 +19,37 @@ pub struct Planned {
     pub(super) pool: Arc<Pool>,
     pub(super) plan: RoutePlan,
     pub(super) deadline: Instant,
+    /// Held until the plan is carried out.
+    _room: OwnedSemaphorePermit,
 }
 
 /// Makes the plan.
-pub fn plan(directory: &Directory, admitted: Admitted) -> Result<Planned, Failure> {
-    let Admitted { request, deadline } = admitted;
+pub fn plan(
+    directory: &Directory,
+    admitted: Admitted,
+    ticket: &mut Ticket,
+) -> Result<Planned, Failure> {
+    let Admitted { request, room, deadline } = admitted;
     let pool = directory.resolve(&request.model)?;
+    ticket.planned(&pool);
+    narrowed(&request, &pool)?;
     let names = pool.endpoints.iter().map(|endpoint| endpoint.name.clone());
     let plan = RoutePlan::ordered(names, pool.fallback).map_err(|nothing| {
         Failure::new(Kind::Overloaded, format!("{nothing} for the model `{}`", request.model))
     })?;
-    Ok(Planned { request, pool, plan, deadline })
+    Ok(Planned { request, pool, plan, deadline, _room: room })
+}
+
+/// OpenRouter's `provider` object narrows where a request may go. An endpoint of OpenRouter's own
+/// understands it; the house does not yet, and ignoring it would send data where it must not go.
+fn narrowed(request: &Request, pool: &Pool) -> Result<(), Failure> {
+    let member = request.outline.named(&request.body, "provider").next();
+    let is_object = member.is_some_and(|member| request.body[member.value.start] == b'{');
+    if !is_object || pool.endpoints.iter().all(|endpoint| endpoint.narrows) {
+        return Ok(());
+    }
+    let message = "this version cannot narrow routing by `provider`, so the request was not sent; leave it out, or ask for a model of OpenRouter's";
+    Err(Failure::invalid("provider", message))
 }
 
 // === impl Planned ===

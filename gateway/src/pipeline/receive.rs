@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use isthmus_adapters::dialects;
 use isthmus_inference::failure::{Blame, Failure, Kind};
 use isthmus_inference::request::Request;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::identify::Identified;
 use super::settle::Ticket;
@@ -23,11 +24,14 @@ pub struct Received {
     pub tenant: Tenant,
     /// What is asked.
     pub request: Arc<Request>,
+    /// The room that its body takes; given back when the call is answered.
+    pub room: OwnedSemaphorePermit,
 }
 
 /// Reads the body.
 pub async fn receive<B>(
     limits: BodyLimits,
+    room: &Arc<Semaphore>,
     identified: Identified,
     body: B,
     ticket: &mut Ticket,
@@ -37,10 +41,25 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let Identified { call, tenant } = identified;
-    let bytes = collect(limits, body).await?;
+    let room = room_for(room, &body, limits)?;
+    let bytes = ticket.waiting(collect(limits, body)).await?;
     let request = dialects::decode(call.operation, bytes)?;
     ticket.received(&request);
-    Ok(Received { call, tenant, request: Arc::new(request) })
+    Ok(Received { call, tenant, request: Arc::new(request), room })
+}
+
+/// Takes room for a body before it is read. One that does not say its size takes the most.
+fn room_for(
+    all: &Arc<Semaphore>,
+    body: &impl Body,
+    limits: BodyLimits,
+) -> Result<OwnedSemaphorePermit, Failure> {
+    let size = body.size_hint().exact().unwrap_or(limits.size as u64).min(limits.size as u64);
+    let kibibytes = u32::try_from(size / 1024 + 1).unwrap_or(u32::MAX);
+    Arc::clone(all).try_acquire_many_owned(kibibytes).map_err(|_| {
+        let message = "too many large requests are being read; try again in a moment";
+        Failure::new(Kind::Overloaded, message).blamed_on(Blame::House)
+    })
 }
 
 async fn collect<B>(limits: BodyLimits, body: B) -> Result<Bytes, Failure>
@@ -97,6 +116,19 @@ mod tests {
         let chunked = StreamBody::new(futures_util::stream::iter(pieces));
         let unannounced = collect(LIMITS, chunked).await.unwrap_err();
         assert_eq!([announced.kind, unannounced.kind], [Kind::TooLarge; 2]);
+    }
+
+    #[test]
+    fn all_bodies_together_are_bounded() {
+        let all = Arc::new(Semaphore::new(2));
+        let limits = BodyLimits { size: 4096, ..LIMITS };
+        let small = || Full::new(Bytes::from_static(b"small"));
+        let held = room_for(&all, &small(), limits).unwrap();
+        let _also = room_for(&all, &small(), limits).unwrap();
+        let refused = room_for(&all, &small(), limits).unwrap_err();
+        assert_eq!(refused.kind, Kind::Overloaded);
+        drop(held);
+        assert!(room_for(&all, &small(), limits).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,9 +15,10 @@ use isthmus_inference::request::{Operation, Request};
 use isthmus_inference::usage::{Source, Usage};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Call;
-use crate::directory::Endpoint;
+use crate::directory::{Endpoint, Pool};
 use crate::keyring::Tenant;
 use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
@@ -42,6 +43,10 @@ pub struct Record {
     pub tenant: Option<Tenant>,
     /// The model that was asked for.
     pub model: Option<ModelName>,
+    /// What metrics call the model: the pool's name, or `provider/*`.
+    pub label: Option<Arc<str>>,
+    /// By when the caller must have all of the answer.
+    pub deadline: Instant,
     /// Whether the answer was to come in pieces.
     pub stream: bool,
     /// Bytes of the request's body.
@@ -50,9 +55,9 @@ pub struct Record {
     pub endpoint: Option<Arc<Endpoint>>,
     /// Tries in all.
     pub attempts: u32,
-    /// When the attempt under way began.
-    attempt_began: Option<Instant>,
-    /// Time spent waiting: for endpoints, and between tries.
+    /// Since when the call waits for somebody else, if it does.
+    waiting_since: Option<Instant>,
+    /// Time spent waiting: for the body, for endpoints, and between tries.
     pub waited: Duration,
     /// From arrival to the first piece of the answer.
     pub first_output: Option<Duration>,
@@ -80,18 +85,25 @@ const BYTES_PER_TOKEN: u64 = 4;
 
 impl Ticket {
     /// Opens a ticket for a call that just arrived.
-    pub fn open(reaper: &mpsc::UnboundedSender<Box<Record>>, call: &Call) -> Self {
+    pub fn open(
+        metrics: &Metrics,
+        reaper: &mpsc::UnboundedSender<Box<Record>>,
+        call: &Call,
+    ) -> Self {
+        metrics.in_flight.inc();
         let record = Record {
             id: call.id.clone(),
             operation: call.operation,
             arrived: call.arrived,
             tenant: None,
             model: None,
+            label: None,
+            deadline: call.deadline,
             stream: false,
             request_bytes: 0,
             endpoint: None,
             attempts: 0,
-            attempt_began: None,
+            waiting_since: None,
             waited: Duration::ZERO,
             first_output: None,
             relayed_events: 0,
@@ -132,18 +144,18 @@ impl Ticket {
         record.request_bytes = request.body.len();
     }
 
+    pub(super) fn planned(&mut self, pool: &Pool) {
+        self.record_mut().label = Some(Arc::clone(&pool.label));
+    }
+
     pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>) {
         let record = self.record_mut();
         record.attempts += 1;
         record.endpoint = Some(Arc::clone(endpoint));
-        record.attempt_began = Some(Instant::now());
     }
 
     pub(super) fn attempted(&mut self, answered: bool) {
         let record = self.record_mut();
-        if let Some(began) = record.attempt_began.take() {
-            record.waited += began.elapsed();
-        }
         if answered {
             record.first_output = Some(record.arrived.elapsed());
         }
@@ -152,11 +164,15 @@ impl Ticket {
         }
     }
 
-    /// Waits between two tries, on the waiting account.
-    pub(super) async fn waiting(&mut self, pause: impl Future<Output = ()>) {
+    /// Waits for somebody else; the time is not the house's.
+    pub(super) async fn waiting<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let began = Instant::now();
-        pause.await;
-        self.record_mut().waited += began.elapsed();
+        self.record_mut().waiting_since = Some(began);
+        let done = wait.await;
+        let record = self.record_mut();
+        record.waiting_since = None;
+        record.waited += began.elapsed();
+        done
     }
 
     /// Counts events that were passed on.
@@ -209,8 +225,12 @@ impl Record {
         Some(price.cost(&self.usage_or_estimate()))
     }
 
-    fn settle(&self, metrics: &Metrics, outcome: Outcome<'_>) {
-        CallFinished { record: self, outcome }.emit(metrics);
+    fn settle(mut self, metrics: &Metrics, outcome: Outcome<'_>) {
+        // The caller may have left in the middle of a wait.
+        if let Some(began) = self.waiting_since.take() {
+            self.waited += began.elapsed();
+        }
+        CallFinished { record: &self, outcome }.emit(metrics);
     }
 }
 
@@ -227,9 +247,16 @@ impl Reaper {
         (sender, Self { dropped })
     }
 
-    /// Settles until no ticket can come any more.
-    pub async fn run(mut self, metrics: Arc<Metrics>) {
-        while let Some(record) = self.dropped.recv().await {
+    /// Settles until the order to finish, and then what is left: once no connection is open, no
+    /// ticket can come any more.
+    pub async fn run(mut self, metrics: Arc<Metrics>, finish: CancellationToken) {
+        loop {
+            tokio::select! {
+                Some(record) = self.dropped.recv() => record.settle(&metrics, Outcome::Abandoned),
+                () = finish.cancelled() => break,
+            }
+        }
+        while let Ok(record) = self.dropped.try_recv() {
             record.settle(&metrics, Outcome::Abandoned);
         }
     }

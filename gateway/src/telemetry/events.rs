@@ -156,7 +156,7 @@ impl AttemptFailed<'_> {
         let upstream_id = upstream.and_then(|upstream| upstream.request_id.as_deref());
         // What callers bring on themselves is no trouble of the operator's.
         if failure.blame == Blame::Caller {
-            debug!(%request_id, endpoint = %endpoint.name, kind, status, upstream_id, detail, message = failure.message, "attempt refused");
+            debug!(%request_id, endpoint = %endpoint.name, kind, status, upstream_id, detail, reason = failure.message, "attempt refused");
         } else {
             warn!(%request_id, endpoint = %endpoint.name, kind, status, upstream_id, detail, reason = failure.message, "attempt failed");
         }
@@ -176,7 +176,8 @@ impl CallFinished<'_> {
         let Self { record, outcome } = self;
         metrics.in_flight.dec();
         metrics.overhead.observe(record.overhead().as_secs_f64());
-        metrics.request(&self.model_label(), record.operation.as_str(), self.status());
+        let label = record.label.as_deref().unwrap_or("unknown");
+        metrics.request(label, record.operation.as_str(), self.status());
         let Some(endpoint) = record.endpoint.as_ref().filter(|_| record.consumed(outcome)) else {
             return;
         };
@@ -219,17 +220,6 @@ impl CallFinished<'_> {
                     warn!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, kind, reason, detail, "failed");
                 }
             }
-        }
-    }
-
-    /// A pool's name, or `provider/*`: callers choose the rest, and a metric must not grow with it.
-    fn model_label(&self) -> String {
-        match (&self.record.model, &self.record.endpoint) {
-            (Some(model), Some(endpoint)) if model.as_str() == endpoint.name.as_str() => {
-                format!("{}/*", endpoint.provider)
-            }
-            (Some(model), Some(_)) => model.to_string(),
-            _ => "unknown".to_owned(),
         }
     }
 

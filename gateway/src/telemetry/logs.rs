@@ -26,11 +26,16 @@ struct Lines(Arc<(Mutex<Gathered>, Condvar)>);
 struct Gathered {
     text: Vec<u8>,
     dropped: u64,
+    /// No more lines will come.
     closing: bool,
+    /// All that came is written.
+    closed: bool,
 }
 
 /// How long lines are gathered before they are written.
 const GATHERING: Duration = Duration::from_millis(20);
+/// How long the end waits for the last lines to be written.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The most that is gathered.
 const MOST: usize = 4 << 20;
 
@@ -41,9 +46,8 @@ pub fn start(settings: Telemetry, filter: Option<&str>) -> Logging {
     let lines = Lines::default();
     let level: Directive =
         settings.log_level.as_str().parse().unwrap_or_else(|_| tracing::Level::INFO.into());
-    let filter = EnvFilter::builder()
-        .with_default_directive(level)
-        .parse_lossy(filter.unwrap_or_default());
+    let filter =
+        EnvFilter::builder().with_default_directive(level).parse_lossy(filter.unwrap_or_default());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(lines.clone())
@@ -65,7 +69,12 @@ impl Drop for Logging {
     fn drop(&mut self) {
         self.lines.lock().closing = true;
         self.lines.0.1.notify_one();
-        if let Some(writer) = self.writer.take() {
+        let Some(writer) = self.writer.take() else { return };
+        let gathered = self.lines.lock();
+        let unfinished = |gathered: &mut Gathered| !gathered.closed;
+        // Behind a standard error that stands still, the last lines are given up.
+        let waited = self.lines.0.1.wait_timeout_while(gathered, PATIENCE, unfinished);
+        if waited.is_ok_and(|(_, waited)| !waited.timed_out()) {
             // A writer that panicked has nothing left to write.
             let _ = writer.join();
         }
@@ -85,6 +94,8 @@ impl Lines {
                 let _ = writeln!(out, "({dropped} lines dropped: standard error was too slow)");
             }
             if closing {
+                self.lock().closed = true;
+                self.0.1.notify_all();
                 return;
             }
         }
@@ -94,7 +105,8 @@ impl Lines {
     fn take(&self) -> (Vec<u8>, u64, bool) {
         let changed = &self.0.1;
         let idle = |gathered: &mut Gathered| gathered.text.is_empty() && !gathered.closing;
-        let gathered = changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let gathered =
+            changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
         let (mut gathered, _) = changed
             .wait_timeout_while(gathered, GATHERING, |gathered| !gathered.closing)
             .unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@
 
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    Opts, Registry, TextEncoder,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// All of them.
@@ -22,8 +22,7 @@ pub struct Metrics {
     pub overhead: Histogram,
     /// Calls being answered.
     pub in_flight: IntGauge,
-    /// Connections open at the API's door.
-    pub connections: IntGauge,
+    connections: IntGaugeVec,
     /// The engine's slots that are busy.
     pub engine_slots_busy: Gauge,
     /// Requests waiting for a slot of the engine.
@@ -111,9 +110,9 @@ impl Metrics {
                 .buckets(OVERHEAD_BUCKETS.to_vec()),
             )?,
             in_flight: IntGauge::new("isthmus_requests_in_flight", "Calls being answered")?,
-            connections: IntGauge::new(
-                "isthmus_connections",
-                "Connections open at the API's door",
+            connections: IntGaugeVec::new(
+                Opts::new("isthmus_connections", "Open connections, by door"),
+                &["door"],
             )?,
             engine_slots_busy: Gauge::new(
                 "isthmus_engine_slots_busy",
@@ -141,6 +140,11 @@ impl Metrics {
             duration: self.duration.with_label_values(&labels),
             cost: self.cost.with_label_values(&labels),
         }
+    }
+
+    /// The open connections of the street door and of the admin door.
+    pub fn doors(&self) -> [IntGauge; 2] {
+        ["api", "admin"].map(|door| self.connections.with_label_values(&[door]))
     }
 
     /// Counts an answered call.

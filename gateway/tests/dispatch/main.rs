@@ -69,11 +69,13 @@ async fn an_endpoint_that_never_answers_is_given_up_at_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_deadline_ends_everything() {
-    let house = House::new(&[("a", vec![Step::Stall]), ("b", vec![Step::Stall])]);
+    let stall = || vec![Step::Stall];
+    let house = House::new(&[("a", stall()), ("b", stall()), ("c", vec![Step::Answer])]);
     let began = tokio::time::Instant::now();
     let failure = house.ask_within(Duration::from_secs(7)).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Timeout);
     assert_eq!(began.elapsed().as_secs(), 7);
+    assert_eq!(house.calls(), ["a", "b"], "nobody is called when time is up");
 }
 
 #[tokio::test(start_paused = true)]

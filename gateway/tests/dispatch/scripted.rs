@@ -13,7 +13,7 @@ use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
 use isthmus_gateway::app::App;
-use isthmus_gateway::directory::{Directory, Endpoint, Pool};
+use isthmus_gateway::directory::{Directory, Endpoint, Pool, Prices};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
 use isthmus_gateway::telemetry::metrics::Metrics;
@@ -22,6 +22,7 @@ use isthmus_inference::request::Operation;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::retry::RetryRules;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What an endpoint does when it is called.
 #[derive(Debug, Clone)]
@@ -70,6 +71,7 @@ impl House {
                 provider: "scripted".into(),
                 model: "model".into(),
                 adapter,
+                narrows: false,
                 price: None,
                 timeouts: Timeouts {
                     connect: ATTEMPT_LIMIT,
@@ -82,11 +84,12 @@ impl House {
         });
         let pool = Pool {
             name: "chat".into(),
+            label: "chat".into(),
             endpoints: endpoints.collect(),
             fallback: true,
             retry: RetryRules::default(),
         };
-        let directory = Directory::new(vec![pool], BTreeMap::new());
+        let directory = Directory::new(vec![pool], BTreeMap::new(), Prices::new());
         let settings = isthmus_config::zero(&|_| None).unwrap().settings;
         let (app, reaper) = App::new(&settings, directory, metrics, vec![]);
         Self { app, reaper: Some(reaper), calls }
@@ -115,8 +118,9 @@ impl House {
 
     /// Lets the reaper work until it has nothing left to do.
     pub(crate) async fn reap(&mut self) {
-        let reaper = self.reaper.take().unwrap().run(Arc::clone(&self.app.metrics));
-        assert!(tokio::time::timeout(Duration::from_secs(1), reaper).await.is_err());
+        let finish = CancellationToken::new();
+        finish.cancel();
+        self.reaper.take().unwrap().run(Arc::clone(&self.app.metrics), finish).await;
     }
 
     async fn asked(&self, model: &str, time: Duration) -> Result<Told, Failure> {
@@ -129,8 +133,7 @@ impl House {
             headers: HeaderMap::new(),
             deadline: arrived + time,
         };
-        self.app.metrics.in_flight.inc();
-        let mut ticket = Ticket::open(&self.app.reaper, &call);
+        let mut ticket = Ticket::open(&self.app.metrics, &self.app.reaper, &call);
         let body = Full::new(Bytes::from(body));
         let answer = pipeline::run(&self.app, call, body, &mut ticket).await;
         let told = answer.map(|answer| Told {

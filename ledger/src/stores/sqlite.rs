@@ -22,9 +22,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 impl Sqlite {
     /// Opens the file, makes it if it is missing, and brings its tables up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_or(path, true).await
+    }
+
+    /// Opens a file that is there already.
+    pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        Self::open_or(path, false).await
+    }
+
+    async fn open_or(path: &Path, create: bool) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
+            .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(BUSY_TIMEOUT);
         // `data_version` reports the writes of *other* connections, so there must be one only.
@@ -57,6 +66,9 @@ impl Sqlite {
 
 impl Store for Sqlite {
     async fn create_key(&self, new: &NewKey, now: i64) -> Result<(Key, Minted), StoreError> {
+        if new.models.iter().any(|model| model.trim().is_empty()) {
+            return Err(StoreError::EmptyModel);
+        }
         let minted = Minted::new()?;
         let inserted = sqlx::query(
             "INSERT INTO keys (id, name, hash, models, created_at, expires_at)
