@@ -62,6 +62,7 @@ fn edits(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Vec<Edit>
     let body = &request.body;
     let find = |name| request.outline.named(body, name).next();
     let mut edits = Vec::new();
+    let mut gone: Vec<&Member> = Vec::new();
     let Some(named) = find("model") else { return edits };
     let named_at = named.value.clone();
     if request.model.as_str() != model.as_str() {
@@ -77,17 +78,22 @@ fn edits(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Vec<Edit>
             (StreamUsage::Asked, Some(options)) if !request.usage_wanted => {
                 edits.push(ask_in(body, options.value.clone()));
             }
-            (StreamUsage::OptionRefused, Some(options)) => {
-                edits.extend(take_out(body, options));
-            }
+            (StreamUsage::OptionRefused, Some(options)) => gone.push(options),
             _ => {}
         }
     }
     for (ours, theirs) in quirks.renames {
-        if let Some(Member { key, .. }) = find(ours) {
-            edits.push(Edit { place: key.clone(), text: (*theirs).into() });
+        let named = request.outline.named(body, ours);
+        // Who wrote the upstream's own name meant the upstream.
+        match find(theirs) {
+            Some(_) => gone.extend(named),
+            None => edits.extend(named.map(|Member { key, .. }| {
+                let text = (*theirs).into();
+                Edit { place: key.clone(), text }
+            })),
         }
     }
+    edits.extend(take_out(&request.outline.members, &gone));
     edits
 }
 
@@ -110,16 +116,24 @@ fn ask_in(body: &[u8], place: Range<usize>) -> Edit {
     }
 }
 
-/// The edit that removes a member together with one of the commas beside it. There is always one,
-/// because `model` is there too.
-fn take_out(body: &[u8], member: &Member) -> Option<Edit> {
-    let mut start = member.key.start - 1;
-    let mut end = member.value.end;
-    match body[end..].trim_ascii_start().strip_prefix(b",") {
-        Some(rest) => end = body.len() - rest.len(),
-        None => start = memchr::memrchr(b',', &body[..start])?,
+/// The edits that remove members, each with the comma before it, or with the one behind it where
+/// nothing is left before. They never overlap, and `model` is always left.
+fn take_out(members: &[Member], gone: &[&Member]) -> Vec<Edit> {
+    let mut kept = false;
+    let mut edits = Vec::new();
+    for (position, member) in members.iter().enumerate() {
+        if !gone.contains(&member) {
+            kept = true;
+            continue;
+        }
+        let place = match (kept, position.checked_sub(1), members.get(position + 1)) {
+            (true, Some(before), _) => members[before].value.end..member.value.end,
+            (_, _, Some(next)) => member.key.start - 1..next.key.start - 1,
+            _ => continue,
+        };
+        edits.push(Edit { place, text: "".into() });
     }
-    Some(Edit { place: start..end, text: "".into() })
+    edits
 }
 
 /// `body` with `edits` made, which are in order and apart.
@@ -213,6 +227,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_name_that_is_there_already_is_not_given_twice() {
+        let cases = [
+            r#"{"input":1 , "inputs":2,"model":"m","messages":[{}],"stream":true,"stream_options":{}}"#,
+            r#"{"stream_options":{}, "input":1,"inputs":2,"model":"m","messages":[{}],"stream":true}"#,
+            r#"{"inputs":2,"model":"m","messages":[{}],"stream":true,"stream_options":{} ,"input":1 }"#,
+            r#"{"inputs":2,"model":"m","input":3,"stream_options":{},"messages":[{}],"stream":true}"#,
+        ];
+        for body in cases {
+            let text = rewritten(body, "m", &MISTRAL);
+            let sent: Value = serde_json::from_str(&text).unwrap();
+            let expected = json!({"inputs":2,"model":"m","messages":[{}],"stream":true});
+            assert_eq!(sent, expected, "{text}");
+            assert_eq!(text.matches("input").count(), 1, "{text}");
+        }
+    }
+
     /// Bodies with the members that are read here, in any order among others.
     fn bodies() -> impl Strategy<Value = (Map<String, Value>, String)> {
         let options = prop_oneof![
@@ -228,13 +259,15 @@ mod tests {
             proptest::option::of(options),
             proptest::collection::vec(("x[a-z\"]{0,4}", "[ -~é\\n]{0,20}"), 0..4),
             any::<bool>(),
+            any::<bool>(),
         );
-        let members = members.prop_map(|(model, stream, options, others, pretty)| {
+        let members = members.prop_map(|(model, stream, options, others, theirs, pretty)| {
             let mut members = vec![
                 ("model".to_owned(), json!(model)),
                 ("messages".to_owned(), json!([{"role": "user"}])),
                 ("input".to_owned(), json!(7)),
             ];
+            members.extend(theirs.then(|| ("inputs".to_owned(), json!(8))));
             members.extend(stream.map(|stream| ("stream".to_owned(), json!(stream))));
             members.extend(options.map(|options| ("stream_options".to_owned(), options)));
             members.extend(others.into_iter().map(|(key, text)| (key, json!({ "t": text }))));
@@ -274,7 +307,7 @@ mod tests {
                 }
                 if !quirks.renames.is_empty() {
                     let input = expected.shift_remove("input").unwrap();
-                    expected.insert("inputs".to_owned(), input);
+                    expected.entry("inputs").or_insert(input);
                 }
                 let sent: Value = serde_json::from_str(&rewritten(&text, "up/stream", &quirks)).unwrap();
                 prop_assert_eq!(sent, Value::Object(expected));
