@@ -243,7 +243,7 @@ impl HttpAdapter {
             return failure;
         }
         let message = "the provider's answer is not the event stream that was asked for";
-        let detail = format!("it sent {kind}: {}", openai_error::excerpt(&body));
+        let detail = format!("it sent `{kind}`: {}", openai_error::class(&body));
         Failure::new(Kind::Malformed, message).with_detail(detail)
     }
 }

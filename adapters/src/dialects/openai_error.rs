@@ -52,13 +52,27 @@ pub fn from_response(
 /// The failure that an error object tells of where an answer, or a piece of one, should be.
 pub fn in_answer(json: &[u8]) -> Failure {
     let said = Said::of_body(json);
-    let status = said.status.unwrap_or(500);
-    let failure = said.failure(status).with_detail(excerpt(json));
+    let status = said.status.unwrap_or_else(|| said.status_in_words());
+    // The text around the error may be a part of the answer, which no log may show.
+    let detail = format!("an error inside an answer, in words {:?}", said.words);
+    let failure = said.failure(status).with_detail(detail);
     let body = Bytes::copy_from_slice(json);
     failure.with_upstream(UpstreamError { status, body, request_id: None })
 }
 
-/// The beginning of a body, for the log.
+/// What kind of text an answer is, for the log, which must not show the answer itself.
+pub(crate) fn class(body: &[u8]) -> String {
+    let looks = match body.trim_ascii_start().first() {
+        None => "nothing",
+        Some(b'<') => "HTML",
+        Some(b'{' | b'[') => "JSON",
+        Some(_) if simdutf8::basic::from_utf8(body).is_ok() => "text",
+        Some(_) => "no text",
+    };
+    format!("{} bytes that look like {looks}", body.len())
+}
+
+/// The beginning of a body that is no answer to a caller, for the log.
 pub(crate) fn excerpt(body: &[u8]) -> String {
     let cut = &body[..body.len().min(EXCERPT)];
     format!("{:?}", String::from_utf8_lossy(cut))
@@ -113,16 +127,34 @@ impl Said {
     fn take_words(&mut self, value: &Value) {
         for key in ["code", "type", "status", "status_code"] {
             match value.get(key) {
-                Some(Value::String(word)) => self.words.push(word.to_ascii_lowercase()),
-                Some(Value::Number(number)) => {
-                    let status = number.as_u64().and_then(|number| u16::try_from(number).ok());
-                    self.status = self.status.or(status.filter(|s| (400..600).contains(s)));
+                Some(Value::String(word)) => {
+                    self.take_status(word.parse().ok());
+                    self.words.push(word.to_ascii_lowercase());
                 }
+                Some(Value::Number(number)) => self.take_status(number.as_u64()),
                 _ => {}
             }
         }
         if self.param.is_none() {
             self.param = value.get("param").and_then(Value::as_str).map(str::to_owned);
+        }
+    }
+
+    fn take_status(&mut self, number: Option<u64>) {
+        let status = number.and_then(|number| u16::try_from(number).ok());
+        self.status = self.status.or(status.filter(|status| (400..600).contains(status)));
+    }
+
+    /// The status that the words stand for where no number was told.
+    fn status_in_words(&self) -> u16 {
+        let known = STATUS_WORDS.iter().find(|(_, words)| {
+            self.words.iter().any(|said| words.iter().any(|word| said.contains(word)))
+        });
+        match known {
+            _ if self.has(&CONTENT_FILTER_WORDS) || self.is_too_long() => 400,
+            _ if self.has(&QUOTA_WORDS) || self.says(&QUOTA_TEXTS) => 429,
+            Some((status, _)) => *status,
+            None => 500,
         }
     }
 
@@ -144,21 +176,14 @@ impl Said {
     }
 
     fn kind(&self, status: u16) -> Kind {
-        let has = |words: &[&str]| self.words.iter().any(|word| words.contains(&word.as_str()));
-        let says = |texts: &[&str]| {
-            let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-            texts.iter().any(|text| message.contains(text))
-        };
         match status {
-            400..=499 if has(&CONTENT_FILTER_WORDS) => Kind::ContentFilter,
-            400 | 413 | 422 if has(&CONTEXT_LENGTH_WORDS) || says(&CONTEXT_LENGTH_TEXTS) => {
-                Kind::ContextLength
-            }
+            400..=499 if self.has(&CONTENT_FILTER_WORDS) => Kind::ContentFilter,
+            400 | 413 | 422 if self.is_too_long() => Kind::ContextLength,
             401 | 403 => Kind::UpstreamAuth,
             402 => Kind::QuotaExhausted,
             404 => Kind::NotFound,
             408 => Kind::Timeout,
-            429 if has(&QUOTA_WORDS) || says(&QUOTA_TEXTS) => Kind::QuotaExhausted,
+            429 if self.has(&QUOTA_WORDS) || self.says(&QUOTA_TEXTS) => Kind::QuotaExhausted,
             429 => Kind::RateLimited,
             400..=499 => Kind::InvalidRequest,
             // 529 is Anthropic's and AkashML's word for having no free backend.
@@ -166,6 +191,19 @@ impl Said {
             504 => Kind::Timeout,
             _ => Kind::ProviderError,
         }
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.has(&CONTEXT_LENGTH_WORDS) || self.says(&CONTEXT_LENGTH_TEXTS)
+    }
+
+    fn has(&self, words: &[&str]) -> bool {
+        self.words.iter().any(|word| words.contains(&word.as_str()))
+    }
+
+    fn says(&self, texts: &[&str]) -> bool {
+        let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        texts.iter().any(|text| message.contains(text))
     }
 }
 
@@ -191,6 +229,17 @@ const CONTEXT_LENGTH_TEXTS: [&str; 4] = [
 const QUOTA_WORDS: [&str; 3] =
     ["insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"];
 const QUOTA_TEXTS: [&str; 2] = ["exceeded your current quota", "insufficient balance"];
+
+/// Parts of codes and types, and the status with which they usually come. OpenAI's `type` of a
+/// refused key is `invalid_request_error` too, so the wide words stand last.
+const STATUS_WORDS: [(u16, &[&str]); 6] = [
+    (401, &["authentication", "invalid_api_key", "permission", "unauthorized"]),
+    (429, &["rate_limit", "ratelimit", "too_many_requests", "resource_exhausted"]),
+    (503, &["overloaded", "service_unavailable"]),
+    (504, &["timeout"]),
+    (404, &["not_found", "notfound"]),
+    (400, &["invalid_request", "badrequest", "bad_request", "invalid_argument"]),
+];
 
 /// A message in whatever form.
 fn text_of(value: &Value) -> Option<String> {
@@ -299,6 +348,47 @@ mod tests {
         for (status, body, kind) in cases {
             assert_eq!(failure(status, body).kind, kind, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn inside_an_answer_words_decide_where_no_number_does() {
+        let cases = [
+            (
+                r#"{"message":"m","type":"invalid_request_error","code":"context_length_exceeded"}"#,
+                Kind::ContextLength,
+            ),
+            (r#"{"message":"over this model's maximum context length"}"#, Kind::ContextLength),
+            (r#"{"message":"m","code":"content_filter"}"#, Kind::ContentFilter),
+            (r#"{"message":"m","type":"invalid_request_error"}"#, Kind::InvalidRequest),
+            (r#"{"message":"m","type":"BadRequestError"}"#, Kind::InvalidRequest),
+            (
+                r#"{"message":"m","type":"invalid_request_error","code":"invalid_api_key"}"#,
+                Kind::UpstreamAuth,
+            ),
+            (r#"{"message":"m","type":"authentication_error"}"#, Kind::UpstreamAuth),
+            (r#"{"message":"m","type":"insufficient_quota"}"#, Kind::QuotaExhausted),
+            (r#"{"message":"m","code":"rate_limit_exceeded"}"#, Kind::RateLimited),
+            (r#"{"message":"m","type":"overloaded_error"}"#, Kind::Overloaded),
+            (r#"{"message":"m","code":"model_not_found"}"#, Kind::NotFound),
+            (r#"{"message":"m","code":"429"}"#, Kind::RateLimited),
+            (r#"{"message":"m","type":"rate_limit_error","code":503}"#, Kind::Overloaded),
+            (r#"{"message":"m","type":"server_error"}"#, Kind::ProviderError),
+            (r#"{"message":"m"}"#, Kind::ProviderError),
+        ];
+        for (error, kind) in cases {
+            let failure = in_answer(format!(r#"{{"error":{error}}}"#).as_bytes());
+            assert_eq!(failure.kind, kind, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_log_sees_nothing_of_an_answer_around_an_error() {
+        let failure = in_answer(br#"{"choices":[{"text":"private"}],"error":{"message":"m"}}"#);
+        assert!(!failure.detail.unwrap().contains("private"));
+        assert_eq!(class(b" <p>"), "4 bytes that look like HTML");
+        assert_eq!(class(b"{"), "1 bytes that look like JSON");
+        assert_eq!(class(b"private"), "7 bytes that look like text");
+        assert_eq!(class(b"\xFF"), "1 bytes that look like no text");
     }
 
     #[test]

@@ -254,7 +254,7 @@ fn has_fields_only(event: &[u8]) -> bool {
 
 fn no_event_stream(event: &[u8]) -> Failure {
     let message = "the provider's answer is not the event stream that was asked for";
-    let detail = format!("it sent {}", openai_error::excerpt(event));
+    let detail = format!("it sent an event of {}", openai_error::class(event));
     Failure::new(Kind::Malformed, message).with_detail(detail)
 }
 
@@ -502,7 +502,10 @@ mod tests {
             "data: busy",
             "data: \"\"",
         ] {
-            assert_eq!(failure(&[garbage]).kind, Kind::Malformed, "{garbage}");
+            let failure = failure(&[garbage]);
+            assert_eq!(failure.kind, Kind::Malformed, "{garbage}");
+            let detail = failure.detail.unwrap();
+            assert!(!["busy", "502", "hello"].iter().any(|word| detail.contains(word)), "{detail}");
         }
     }
 }

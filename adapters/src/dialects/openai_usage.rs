@@ -71,13 +71,18 @@ struct CompletionDetails {
 pub fn read_answer(body: &[u8]) -> Result<Option<Usage>, Failure> {
     let told: Told<'_> = serde_json::from_slice(body).map_err(|error| {
         let message = "the provider's answer is not the JSON object that it should be";
-        Failure::new(Kind::Malformed, message)
-            .with_detail(format!("{error}; it began with {}", openai_error::excerpt(body)))
+        Failure::new(Kind::Malformed, message).with_detail(detail(&error, body))
     })?;
     match told.error {
         Some(_) => Err(openai_error::in_answer(body)),
         None => Ok(told.usage()),
     }
+}
+
+/// For the log: nothing that was answered. A parser's own words may repeat what it found.
+fn detail(error: &serde_json::Error, body: &[u8]) -> String {
+    let class = openai_error::class(body);
+    format!("{class}, wrong at line {} column {}", error.line(), error.column())
 }
 
 /// A rough count for an exchange that reported none.
@@ -249,8 +254,10 @@ mod tests {
         let failure = read_answer(body).unwrap_err();
         assert_eq!(failure.kind, Kind::QuotaExhausted);
         assert_eq!(failure.message, "no credits");
-        for garbage in ["", "<html>", "[]", "{\"usage\":"] {
-            assert_eq!(read_answer(garbage.as_bytes()).unwrap_err().kind, Kind::Malformed);
+        for garbage in ["", "<html>private", "[]", "{\"usage\":", "\"private\""] {
+            let failure = read_answer(garbage.as_bytes()).unwrap_err();
+            assert_eq!(failure.kind, Kind::Malformed);
+            assert!(!failure.detail.unwrap().contains("private"), "answers are not for the log");
         }
     }
 }
