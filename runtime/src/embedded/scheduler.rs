@@ -130,10 +130,11 @@ impl<C: Core> Scheduler<C> {
         self.admit();
         let pieces = batch::plan(&self.slots, self.limits);
         let only_next_tokens = pieces.iter().all(|piece| piece.cells.len() == 1);
-        match self.costs.shape(pieces.len()) {
-            _ if !only_next_tokens => self.compute(&pieces, 0),
-            Shape::Alone => pieces.chunks(1).for_each(|piece| self.compute_timed(piece, 1)),
-            Shape::Together { size } => self.compute_timed(&pieces, size),
+        let shape = only_next_tokens.then(|| self.costs.shape(pieces.len()));
+        match shape {
+            None => self.compute(&pieces, 0),
+            Some(Shape::Alone) => pieces.chunks(1).for_each(|piece| self.compute_timed(piece, 1)),
+            Some(Shape::Together { size }) => self.compute_timed(&pieces, size),
         }
         self.count_busy();
     }
