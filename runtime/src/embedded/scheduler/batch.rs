@@ -11,7 +11,7 @@ pub(crate) struct Limits {
     pub(crate) batch: usize,
     /// Tokens of prompts in a batch while answers are being made: their next token waits for it.
     pub(crate) prompt_beside_answers: usize,
-    /// Outputs of one prompt in a batch. Each is a row of logits as wide as the vocabulary.
+    /// Outputs of all prompts in a batch. Each is a row of logits as wide as the vocabulary.
     pub(crate) scored: usize,
 }
 
@@ -30,9 +30,11 @@ pub(super) fn plan(slots: &[Slot], limits: Limits) -> Vec<Piece> {
     let mut reading: Vec<(usize, &Slot, &Lane)> =
         slots.iter().enumerate().filter_map(|(slot, held)| reading(slot, held)).collect();
     reading.sort_by_key(|(_, slot, _)| slot.last_used);
+    let mut outputs = limits.scored;
     for (slot, held, lane) in reading {
-        let cells = prompt_cells(slot, held.held.len(), lane, budget, limits.scored);
+        let cells = prompt_cells(slot, held.held.len(), lane, budget, outputs);
         budget -= cells.len();
+        outputs -= cells.iter().filter(|cell| cell.output).count();
         if !cells.is_empty() {
             pieces.push(Piece { slot, cells });
         }

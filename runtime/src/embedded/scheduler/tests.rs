@@ -380,6 +380,20 @@ fn given_tokens_are_scored_a_few_at_a_time() {
     assert!(bench.script().widest_output <= LIMITS.scored);
 }
 
+#[test]
+fn prompts_that_are_scored_side_by_side_share_the_outputs_of_a_batch() {
+    let mut bench = Bench::new(4);
+    let prompts: Vec<Vec<u32>> = (1..5).map(|token| vec![token; 30]).collect();
+    let readers: Vec<Reader> =
+        prompts.iter().map(|prompt| bench.ask_for(prompt, 0, 1, Some(1))).collect();
+    bench.settle();
+    for mut reader in readers {
+        let Ok(Ok(Event::Text { logprobs, .. })) = reader.0.try_recv() else { panic!("no scores") };
+        assert_eq!(logprobs.len(), 29);
+    }
+    assert_eq!(bench.script().widest_output, LIMITS.scored);
+}
+
 proptest! {
     /// Whatever comes and goes, each answer that is read to its end is the one made alone.
     #[test]
