@@ -10,6 +10,7 @@ async fn generated_tokens_come_with_their_probabilities() {
     let request = ChatRequest { top_logprobs: Some(5), ..ask("What is the capital of Italy?", 16) };
     let answer = engine().chat_whole(&request).await.unwrap();
     let logprobs = &answer.choices[0].logprobs;
+    assert!(!logprobs.is_empty());
     assert_eq!(logprobs.len() as u64, answer.usage.text_output);
     for token in logprobs {
         assert!(token.logprob <= 0.0);
@@ -32,6 +33,7 @@ async fn scoring_an_answer_finds_the_probabilities_it_was_made_with() {
     let from = tokens.len();
     tokens.extend(engine().tokenize(&answer.text));
     let score = engine().score(&Prompt::Tokens(tokens.clone()), from, 1).await.unwrap();
+    assert!(!answer.logprobs.is_empty() && !score.logprobs.is_empty());
     assert_eq!(score.logprobs.len(), tokens.len() - from);
     assert_eq!(score.usage.input(), tokens.len() as u64);
     assert_eq!(score.usage.output(), 0);
