@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `scheduler` (the loop), `prepare` (what comes in), `answer` (what goes out).
 //! What is pure stands in files of its own: `sampling`, `probability`, `text`, `tools`, `template`,
-//! `random`, `date`. Only `model`, `llama`, `embed`, `grammar` and `native` touch llama.cpp.
+//! `guard`, `random`, `date`. Only `model`, `llama`, `embed`, `grammar` and `native` touch llama.cpp.
 
 mod answer;
 mod core;
@@ -10,6 +10,7 @@ mod date;
 mod embed;
 mod gauges;
 mod grammar;
+mod guard;
 mod job;
 mod llama;
 mod model;

@@ -70,7 +70,10 @@ pub(crate) fn prepare(
 fn tokens(model: &Model, index: usize, input: &EmbeddingInput) -> Result<Vec<u32>, Failure> {
     let (window, vocabulary) = (model.info.context_window as usize, model.info.vocabulary);
     let tokens = match input {
-        EmbeddingInput::Text(text) => model.framed_tokens(text),
+        EmbeddingInput::Text(text) => {
+            model.check_size(text.len(), "input")?;
+            model.framed_tokens(text, false)
+        }
         EmbeddingInput::Tokens(tokens) => tokens.clone(),
     };
     if let Some(unknown) = tokens.iter().find(|&&token| token >= vocabulary) {

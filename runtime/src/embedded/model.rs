@@ -4,12 +4,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use isthmus_inference::failure::{Failure, Kind};
 use llama_cpp_2::gguf::GgufContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token_type::LlamaTokenAttr;
 
 use super::grammar::Grammars;
+use super::guard::Spellings;
 use super::quantize::q8_0_copy;
 use super::template::ChatTemplate;
 use super::{default_threads, native};
@@ -23,6 +26,9 @@ pub(crate) struct Model {
     pub(crate) template: Result<ChatTemplate, String>,
     pub(crate) grammars: Grammars,
     pub(crate) advice: Advice,
+    pub(crate) control: Spellings,
+    /// Bytes of the longest token.
+    longest_token: usize,
 }
 
 /// How the model's makers advise to draw its tokens (`general.sampling.*`), for requests that do
@@ -60,7 +66,10 @@ impl Model {
         let info = describe(&llama, architecture, settings)?;
         let template = chat_template(&llama);
         let advice = Advice::of(&llama);
-        Ok(Self { llama, info, template, grammars: Grammars::default(), advice })
+        let control = control(&llama);
+        let longest_token = longest_token(&llama);
+        let grammars = Grammars::default();
+        Ok(Self { llama, info, template, grammars, advice, control, longest_token })
     }
 
     /// The tokens of a text; control tokens spelt in it are control tokens only if `marked`.
@@ -68,9 +77,24 @@ impl Model {
         as_numbers(self.llama.vocab().tokenize(text.as_bytes(), false, marked))
     }
 
-    /// The tokens of a whole text, between the marks that this model puts around one.
-    pub(crate) fn framed_tokens(&self, text: &str) -> Vec<u32> {
-        as_numbers(self.llama.vocab().tokenize(text.as_bytes(), true, true))
+    /// The tokens of a whole text, between those that this model puts around one; control tokens
+    /// spelt in it are control tokens only if `marked`.
+    pub(crate) fn framed_tokens(&self, text: &str, marked: bool) -> Vec<u32> {
+        as_numbers(self.llama.vocab().tokenize(text.as_bytes(), true, marked))
+    }
+
+    /// Refuses a text that no number of tokens within the window can spell, before any work is put
+    /// into it: to split megabytes takes seconds.
+    pub(crate) fn check_size(&self, bytes: usize, param: &str) -> Result<(), Failure> {
+        let window = self.info.context_window;
+        if bytes <= window as usize * self.longest_token {
+            return Ok(());
+        }
+        let message = format!(
+            "`{param}` has {bytes} bytes of text, more than fit this model's context window of \
+             {window} tokens; shorten it"
+        );
+        Err(Failure::new(Kind::ContextLength, message).with_param(param))
     }
 
     /// The mark that must stand before every conversation, if this model has one.
@@ -96,6 +120,22 @@ impl Advice {
             top_k: number("general.sampling.top_k").unwrap_or(0.0) as u32,
         }
     }
+}
+
+/// How the tokens are spelt that tokenising makes only where it is told to: control tokens and the
+/// one for the unknown (`tokenizer_st_partition` in llama.cpp).
+fn control(llama: &LlamaModel) -> Spellings {
+    let vocabulary = llama.vocab();
+    let special = LlamaTokenAttr::Control | LlamaTokenAttr::Unknown;
+    let control = vocabulary.tokens().filter(|&token| vocabulary.attr(token).intersects(special));
+    let spelt = control.filter_map(|token| vocabulary.text(token));
+    Spellings::new(spelt.map(|text| text.to_string_lossy().into_owned()))
+}
+
+fn longest_token(llama: &LlamaModel) -> usize {
+    let vocabulary = llama.vocab();
+    let lengths = vocabulary.tokens().map(|token| vocabulary.token_to_piece(token, true, None));
+    lengths.map(|bytes| bytes.len()).max().unwrap_or(1)
 }
 
 fn as_numbers(tokens: Vec<LlamaToken>) -> Vec<u32> {

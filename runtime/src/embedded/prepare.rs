@@ -5,12 +5,13 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use isthmus_inference::chat::{ChatRequest, Prompt, Sampling, Tool, ToolChoice};
+use isthmus_inference::chat::{ChatRequest, Message, Part, Prompt, Sampling, Tool, ToolChoice};
 use isthmus_inference::failure::{Failure, Kind};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::answer::Answer;
 use super::grammar::Constraint;
+use super::guard::Guard;
 use super::job::{Exchange, Job};
 use super::model::{Advice, Model};
 use super::random::Random;
@@ -82,18 +83,11 @@ pub(crate) fn score(
 /// The tokens that the model is to read.
 pub(crate) fn prompt_tokens(model: &Model, request: &ChatRequest) -> Result<Vec<u32>, Failure> {
     let tokens = match &request.prompt {
-        Prompt::Messages(messages) => {
-            let template = model.template.as_ref().map_err(|reason| {
-                Failure::new(Kind::Unsupported, reason.as_str()).with_param("messages")
-            })?;
-            let text = template.render(messages, offered_tools(request))?;
-            let mut tokens = model.tokens(&text, true);
-            if let Some(begin) = model.begin().filter(|begin| tokens.first() != Some(begin)) {
-                tokens.insert(0, begin);
-            }
-            tokens
+        Prompt::Messages(messages) => conversation_tokens(model, messages, offered_tools(request))?,
+        Prompt::Text(text) => {
+            model.check_size(text.len(), "prompt")?;
+            model.framed_tokens(text, true)
         }
-        Prompt::Text(text) => model.framed_tokens(text),
         Prompt::Tokens(tokens) => tokens.clone(),
     };
     let vocabulary = model.info.vocabulary;
@@ -103,6 +97,31 @@ pub(crate) fn prompt_tokens(model: &Model, request: &ChatRequest) -> Result<Vec<
     }
     if tokens.is_empty() {
         return Err(Failure::invalid("prompt", "`prompt` is empty; send at least one token"));
+    }
+    Ok(tokens)
+}
+
+/// The tokens of a conversation. Its size is looked at twice: before anything is done with it, and
+/// when the template has put in its own words and the tools.
+fn conversation_tokens(
+    model: &Model,
+    messages: &[Message],
+    tools: &[Tool],
+) -> Result<Vec<u32>, Failure> {
+    let template = model.template.as_ref().map_err(|reason| {
+        Failure::new(Kind::Unsupported, reason.as_str()).with_param("messages")
+    })?;
+    let parts = messages.iter().flat_map(|message| &message.content);
+    let lengths = parts.map(|part| if let Part::Text(text) = part { text.len() } else { 0 });
+    model.check_size(lengths.sum(), "messages")?;
+    let guard = Guard::new(&model.control);
+    let text = template.render(messages, tools, &guard)?;
+    let pieces = guard.pieces(&text);
+    model.check_size(pieces.iter().map(|piece| piece.text.len()).sum(), "messages")?;
+    let tokens = pieces.into_iter().flat_map(|piece| model.tokens(piece.text, piece.marked));
+    let mut tokens: Vec<u32> = tokens.collect();
+    if let Some(begin) = model.begin().filter(|begin| tokens.first() != Some(begin)) {
+        tokens.insert(0, begin);
     }
     Ok(tokens)
 }
@@ -234,6 +253,8 @@ mod tests {
         assert_eq!((spoken.temperature, spoken.top_p, spoken.top_k), (0.0, 1.0, 0));
         let nucleus = recipe(&Sampling { top_p: Some(0.5), ..Sampling::default() }, ADVICE);
         assert_eq!((nucleus.temperature, nucleus.top_p, nucleus.top_k), (1.0, 0.5, 0));
+        let unlimited = recipe(&Sampling { top_k: Some(0), ..Sampling::default() }, ADVICE);
+        assert_eq!((unlimited.temperature, unlimited.top_k), (0.6, 0));
     }
 
     #[test]

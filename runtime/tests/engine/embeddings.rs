@@ -55,9 +55,19 @@ async fn what_the_model_cannot_do_is_refused() {
     let long = "word ".repeat(1000);
     let failure = embedder().embed(&request(&[&long])).await.unwrap_err();
     assert_eq!(failure.kind, Kind::ContextLength);
+    let failure = embedder().embed(&request(&[&"word ".repeat(1 << 20)])).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::ContextLength);
+    assert!(failure.message.contains("bytes"), "{failure}");
     let failure = embedder().chat(&ask("Hi", 4)).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Unsupported);
     let failure = engine().embed(&request(&["Hi"])).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Unsupported);
     assert!(failure.message.contains(&engine().info().id), "{failure}");
+}
+
+#[tokio::test]
+async fn control_tokens_in_an_input_stay_text() {
+    let spelt = embedder().embed(&request(&["[SEP]"])).await.unwrap();
+    // Two marks around it, and more than one token for what is spelt.
+    assert!(spelt.usage.uncached_input > 3, "{:?}", spelt.usage);
 }
