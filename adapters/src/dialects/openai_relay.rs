@@ -5,7 +5,6 @@
 //! saying that it is finished is a failure, never a clean end.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -19,8 +18,10 @@ use crate::dialects::openai_usage::Told;
 use crate::framing::sse::{self, Splitter};
 
 mod prelude;
+mod run;
 
 use prelude::Prelude;
+use run::Run;
 
 /// The largest event that is held in memory: a picture in base64 fits, a flood does not.
 const LARGEST_EVENT: usize = 8 << 20;
@@ -76,7 +77,7 @@ impl Relay {
         if self.over {
             return Ok(());
         }
-        let mut run = Run { read: read.clone(), place: 0..0 };
+        let mut run = Run::of(read.clone());
         self.splitter.push(read);
         let outcome = self.take_events(&mut run);
         self.flush(&mut run);
@@ -275,38 +276,6 @@ fn cut() -> Failure {
 fn too_large(error: sse::TooLarge) -> Failure {
     let message = "the provider sent an event that is too large to relay";
     Failure::new(Kind::Malformed, message).with_detail(error)
-}
-
-// === Run ===
-
-/// Plain events that lie side by side in one read, passed on as one slice of it.
-struct Run {
-    read: Bytes,
-    place: Range<usize>,
-}
-
-impl Run {
-    /// Takes the event in, if it lies in the read right behind those taken before.
-    fn takes(&mut self, event: &Bytes) -> bool {
-        let start = (event.as_ptr() as usize).wrapping_sub(self.read.as_ptr() as usize);
-        let end = start.wrapping_add(event.len());
-        if start >= self.read.len() || end > self.read.len() {
-            return false;
-        }
-        if self.place.is_empty() {
-            self.place.start = start;
-        } else if self.place.end != start {
-            return false;
-        }
-        self.place.end = end;
-        true
-    }
-
-    /// The events taken so far, if any.
-    fn take(&mut self) -> Option<Bytes> {
-        let place = std::mem::replace(&mut self.place, 0..0);
-        (!place.is_empty()).then(|| self.read.slice(place))
-    }
 }
 
 #[cfg(test)]
