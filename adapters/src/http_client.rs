@@ -103,6 +103,17 @@ impl Target {
         let direct = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
         Ok(Self { url, direct })
     }
+
+    /// Whether both are at one scheme, host and port, so that a credential for one may go to the
+    /// other.
+    pub(crate) fn same_origin(&self, other: &Self) -> bool {
+        self.url.origin() == other.url.origin()
+    }
+
+    /// Where a `Location` in an answer from here points; it may leave out all but a path.
+    pub(crate) fn redirected(&self, location: &str) -> Result<String, String> {
+        self.url.join(location).map(String::from).map_err(|error| error.to_string())
+    }
 }
 
 // === impl Body ===
@@ -249,6 +260,29 @@ mod tests {
             let message = Target::new(base, "/models").unwrap_err();
             assert!(message.contains(&format!("`{base}`")), "{message}");
         }
+    }
+
+    #[test]
+    fn an_origin_is_no_prefix() {
+        let hub = Target::new("https://hub.co", "").unwrap();
+        for (url, same) in [
+            ("https://hub.co/a/b?c", true),
+            ("https://HUB.co:443/", true),
+            ("http://hub.co/", false),
+            ("https://hub.co.evil.net/", false),
+            ("https://hub.co:8443/", false),
+            ("https://hub.com/", false),
+        ] {
+            assert_eq!(hub.same_origin(&Target::new(url, "").unwrap()), same, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_may_leave_out_the_host() {
+        let from = Target::new("http://h:1/a/b", "").unwrap();
+        assert_eq!(from.redirected("/c?d").unwrap(), "http://h:1/c?d");
+        assert_eq!(from.redirected("//cdn/x").unwrap(), "http://cdn/x");
+        assert_eq!(from.redirected("https://cdn/x").unwrap(), "https://cdn/x");
     }
 
     #[test]

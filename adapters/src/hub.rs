@@ -34,7 +34,7 @@ pub struct Hub {
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// The hub could not be reached, or broke off.
-    #[error("cannot fetch from `{url}`: {reason}")]
+    #[error("cannot fetch from `{}`: {reason}", shown(url))]
     Unreachable {
         /// What was asked for.
         url: String,
@@ -43,7 +43,8 @@ pub enum HubError {
     },
     /// The hub refused.
     #[error(
-        "`{url}` answered {status}; check the repository's name, and HF_TOKEN if it is not public"
+        "`{}` answered {status}; check the repository's name, and HF_TOKEN if it is not public",
+        shown(url)
     )]
     Refused {
         /// What was asked for.
@@ -58,6 +59,29 @@ pub enum HubError {
         repo: String,
         /// Its GGUF files.
         files: Vec<String>,
+    },
+    /// The model lies there only in parts.
+    #[error(
+        "`{file}` in `{repo}` is one part of several, which cannot be loaded; name a whole file \
+         with `model_file`, or another repository"
+    )]
+    Split {
+        /// The repository.
+        repo: String,
+        /// A part.
+        file: String,
+    },
+    /// What came is not as long as the hub promised.
+    #[error(
+        "`{file}` has {found} bytes, but the hub promised {promised}; it was removed, try again"
+    )]
+    WrongLength {
+        /// The file.
+        file: String,
+        /// Of what came.
+        found: u64,
+        /// Of what should have come.
+        promised: u64,
     },
     /// What came is not what the hub promised.
     #[error(
@@ -151,65 +175,80 @@ impl Hub {
     ) -> Result<(), HubError> {
         let part = target.with_extension("gguf.part");
         let (mut digest, mut here) = digest_of(&part).await;
-        let endpoint = self.endpoint.trim_end_matches('/');
-        let url = format!("{endpoint}/{repo}/resolve/main/{}", sibling.rfilename);
-        let mut answer = self.get(&url, (here > 0).then_some(here)).await?;
-        // A server that does not resume sends everything again.
-        let resumed = answer.status == StatusCode::PARTIAL_CONTENT;
-        if !resumed {
-            (digest, here) = (Sha256::new(), 0);
+        if here == 0 || sibling.size != Some(here) {
+            let endpoint = self.endpoint.trim_end_matches('/');
+            let url = format!("{endpoint}/{repo}/resolve/main/{}", sibling.rfilename);
+            let mut answer = self.get_from(&url, here).await?;
+            // A server that does not resume sends everything again.
+            let resumed = answer.status == StatusCode::PARTIAL_CONTENT;
+            if !resumed {
+                (digest, here) = (Sha256::new(), 0);
+            }
+            let mut file = open(&part, resumed).await?;
+            while let Some(bytes) = next(&url, &mut answer).await? {
+                file.write_all(&bytes).await.map_err(|reason| disk(&part, reason))?;
+                digest.update(&bytes);
+                here += bytes.len() as u64;
+                progress(here, sibling.size);
+            }
+            file.sync_all().await.map_err(|reason| disk(&part, reason))?;
         }
-        let mut file = OpenOptions::new();
-        let file = file.create(true).append(resumed).write(true).truncate(!resumed);
-        let mut file = file.open(&part).await.map_err(|reason| disk(&part, reason))?;
-        while let Some(bytes) = next(&url, &mut answer).await? {
-            file.write_all(&bytes).await.map_err(|reason| disk(&part, reason))?;
-            digest.update(&bytes);
-            here += bytes.len() as u64;
-            progress(here, sibling.size);
+        if let Err(wrong) = verify(sibling, digest, here) {
+            fs::remove_file(&part).await.map_err(|reason| disk(&part, reason))?;
+            return Err(wrong);
         }
-        file.sync_all().await.map_err(|reason| disk(&part, reason))?;
-        verify(sibling, digest, &part).await?;
         fs::rename(&part, target).await.map_err(|reason| disk(target, reason))
+    }
+
+    /// The file from this byte on, or all of it where what is here is no beginning of it.
+    async fn get_from(&self, url: &str, here: u64) -> Result<Incoming, HubError> {
+        match self.get(url, (here > 0).then_some(here)).await {
+            Err(HubError::Refused { status: StatusCode::RANGE_NOT_SATISFIABLE, .. })
+                if here > 0 =>
+            {
+                self.get(url, None).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Follows redirects; the token goes to the hub alone, never to where it points.
     async fn get(&self, url: &str, from: Option<u64>) -> Result<Incoming, HubError> {
         let mut url = url.to_owned();
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.get_once(&url, from).await?;
+            let failed = |reason: String| HubError::Unreachable { url: url.clone(), reason };
+            let target = Target::new(&url, "").map_err(failed)?;
+            let headers = self.headers(&target, from).map_err(failed)?;
+            let answer =
+                http_client::send(Method::GET, &target, headers, Bytes::new(), CONNECT_LIMIT)
+                    .await
+                    .map_err(|failure| failed(explained(&failure)))?;
             if answer.status.is_success() {
                 return Ok(answer);
             }
             let location = answer.headers.get(LOCATION).and_then(|location| location.to_str().ok());
             match location.filter(|_| answer.status.is_redirection()) {
-                Some(location) => url = join(&url, location),
+                Some(location) => url = target.redirected(location).map_err(failed)?,
                 None => return Err(HubError::Refused { url, status: answer.status }),
             }
         }
         Err(HubError::Unreachable { url, reason: "too many redirects".into() })
     }
 
-    async fn get_once(&self, url: &str, from: Option<u64>) -> Result<Incoming, HubError> {
-        let failed = |reason: String| HubError::Unreachable { url: url.to_owned(), reason };
+    fn headers(&self, target: &Target, from: Option<u64>) -> Result<HeaderMap, String> {
+        let hub = Target::new(&self.endpoint, "")?;
         let mut headers = HeaderMap::new();
-        if let Some(token) = self.token.as_ref().filter(|_| url.starts_with(&self.endpoint)) {
+        if let Some(token) = self.token.as_ref().filter(|_| hub.same_origin(target)) {
             let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-            let mut value = value.map_err(|_| failed("HF_TOKEN is not a token".into()))?;
+            let mut value = value.map_err(|_| "HF_TOKEN is not a token")?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
         if let Some(from) = from {
-            headers.insert(
-                RANGE,
-                HeaderValue::try_from(format!("bytes={from}-"))
-                    .map_err(|error| failed(error.to_string()))?,
-            );
+            let range = HeaderValue::try_from(format!("bytes={from}-"));
+            headers.insert(RANGE, range.map_err(|error| error.to_string())?);
         }
-        let target = Target::new(url, "").map_err(failed)?;
-        http_client::send(Method::GET, &target, headers, Bytes::new(), CONNECT_LIMIT)
-            .await
-            .map_err(|failure| failed(explained(&failure)))
+        Ok(headers)
     }
 }
 
@@ -234,8 +273,13 @@ async fn already_here(folder: &Path, file: Option<&str>) -> Option<PathBuf> {
 }
 
 fn choose(repo: &str, file: Option<&str>, siblings: Vec<Sibling>) -> Result<Sibling, HubError> {
-    let mut models: Vec<_> =
-        siblings.into_iter().filter(|sibling| sibling.rfilename.ends_with(".gguf")).collect();
+    let models = siblings.into_iter().filter(|sibling| sibling.rfilename.ends_with(".gguf"));
+    let (parts, mut models): (Vec<_>, Vec<_>) = models.partition(|model| is_part(&model.rfilename));
+    let asked = |part: &&Sibling| file.map_or(models.is_empty(), |file| part.rfilename == file);
+    if let Some(part) = parts.iter().find(asked) {
+        let file = part.rfilename.clone();
+        return Err(HubError::Split { repo: repo.to_owned(), file });
+    }
     let position = match file {
         Some(file) => models.iter().position(|sibling| sibling.rfilename == file),
         None if models.len() == 1 => Some(0),
@@ -253,6 +297,15 @@ fn choose(repo: &str, file: Option<&str>, siblings: Vec<Sibling>) -> Result<Sibl
     }
 }
 
+/// Whether a file is one of several that make a model, such as `m-00001-of-00003.gguf`.
+fn is_part(name: &str) -> bool {
+    let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let stem = name.trim_end_matches(".gguf");
+    stem.rsplit_once("-of-").is_some_and(|(before, count)| {
+        number(count) && before.rsplit_once('-').is_some_and(|(_, place)| number(place))
+    })
+}
+
 /// What an interrupted fetch left: its digest so far, and its length.
 async fn digest_of(part: &Path) -> (Sha256, u64) {
     let (mut digest, mut length) = (Sha256::new(), 0);
@@ -265,16 +318,29 @@ async fn digest_of(part: &Path) -> (Sha256, u64) {
     (digest, length)
 }
 
-async fn verify(sibling: &Sibling, digest: Sha256, part: &Path) -> Result<(), HubError> {
-    let Some(promised) = sibling.lfs.as_ref().map(|lfs| lfs.sha256.to_lowercase()) else {
-        return Ok(());
-    };
-    let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if found == promised {
-        return Ok(());
+async fn open(part: &Path, resumed: bool) -> Result<File, HubError> {
+    let mut file = OpenOptions::new();
+    let file = file.create(true).append(resumed).write(true).truncate(!resumed);
+    file.open(part).await.map_err(|reason| disk(part, reason))
+}
+
+/// Compares what came with what was promised: its digest, or at least its length.
+fn verify(sibling: &Sibling, digest: Sha256, length: u64) -> Result<(), HubError> {
+    let file = sibling.rfilename.clone();
+    if let Some(lfs) = &sibling.lfs {
+        let promised = lfs.sha256.to_lowercase();
+        let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        return match found == promised {
+            true => Ok(()),
+            false => Err(HubError::Corrupt { file, found, promised }),
+        };
     }
-    fs::remove_file(part).await.map_err(|reason| disk(part, reason))?;
-    Err(HubError::Corrupt { file: sibling.rfilename.clone(), found, promised })
+    match sibling.size {
+        Some(promised) if promised != length => {
+            Err(HubError::WrongLength { file, found: length, promised })
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn next(url: &str, answer: &mut Incoming) -> Result<Option<Bytes>, HubError> {
@@ -297,22 +363,20 @@ async fn collect(url: &str, mut answer: Incoming) -> Result<Vec<u8>, HubError> {
     Ok(body)
 }
 
-/// A `Location` may leave out the scheme and host.
-fn join(base: &str, location: &str) -> String {
-    if !location.starts_with('/') {
-        return location.to_owned();
-    }
-    let host = base
-        .find("://")
-        .and_then(|scheme| base[scheme + 3..].find('/').map(|slash| &base[..scheme + 3 + slash]));
-    format!("{}{location}", host.unwrap_or(base))
-}
-
 fn explained(failure: &Failure) -> String {
     match &failure.detail {
         Some(detail) => format!("{} ({detail})", failure.message),
         None => failure.message.clone(),
     }
+}
+
+/// A URL without what may be a credential: a password, or a signature in the query.
+fn shown(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn listed(files: &[String]) -> String {
@@ -348,8 +412,24 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_may_leave_out_the_host() {
-        assert_eq!(join("http://h:1/a/b", "/c"), "http://h:1/c");
-        assert_eq!(join("http://h:1/a", "https://cdn/x"), "https://cdn/x");
+    fn a_complaint_shows_no_credential() {
+        let url = "https://me:pw@cdn/blob?signature=s3".to_owned();
+        let reason = "silent".to_owned();
+        let error = HubError::Unreachable { url, reason }.to_string();
+        assert_eq!(error, "cannot fetch from `https://cdn/blob`: silent");
+    }
+
+    #[test]
+    fn parts_are_never_taken_for_a_model() {
+        let part = "q/m-Q8_0-00001-of-00002.gguf";
+        let files = [part, "q/m-Q8_0-00002-of-00002.gguf", "m-Q4_0.gguf", "m-1-of-2.gguf"];
+        let chosen = |file, files: &[&str]| {
+            choose("o/m", file, siblings(files)).map(|sibling| sibling.rfilename)
+        };
+        assert_eq!(chosen(None, &files).unwrap(), "m-Q4_0.gguf");
+        for refused in [chosen(None, &files[..2]), chosen(Some(part), &files)] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(&format!("`{part}`")) && error.contains("part"), "{error}");
+        }
     }
 }
