@@ -143,22 +143,26 @@ pub(crate) fn demanded(tools: &[Tool], choice: &ToolChoice) -> Result<Option<Str
     if allowed.is_empty() {
         return Err(unknown_tool(choice));
     }
-    let calls: Vec<Value> = allowed.into_iter().map(call_schema).collect();
-    let schema = json!({ "anyOf": calls, "x-guidance": super::grammar::compact() });
-    Ok(Some(format!("start: \"{OPEN}\\n\" call \"\\n{CLOSE}\"\ncall: %json {schema}\n")))
+    let (alternatives, rules): (Vec<String>, Vec<String>) =
+        allowed.into_iter().enumerate().map(|(index, tool)| call_rules(index, tool)).unzip();
+    let calls = alternatives.join(" | ");
+    Ok(Some(format!("start: \"{OPEN}\\n\" ({calls}) \"\\n{CLOSE}\"\n{}", rules.concat())))
 }
 
-fn call_schema(tool: &Tool) -> Value {
-    let arguments = match &tool.parameters {
+/// The name of a tool's rule, and its rules. The arguments are a document of their own, so that a
+/// `$ref` in it still means a place in it.
+fn call_rules(index: usize, tool: &Tool) -> (String, String) {
+    let mut schema = match &tool.parameters {
         Value::Object(schema) if !schema.is_empty() => tool.parameters.clone(),
         _ => json!({ "type": "object" }),
     };
-    json!({
-        "type": "object",
-        "properties": { "name": { "const": tool.name }, "arguments": arguments },
-        "required": ["name", "arguments"],
-        "additionalProperties": false,
-    })
+    schema["x-guidance"] = super::grammar::compact();
+    // A text in Lark is written as one in JSON.
+    let begin = json!(format!("{{\"name\": {}, \"arguments\": ", json!(tool.name)));
+    let rules = format!(
+        "call_{index}: {begin} arguments_{index} \"}}\"\narguments_{index}: %json {schema}\n"
+    );
+    (format!("call_{index}"), rules)
 }
 
 fn unknown_tool(choice: &ToolChoice) -> Failure {

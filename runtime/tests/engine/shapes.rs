@@ -87,6 +87,33 @@ async fn a_demanded_call_is_made() {
 }
 
 #[tokio::test]
+async fn a_demanded_call_may_refer_to_definitions() {
+    let units = Tool {
+        name: "set \"units\"".into(),
+        description: None,
+        parameters: json!({
+            "type": "object",
+            "properties": { "unit": { "$ref": "#/$defs/Unit" } },
+            "required": ["unit"],
+            "additionalProperties": false,
+            "$defs": { "Unit": { "enum": ["metric", "imperial"] } },
+        }),
+    };
+    for choice in [ToolChoice::Required, ToolChoice::Named(units.name.clone())] {
+        let tools = match choice {
+            ToolChoice::Required => vec![units.clone(), units.clone()],
+            _ => vec![weather(), units.clone()],
+        };
+        let request = ChatRequest { tools, tool_choice: choice, ..ask("Use metric units.", 60) };
+        let answer = engine().chat_whole(&request).await.unwrap().choices.remove(0);
+        let [call] = answer.tool_calls.as_slice() else { panic!("{answer:?}") };
+        assert_eq!(call.name, units.name);
+        let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
+        assert!(["metric", "imperial"].contains(&arguments["unit"].as_str().unwrap()));
+    }
+}
+
+#[tokio::test]
 async fn a_tool_that_is_not_there_is_refused() {
     let request = ChatRequest { tool_choice: ToolChoice::Named("x".into()), ..ask("Hi", 4) };
     let failure = engine().chat(&request).await.unwrap_err();
