@@ -196,7 +196,7 @@ fn describe(
         quantization: file_type.map_or("unknown", quantization).into(),
         parameters: llama.n_params(),
         vocabulary: llama.n_vocab() as u32,
-        context_window: window(llama, settings, embeds)?,
+        context_window: window(llama.n_ctx_train(), settings.context_window)?,
         slots: slots(settings)?,
         embedding_length: embeds.then(|| llama.n_embd_out() as u32),
         architecture,
@@ -212,11 +212,11 @@ fn slots(settings: &EngineSettings) -> Result<u32, LoadError> {
     }
 }
 
-fn window(llama: &LlamaModel, settings: &EngineSettings, embeds: bool) -> Result<u32, LoadError> {
+/// Long windows are for those who ask for them: memory grows with the window, and with its square
+/// where a model looks both ways.
+fn window(trained: u32, wished: Option<u32>) -> Result<u32, LoadError> {
     const USUAL: u32 = 2048;
-    let trained = llama.n_ctx_train();
-    let usual = if embeds { trained } else { trained.min(USUAL) };
-    match settings.context_window.unwrap_or(usual) {
+    match wished.unwrap_or(trained.min(USUAL)) {
         0 => Err(LoadError::Settings("`context_window` is 0; choose at least 1".into())),
         window if window > trained => Err(LoadError::Settings(format!(
             "`context_window` is {window}, but the model was trained on {trained} tokens at most"
@@ -292,6 +292,15 @@ mod tests {
     fn slugs_are_fit_for_urls() {
         assert_eq!(slug("SmolLM2 135M_Instruct"), "smollm2-135m-instruct");
         assert_eq!(slug("Llama-3.1--8B"), "llama-3.1-8b");
+    }
+
+    #[test]
+    fn a_long_window_must_be_asked_for() {
+        assert_eq!(window(8192, None).unwrap(), 2048);
+        assert_eq!(window(512, None).unwrap(), 512);
+        assert_eq!(window(8192, Some(8192)).unwrap(), 8192);
+        assert!(window(512, Some(513)).is_err());
+        assert!(window(512, Some(0)).is_err());
     }
 
     #[test]
