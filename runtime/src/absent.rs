@@ -19,6 +19,10 @@ impl Backing {
         match *self {}
     }
 
+    pub(crate) fn stop(&self) {
+        match *self {}
+    }
+
     pub(crate) fn load_state(&self) -> LoadState {
         match *self {}
     }

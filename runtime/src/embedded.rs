@@ -26,9 +26,9 @@ mod template;
 mod text;
 mod tools;
 
-use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
 
 use isthmus_inference::chat::{ChatRequest, Prompt};
 use isthmus_inference::embedding::{EmbeddingAnswer, EmbeddingRequest};
@@ -41,7 +41,7 @@ use gauges::Gauges;
 use job::Job;
 use llama::LlamaCore;
 use model::Model;
-use queue::{Queue, Refusal, Waits};
+use queue::{Queue, Refusal, Room, Waits};
 use scheduler::{Limits, Scheduler};
 
 /// A loaded model with its thread.
@@ -49,6 +49,8 @@ pub(crate) struct Backing {
     model: Arc<Model>,
     gauges: Arc<Gauges>,
     work: Work,
+    /// Until it was waited for.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the model's thread does.
@@ -64,11 +66,11 @@ impl Backing {
         let threads = settings.threads.unwrap_or_else(default_threads).max(1);
         let model = Arc::new(Model::load(settings)?);
         let gauges = Arc::new(Gauges::default());
-        let work = match model.info.embedding_length {
-            None => Work::Chat(start_chat(&model, &gauges, settings, threads)?),
-            Some(_) => Work::Embedding(start_embedding(&model, &gauges, settings, threads)?),
+        let (work, thread) = match model.info.embedding_length {
+            None => start_chat(&model, &gauges, settings, threads)?,
+            Some(_) => start_embedding(&model, &gauges, settings, threads)?,
         };
-        Ok(Self { model, gauges, work })
+        Ok(Self { model, gauges, work, thread: Mutex::new(Some(thread)) })
     }
 
     pub(crate) fn info(&self) -> &ModelInfo {
@@ -84,9 +86,10 @@ impl Backing {
     }
 
     pub(crate) fn chat(&self, request: &ChatRequest) -> Result<EventStream, Failure> {
-        let queue = self.chat_queue()?;
+        let room = self.reserve(self.chat_queue()?, request.choices as usize)?;
         let (job, events) = prepare::chat(&self.model, request)?;
-        self.push(queue, job).map(|()| events)
+        room.fill(job).map_err(|refusal| self.refused(refusal))?;
+        Ok(events)
     }
 
     pub(crate) fn score(
@@ -95,9 +98,10 @@ impl Backing {
         from: usize,
         top: u8,
     ) -> Result<EventStream, Failure> {
-        let queue = self.chat_queue()?;
+        let room = self.reserve(self.chat_queue()?, 1)?;
         let (job, events) = prepare::score(&self.model, prompt, from, top)?;
-        self.push(queue, job).map(|()| events)
+        room.fill(job).map_err(|refusal| self.refused(refusal))?;
+        Ok(events)
     }
 
     pub(crate) fn embed(
@@ -107,8 +111,10 @@ impl Backing {
         let Work::Embedding(queue) = &self.work else {
             return Err(self.unsupported("makes text and cannot make vectors", "an embedding"));
         };
+        let room = self.reserve(queue, 1)?;
         let (job, answer) = embed::prepare(&self.model, request)?;
-        self.push(queue, job).map(|()| answer)
+        room.fill(job).map_err(|refusal| self.refused(refusal))?;
+        Ok(answer)
     }
 
     pub(crate) fn tokenize(&self, text: &str) -> Vec<u32> {
@@ -132,11 +138,32 @@ impl Backing {
         Failure::new(Kind::Unsupported, message).with_param("model")
     }
 
-    fn push<T: Waits>(&self, queue: &Queue<T>, item: T) -> Result<(), Failure> {
-        queue.push(item).map_err(|refusal| match refusal {
+    /// Ends the thread at its next step and waits for it.
+    pub(crate) fn stop(&self) {
+        match &self.work {
+            Work::Chat(queue) => queue.stop(),
+            Work::Embedding(queue) => queue.stop(),
+        }
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::warn!("the engine's thread panicked before it was stopped");
+        }
+    }
+
+    /// Room for something before it is prepared: whoever comes too late costs nothing.
+    fn reserve<'a, T: Waits>(
+        &self,
+        queue: &'a Queue<T>,
+        places: usize,
+    ) -> Result<Room<'a, T>, Failure> {
+        queue.reserve(places).map_err(|refusal| self.refused(refusal))
+    }
+
+    fn refused(&self, refusal: Refusal) -> Failure {
+        match refusal {
             Refusal::Full(waiting) => {
                 let message = format!(
-                    "the embedded engine is busy: {waiting} requests wait already; try again later"
+                    "the embedded engine is busy: {waiting} answers wait already; try again later"
                 );
                 Failure::new(Kind::Overloaded, message)
                     .blamed_on(Blame::House)
@@ -144,7 +171,7 @@ impl Backing {
             }
             Refusal::Closed => Failure::new(Kind::Internal, "the embedded engine has stopped")
                 .retried(Retry::Elsewhere),
-        })
+        }
     }
 }
 
@@ -162,11 +189,11 @@ fn start_chat(
     gauges: &Arc<Gauges>,
     settings: &EngineSettings,
     threads: u32,
-) -> Result<Arc<Queue<Job>>, LoadError> {
+) -> Result<(Work, JoinHandle<()>), LoadError> {
     let queue = Arc::new(Queue::new(settings.queue));
     let limits = limits(settings);
     let (model, gauges, queued) = (model.clone(), gauges.clone(), queue.clone());
-    start("isthmus-engine", move |ready| {
+    let thread = start("isthmus-engine", move |ready| {
         let core = LlamaCore::new(&model, limits, threads);
         let slots = model.info.slots as usize;
         let scheduler = core.map(|core| Scheduler::new(core, slots, limits, queued, gauges));
@@ -174,7 +201,7 @@ fn start_chat(
             scheduler.run();
         }
     })?;
-    Ok(queue)
+    Ok((Work::Chat(queue), thread))
 }
 
 fn start_embedding(
@@ -182,26 +209,32 @@ fn start_embedding(
     gauges: &Arc<Gauges>,
     settings: &EngineSettings,
     threads: u32,
-) -> Result<Arc<Queue<EmbeddingJob>>, LoadError> {
+) -> Result<(Work, JoinHandle<()>), LoadError> {
     let queue = Arc::new(Queue::new(settings.queue));
     let (model, gauges, queued) = (model.clone(), gauges.clone(), queue.clone());
-    start("isthmus-embedder", move |ready| {
+    let thread = start("isthmus-embedder", move |ready| {
         if let Some(embedder) = told(ready, Embedder::new(&model, threads, queued, gauges)) {
             embedder.run();
         }
     })?;
-    Ok(queue)
+    Ok((Work::Embedding(queue), thread))
 }
 
 type Ready = mpsc::Sender<Result<(), LoadError>>;
 
 /// Starts a thread and waits until it says that it is ready, or why it is not.
-fn start(name: &str, work: impl FnOnce(&Ready) + Send + 'static) -> Result<(), LoadError> {
+fn start(
+    name: &str,
+    work: impl FnOnce(&Ready) + Send + 'static,
+) -> Result<JoinHandle<()>, LoadError> {
     let (ready, answer) = mpsc::channel();
-    let thread = thread::Builder::new().name(name.into()).spawn(move || work(&ready));
-    thread.map_err(|reason| LoadError::Settings(format!("cannot start a thread: {reason}")))?;
+    let thread = thread::Builder::new()
+        .name(name.into())
+        .spawn(move || work(&ready))
+        .map_err(|reason| LoadError::Settings(format!("cannot start a thread: {reason}")))?;
     let gone = || LoadError::Settings("the engine's thread ended while it started".into());
-    answer.recv().unwrap_or_else(|_| Err(gone()))
+    answer.recv().unwrap_or_else(|_| Err(gone()))?;
+    Ok(thread)
 }
 
 /// Reports whether something was made, and keeps it if so.
@@ -224,11 +257,37 @@ fn limits(settings: &EngineSettings) -> Limits {
     Limits { batch, prompt_beside_answers, scored: 64 }
 }
 
-/// One less than there are physical cores.
+/// One less than there are physical cores, or than this process may use of them.
 fn default_threads() -> u32 {
-    let logical = thread::available_parallelism().map_or(1, |count| count.get() as u32);
-    // Linux says here whether cores pretend to be two each.
-    let doubled = std::fs::read_to_string("/sys/devices/system/cpu/smt/active");
-    let physical = if doubled.is_ok_and(|text| text.trim() == "1") { logical / 2 } else { logical };
-    physical.saturating_sub(1).max(1)
+    // Knows the limits of control groups and the affinity of the process.
+    let available = thread::available_parallelism().map_or(1, |count| count.get());
+    threads_for(physical_cores().unwrap_or(available), available)
+}
+
+fn threads_for(physical: usize, available: usize) -> u32 {
+    physical.min(available).saturating_sub(1).max(1) as u32
+}
+
+/// Linux names for each processor those that share its core: one core for each such list.
+fn physical_cores() -> Option<usize> {
+    let processors = std::fs::read_dir("/sys/devices/system/cpu").ok()?.flatten();
+    let siblings = processors.filter_map(|processor| {
+        std::fs::read_to_string(processor.path().join("topology/thread_siblings_list")).ok()
+    });
+    let cores = siblings.collect::<HashSet<String>>().len();
+    (cores > 0).then_some(cores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_core_is_left_to_others_of_those_that_may_be_used() {
+        assert_eq!(threads_for(8, 16), 7);
+        assert_eq!(threads_for(8, 2), 1, "a container with two of sixteen processors");
+        assert_eq!(threads_for(1, 1), 1);
+        let available = thread::available_parallelism().unwrap().get() as u32;
+        assert!((1..=available).contains(&default_threads()));
+    }
 }

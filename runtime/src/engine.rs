@@ -39,6 +39,15 @@ impl Engine {
         Ok(Self { backing: Arc::new(Backing::load(settings)?) })
     }
 
+    /// Ends the engine's thread at its next step and waits for it. Answers in the making are cut,
+    /// and requests that come later are refused. To be called before the process ends: a thread
+    /// that still computes while the program's static objects are taken down may crash it.
+    ///
+    /// Blocks for one step, which takes well below a second; calling it twice does no harm.
+    pub fn stop(&self) {
+        self.backing.stop();
+    }
+
     /// What was loaded.
     pub fn info(&self) -> &ModelInfo {
         self.backing.info()

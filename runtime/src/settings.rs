@@ -15,11 +15,12 @@ pub struct EngineSettings {
     /// Layers to put on the accelerator; 0 keeps all on the CPU, and more than the model has puts
     /// all of it there. Without an accelerator in the build it means nothing.
     pub gpu_layers: u32,
-    /// Threads that compute; by default one less than the machine has physical cores. ggml's
-    /// threads spin while they wait for each other: on a busy machine one thread too many made
+    /// Threads that compute; by default one less than the physical cores that this process may use.
+    /// ggml's threads spin while they wait for each other: on a busy machine one thread too many made
     /// two threads 20 to 40 times slower than one.
     pub threads: Option<u32>,
-    /// Requests that may wait for a slot before the next one is refused.
+    /// Answers that may wait for a slot before the next request is refused. A request waits with as
+    /// many answers as it asks for.
     pub queue: usize,
     /// Serve a Q8_0 copy, made once beside the file. It computes faster than most other encodings
     /// and costs 145 MB instead of 98 MB for a model of 135 million parameters.

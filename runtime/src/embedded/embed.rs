@@ -139,7 +139,7 @@ impl<'a> Embedder<'a> {
         while let Some(job) = self.queue.pop() {
             self.gauges.slots_busy.store(1, Relaxed);
             if !job.is_abandoned() {
-                let made = catch_unwind(AssertUnwindSafe(|| self.answer(&job.inputs)));
+                let made = catch_unwind(AssertUnwindSafe(|| self.answer(&job)));
                 let made = made.unwrap_or_else(|_| Err(failed("the engine panicked")));
                 // Whoever asked may have left meanwhile.
                 let _ = job.reply.send(made);
@@ -148,17 +148,19 @@ impl<'a> Embedder<'a> {
         }
     }
 
-    fn answer(&mut self, inputs: &[Vec<u32>]) -> Reply {
-        let mut vectors = Vec::with_capacity(inputs.len());
-        let mut rest = inputs;
+    fn answer(&mut self, job: &EmbeddingJob) -> Reply {
+        let mut vectors = Vec::with_capacity(job.inputs.len());
+        let mut rest = job.inputs.as_slice();
         while !rest.is_empty() {
+            if job.is_abandoned() || self.queue.is_stopped() {
+                return Err(failed("nobody waits for the vectors, or the engine stops"));
+            }
             let (now, later) = rest.split_at(fitting(rest, self.capacity));
             self.compute(now, &mut vectors)?;
+            self.gauges.prompt_tokens_computed.fetch_add(count(now), Relaxed);
             rest = later;
         }
-        let tokens = inputs.iter().map(|input| input.len() as u64).sum();
-        self.gauges.prompt_tokens_computed.fetch_add(tokens, Relaxed);
-        let usage = Usage { uncached_input: tokens, ..Usage::default() };
+        let usage = Usage { uncached_input: count(&job.inputs), ..Usage::default() };
         Ok(EmbeddingAnswer { model: self.model.info.id.as_str().into(), vectors, usage })
     }
 
@@ -184,6 +186,10 @@ impl Drop for Embedder<'_> {
     fn drop(&mut self) {
         self.queue.abandon();
     }
+}
+
+fn count(inputs: &[Vec<u32>]) -> u64 {
+    inputs.iter().map(|input| input.len() as u64).sum()
 }
 
 /// How many of the first inputs fit one batch; at least one, since none is longer than that.

@@ -117,4 +117,8 @@ impl Waits for Job {
     fn is_abandoned(&self) -> bool {
         self.0.iter().all(|lane| lane.exchange.is_abandoned())
     }
+
+    fn places(&self) -> usize {
+        self.0.len()
+    }
 }

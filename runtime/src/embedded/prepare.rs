@@ -30,7 +30,7 @@ pub(crate) fn chat(model: &Model, request: &ChatRequest) -> Result<(Job, EventSt
     check(request, model.info.vocabulary)?;
     let prompt = prompt_tokens(model, request)?;
     let max_tokens = room(model, request, prompt.len())?;
-    let constraint = constraint(model, request)?;
+    let pattern = constraint(model, request)?.map(Arc::new);
     let (sender, receiver) = unbounded_channel();
     let mut exchange = Exchange::new(prompt, max_tokens, request.choices, sender);
     exchange.top_logprobs = request.top_logprobs.map(usize::from);
@@ -45,7 +45,7 @@ pub(crate) fn chat(model: &Model, request: &ChatRequest) -> Result<(Job, EventSt
         let stops: Vec<String> =
             request.sampling.stop.iter().filter(|stop| !stop.is_empty()).cloned().collect();
         let answer = Answer::new(choice, &stops, !offered_tools(request).is_empty());
-        Lane::new(exchange.clone(), choice, sampler, constraint.clone(), answer)
+        Lane::new(exchange.clone(), choice, sampler, pattern.clone(), answer)
     });
     Ok((Job(lanes.collect()), EventStream::new(receiver)))
 }

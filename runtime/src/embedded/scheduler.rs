@@ -103,13 +103,16 @@ impl<C: Core> Scheduler<C> {
         }
     }
 
-    /// Serves until the queue is closed and all answers are made.
+    /// Serves until the queue is closed and all answers are made, or until it is stopped: then
+    /// those in the making are dropped, and their readers learn that they were cut.
     pub(crate) fn run(mut self) {
-        while self.has_work() || self.wait_for_work() {
+        while !self.queue.is_stopped() && (self.has_work() || self.wait_for_work()) {
             if catch_unwind(AssertUnwindSafe(|| self.step())).is_err() {
                 self.fail_all();
             }
         }
+        self.slots.iter_mut().for_each(|slot| slot.lane = None);
+        self.count_busy();
     }
 
     fn has_work(&self) -> bool {
@@ -194,7 +197,7 @@ impl<C: Core> Scheduler<C> {
         self.seat(lane, slot);
     }
 
-    fn seat(&mut self, lane: Lane, slot: usize) {
+    fn seat(&mut self, mut lane: Lane, slot: usize) {
         self.clock += 1;
         let reused = self.slots[slot].held.len();
         self.gauges.prompt_tokens_reused.fetch_add(reused as u64, Relaxed);

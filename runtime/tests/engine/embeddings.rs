@@ -1,6 +1,7 @@
 //! Vectors: near for near meanings, and refused where the model cannot make them.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use isthmus_inference::embedding::{EmbeddingInput, EmbeddingRequest, Encoding};
 use isthmus_inference::failure::Kind;
@@ -70,4 +71,26 @@ async fn control_tokens_in_an_input_stay_text() {
     let spelt = embedder().embed(&request(&["[SEP]"])).await.unwrap();
     // Two marks around it, and more than one token for what is spelt.
     assert!(spelt.usage.uncached_input > 3, "{:?}", spelt.usage);
+}
+
+#[tokio::test]
+async fn whoever_leaves_stops_the_rest_of_his_texts() {
+    let settings = EngineSettings { threads: Some(1), ..EngineSettings::new(embedding_model()) };
+    let engine = Engine::load(&settings).unwrap();
+    let text = "A rather long text about nothing. ".repeat(40);
+    let many = request(&vec![text.as_str(); 400]);
+    let begun = async {
+        while engine.load_state().prompt_tokens_computed == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        _ = engine.embed(&many) => panic!("it was to take longer"),
+        () = begun => {}
+    }
+    let after = engine.embed(&request(&["Hi"])).await.unwrap();
+    assert_eq!(after.vectors.len(), 1);
+    // All texts together have more than a hundred thousand tokens.
+    let computed = engine.load_state().prompt_tokens_computed;
+    assert!(computed < 50_000, "{computed}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use isthmus_inference::chat::{ChatRequest, Sampling};
+use isthmus_inference::chat::{AnswerFormat, ChatRequest, Sampling};
 use isthmus_inference::failure::{Kind, Retry};
 use isthmus_inference::stream::Event;
 use isthmus_runtime::Engine;
@@ -113,4 +113,40 @@ async fn an_answer_outlives_the_handle() {
     drop(engine);
     let events: Vec<_> = events.collect().await;
     assert!(matches!(events.last(), Some(Ok(Event::Usage(usage))) if usage.text_output == 8));
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_before_anything_is_prepared() {
+    let engine = engine_with(1, 4);
+    let _running = engine.chat(&endless()).await.unwrap();
+    until(&engine, |state| state.slots_busy == 1 && state.queued == 0).await;
+    let three = ChatRequest { choices: 3, ..endless() };
+    let _waiting = engine.chat(&three).await.unwrap();
+    // Three answers wait, so two more do not fit, though one does. What is wrong with a request
+    // that does not fit is never found out.
+    let broken = AnswerFormat::Grammar("start: missing".into());
+    let two = ChatRequest { choices: 2, format: broken.clone(), ..endless() };
+    assert_eq!(engine.chat(&two).await.unwrap_err().kind, Kind::Overloaded);
+    let one = ChatRequest { format: broken, ..endless() };
+    assert_eq!(engine.chat(&one).await.unwrap_err().kind, Kind::InvalidRequest);
+    let _last = engine.chat(&endless()).await.unwrap();
+    assert_eq!(engine.chat(&endless()).await.unwrap_err().kind, Kind::Overloaded);
+}
+
+#[tokio::test]
+async fn a_stopped_engine_cuts_what_it_does_and_ends_its_thread() {
+    let engine = engine_with(1, 4);
+    let running = engine.chat(&endless()).await.unwrap();
+    let waiting = engine.chat(&endless()).await.unwrap();
+    until(&engine, |state| state.slots_busy == 1 && state.tokens_generated > 0).await;
+    engine.stop();
+    let generated = engine.load_state().tokens_generated;
+    assert_eq!((engine.load_state().slots_busy, engine.load_state().queued), (0, 0));
+    for events in [running, waiting] {
+        let events: Vec<_> = events.collect().await;
+        assert!(matches!(events.last(), Some(Err(failure)) if failure.kind == Kind::Internal));
+    }
+    assert_eq!(engine.load_state().tokens_generated, generated);
+    assert_eq!(engine.chat(&endless()).await.unwrap_err().retry, Retry::Elsewhere);
+    engine.stop();
 }

@@ -26,6 +26,9 @@ pub(crate) struct Lane {
     pub(crate) exchange: Arc<Exchange>,
     choice: u32,
     sampler: Sampler,
+    /// What all answers of the exchange begin with.
+    pattern: Option<Arc<Constraint>>,
+    /// This answer's own, made from the pattern when there is a slot: it takes memory and time.
     constraint: Option<Constraint>,
     answer: Answer,
     /// The token chosen last, which the model has not read yet.
@@ -64,15 +67,17 @@ impl Lane {
         exchange: Arc<Exchange>,
         choice: u32,
         sampler: Sampler,
-        constraint: Option<Constraint>,
+        pattern: Option<Arc<Constraint>>,
         answer: Answer,
     ) -> Self {
-        let scored = Vec::new();
-        Self { exchange, choice, sampler, constraint, answer, next: None, generated: 0, scored }
+        let (constraint, next, scored) = (None, None, Vec::new());
+        let generated = 0;
+        Self { exchange, choice, sampler, pattern, constraint, answer, next, generated, scored }
     }
 
     /// A slot was found that holds this much of the prompt already.
-    pub(super) fn begin(&self, reused: usize) {
+    pub(super) fn begin(&mut self, reused: usize) {
+        self.constraint = self.pattern.take().map(|pattern| Constraint::clone(&pattern));
         if self.choice == 0 {
             self.exchange.note_reused(reused);
         }
