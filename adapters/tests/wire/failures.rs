@@ -142,6 +142,29 @@ async fn a_stream_that_is_cut_never_ends_cleanly() {
 }
 
 #[tokio::test]
+async fn a_stream_that_lacks_one_of_two_choices_is_cut() {
+    let other = STOP.replace("[{", r#"[{"index":1,"#);
+    for (events, whole) in [(vec![STOP], false), (vec![STOP, other.as_str()], true)] {
+        let script = events.concat();
+        let server = Upstream::start(move |_| stream(&[&script])).await;
+        let body = r#"{"model":"m","stream":true,"n":2,"messages":[{}]}"#;
+        let account = server.account("vllm");
+        let answer = account.call(attempt_within(Operation::Chat, body, LIMITS));
+        let (_, failure) = pieces(answer.await).await;
+        assert_eq!(failure.is_none(), whole, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_behind_comments_comes_before_any_piece() {
+    let error = "data: {\"error\":{\"message\":\"busy\",\"type\":\"overloaded_error\"}}\n\n";
+    let server = Upstream::start(|_| stream(&[": PROCESSING\n\n", ": ping\n\n", error])).await;
+    let (pieces, failure) = pieces(server.account("openrouter").call(chat(true)).await).await;
+    assert_eq!(pieces, []);
+    assert_eq!(failure.unwrap().kind, Kind::Overloaded);
+}
+
+#[tokio::test]
 async fn a_whole_answer_that_is_cut_is_no_answer() {
     let server = Upstream::start(|_| {
         let text = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"choices\":[";
