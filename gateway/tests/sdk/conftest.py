@@ -20,7 +20,7 @@ endpoints:
   stalled:
     provider: scripted
     model: stall
-    timeouts: {{ first_byte: 300ms }}
+    timeouts: {{ total: 300ms }}
 models:
   chat: {{ endpoints: [smollm] }}
   priced: {{ endpoints: [echo] }}

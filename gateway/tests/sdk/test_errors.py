@@ -103,6 +103,8 @@ def test_an_unknown_path_and_a_wrong_method_are_told_in_json(gateway):
             urllib.request.urlopen(request, timeout=10)
         assert raised.value.code == status
         assert json.load(raised.value)["error"]["message"]
+        if status == 405:
+            assert raised.value.headers["allow"] == "POST"
 
 
 def test_an_upstream_that_answers_garbage_is_502(client):

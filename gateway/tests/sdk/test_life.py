@@ -31,14 +31,17 @@ def test_a_stop_lets_streams_finish_and_takes_no_more(tmp_path, upstream):
     with Gateway(tmp_path, configuration(upstream)) as gateway:
         client = OpenAI(base_url=gateway.base_url, api_key="x", max_retries=0)
         stream = iter(client.chat.completions.create(
-            model="scripted/stream-3", messages=[{"role": "user", "content": "x"}], stream=True,
+            model="scripted/slow-200", messages=[{"role": "user", "content": "x"}], stream=True,
         ))
         next(stream)
         stopped = threading.Thread(target=gateway.stop)
         stopped.start()
-        assert len(list(stream)) >= 2, "the stream went on to its end"
+        gateway.wait_for(lambda: refuses(gateway), "a closed door")
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+        assert text.endswith("199 "), "the stream went on to its end"
         stopped.join(timeout=20)
         assert gateway.process.returncode == 0
+        assert "answered" in gateway.log() and "caller left" not in gateway.log()
 
 
 def test_a_stop_waits_no_longer_than_it_was_told(tmp_path, upstream):
@@ -52,6 +55,12 @@ def test_a_stop_waits_no_longer_than_it_was_told(tmp_path, upstream):
         began = time.monotonic()
         assert gateway.stop() == 0
         assert time.monotonic() - began < 10
+        assert "caller left" in gateway.log(), "what was cut is settled all the same"
+
+
+def refuses(gateway: Gateway) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", gateway.port)) != 0
 
 
 def test_a_taken_port_is_named(tmp_path, upstream):

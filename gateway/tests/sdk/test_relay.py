@@ -83,6 +83,25 @@ def test_without_fallback_the_first_failure_is_the_answer(client):
         ask(client, "no-fallback")
 
 
+def test_a_promise_that_cannot_be_kept_is_refused(client, upstream):
+    before = len(upstream.requests)
+    for refused in [
+        {"extra_headers": {"x-isthmus-data-class": "phi"}},
+        {"extra_body": {"provider": {"zdr": True}}},
+    ]:
+        with pytest.raises(openai.BadRequestError):
+            ask(client, "scripted/echo", **refused)
+    assert len(upstream.requests) == before, "nothing left the house"
+
+
+def test_a_callers_deadline_ends_a_stream_too(client):
+    seen = []
+    with pytest.raises(openai.APIError):
+        for chunk in ask(client, "scripted/endless", stream=True, extra_headers={"x-isthmus-timeout-ms": "500"}):
+            seen.append(chunk)
+    assert seen
+
+
 def test_models_are_listed_and_found(client):
     listed = [model.id for model in client.models.list()]
     assert listed == sorted(listed) and {"chat", "priced", "fallback"} <= set(listed)

@@ -4,6 +4,7 @@
     flaky-2           fails twice with 500, then answers
     echo              answers, and keeps the request for the test to look at
     stream-N          streams N pieces and its usage
+    slow-N            the same, 10 ms apart
     cut               streams two pieces, then closes the connection
     garbage           answers 200 with something that is no JSON
     stall             never answers
@@ -59,7 +60,7 @@ class Upstream:
                 self._send(http, 200, b"<html>not json</html>", "text/html")
             case "stall":
                 time.sleep(60)
-            case "cut" | "stream" | "endless":
+            case "cut" | "stream" | "slow" | "endless":
                 self._stream(http, body, word, int(argument or 2))
             case _:
                 self._send(http, 200, json.dumps(completion(body)).encode())
@@ -87,7 +88,7 @@ class Upstream:
         try:
             for index in range(pieces if word != "endless" else 10_000):
                 self._event(http, chunk(body, [{"index": 0, "delta": {"content": f"{index} "}, "finish_reason": None}]))
-                if word == "endless":
+                if word in ("slow", "endless"):
                     time.sleep(0.01)
             if word == "cut":
                 return
