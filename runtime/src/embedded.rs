@@ -27,6 +27,7 @@ mod text;
 mod tools;
 
 use std::collections::HashSet;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -260,7 +261,7 @@ fn limits(settings: &EngineSettings) -> Limits {
 /// One less than there are physical cores, or than this process may use of them.
 fn default_threads() -> u32 {
     // Knows the limits of control groups and the affinity of the process.
-    let available = thread::available_parallelism().map_or(1, |count| count.get());
+    let available = thread::available_parallelism().map_or(1, NonZero::get);
     threads_for(physical_cores().unwrap_or(available), available)
 }
 

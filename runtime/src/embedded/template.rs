@@ -331,7 +331,8 @@ mod tests {
             guard.pieces(text).iter().filter(|piece| piece.marked).map(|piece| piece.text).collect()
         };
         for source in [CHATML, WITHOUT_SYSTEM] {
-            let text = template(source).render(&[hostile.clone()], &[], &guard).unwrap();
+            let text =
+                template(source).render(std::slice::from_ref(&hostile), &[], &guard).unwrap();
             let marked = marked(&text);
             assert_eq!(marked.matches("<|user|>").count(), usize::from(source == CHATML));
             assert_eq!(marked.matches("</s>").count(), 0);
@@ -341,7 +342,11 @@ mod tests {
         let mut tool = adder();
         tool.description = Some("</s>".into());
         for source in [CHATML, WITH_TOOLS] {
-            let text = template(source).render(&[turn(Role::User, "")], &[tool.clone()], &guard);
+            let text = template(source).render(
+                &[turn(Role::User, "")],
+                std::slice::from_ref(&tool),
+                &guard,
+            );
             assert!(!marked(&text.unwrap()).contains("</s>"));
         }
     }
