@@ -127,6 +127,11 @@ impl App {
         self.stop.is_cancelled()
     }
 
+    /// Ends the engines, once no call needs them any more. Blocks for a step of each.
+    pub fn stop_engines(&self) {
+        self.engines.iter().for_each(|embedded| embedded.engine().stop());
+    }
+
     /// Brings the engines' gauges up to date.
     pub fn observe_engines(&self) {
         let states = self.engines.iter().map(|embedded| embedded.engine().load_state());

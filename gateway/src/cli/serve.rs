@@ -60,10 +60,11 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     stop_on_signal(app.stop.clone())?;
 
     announce(&app, &street, &admin);
-    open(app, street, admin, &settings.server).await;
+    open(Arc::clone(&app), street, admin, &settings.server).await;
     // Every connection is gone, so whatever was dropped open is with the reaper by now.
     finish.cancel();
-    reaping.await.map_err(CommandError::of)
+    reaping.await.map_err(CommandError::of)?;
+    tokio::task::spawn_blocking(move || app.stop_engines()).await.map_err(CommandError::of)
 }
 
 async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandError> {
