@@ -140,7 +140,7 @@ pub struct Sampling {
     pub temperature: Option<f32>,
     /// Draw only among the likeliest tokens of this joint probability.
     pub top_p: Option<f32>,
-    /// Draw only among this many of the likeliest tokens.
+    /// Draw only among this many of the likeliest tokens; 0 sets no limit.
     pub top_k: Option<u32>,
     /// Same seed, same draw, as far as the endpoint can promise it.
     pub seed: Option<u64>,

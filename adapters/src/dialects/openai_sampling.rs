@@ -64,11 +64,11 @@ pub(crate) fn format(fields: &mut Fields) -> Result<AnswerFormat, Failure> {
     }
 }
 
-/// 0 and -1 both mean "no limit", as vLLM has it.
+/// 0 and -1 both mean "no limit", as vLLM has it; that is not the same as leaving it to the model.
 fn top_k(fields: &mut Fields) -> Result<Option<u32>, Failure> {
     match fields.take("top_k") {
         None => Ok(None),
-        Some(Value::Number(number)) if matches!(number.as_i64(), Some(-1 | 0)) => Ok(None),
+        Some(Value::Number(number)) if matches!(number.as_i64(), Some(-1 | 0)) => Ok(Some(0)),
         Some(value) => match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
             Some(number) => Ok(Some(number)),
             None => Err(wrong_type("top_k", "a positive integer", name_of(&value))),
