@@ -52,7 +52,9 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// How many connections may be open at once.
     pub max_connections: usize,
-    /// How long a caller may take to send a request's headers.
+    /// How long a connection may stand without a whole head of a request on it: at its beginning,
+    /// and between an answer and the next request. Longer than common load balancers keep theirs
+    /// idle (60 s), so that they seldom meet one that is just being closed.
     pub header_timeout: Duration,
     /// How long a caller may take to send a request's body.
     pub body_timeout: Duration,
@@ -258,7 +260,7 @@ impl Default for Server {
             admin_token: None,
             max_body_bytes: 32 * 1024 * 1024,
             max_connections: 10_000,
-            header_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_mins(10),
             drain_timeout: Duration::from_secs(30),

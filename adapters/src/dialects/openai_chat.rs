@@ -316,6 +316,14 @@ mod tests {
     }
 
     #[test]
+    fn no_limit_is_not_the_same_as_no_wish() {
+        for (written, read) in [(json!(0), Some(0)), (json!(-1), Some(0)), (json!(null), None)] {
+            let request = with(&json!({ "top_k": written })).unwrap();
+            assert_eq!(request.sampling.top_k, read, "{written}");
+        }
+    }
+
+    #[test]
     fn every_complaint_names_its_field() {
         let function = json!({"type": "function", "function": {"name": "f"}});
         let cases = [
