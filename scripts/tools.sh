@@ -12,9 +12,11 @@ need() {
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
+# The library alone will not do: it reads C with headers of its own.
 has_libclang() {
-    [[ -n "${LIBCLANG_PATH:-}" ]] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' ||
-        ldconfig -p | grep -q libclang
+    [[ -n "${LIBCLANG_PATH:-}" ]] ||
+        { compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' &&
+            compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h'; }
 }
 
 for group in "$@"; do
