@@ -19,6 +19,12 @@ def test_chat(client):
     assert 0 < answer.usage.completion_tokens <= 24
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_without_any_wish_a_plain_question_gets_a_plain_answer(client, seed):
+    answer = client.chat.completions.create(model="chat", messages=HELLO, seed=seed, max_tokens=24)
+    assert "Paris" in answer.choices[0].message.content
+
+
 def test_a_stream_says_the_same_as_the_whole_answer(client):
     asked = dict(model="chat", messages=HELLO, temperature=0, max_tokens=24)
     whole = client.chat.completions.create(**asked)

@@ -31,6 +31,11 @@ pub(crate) struct Model {
     longest_token: usize,
 }
 
+/// Where neither the request nor the model's file says how to draw: what the makers of SmolLM2 advise
+/// on its model card. At more, a model of this size answers a plain question with noise.
+const CALM_TEMPERATURE: f32 = 0.2;
+const CALM_TOP_P: f32 = 0.9;
+
 /// How the model's makers advise to draw its tokens (`general.sampling.*`), for requests that do
 /// not say.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,8 +120,8 @@ impl Advice {
     fn of(llama: &LlamaModel) -> Self {
         let number = |key| llama.meta_val_str(key).ok().and_then(|text| text.parse::<f32>().ok());
         Self {
-            temperature: number("general.sampling.temp").unwrap_or(0.7),
-            top_p: number("general.sampling.top_p").unwrap_or(0.95),
+            temperature: number("general.sampling.temp").unwrap_or(CALM_TEMPERATURE),
+            top_p: number("general.sampling.top_p").unwrap_or(CALM_TOP_P),
             top_k: number("general.sampling.top_k").unwrap_or(0.0) as u32,
         }
     }
