@@ -43,9 +43,9 @@ pub fn plan(
 /// OpenRouter's `provider` object narrows where a request may go. An endpoint of OpenRouter's own
 /// understands it; the house does not yet, and ignoring it would send data where it must not go.
 fn narrowed(request: &Request, pool: &Pool) -> Result<(), Failure> {
-    let member = request.outline.named(&request.body, "provider").next();
-    let is_object = member.is_some_and(|member| request.body[member.value.start] == b'{');
-    if !is_object || pool.endpoints.iter().all(|endpoint| endpoint.narrows) {
+    let mut named = request.outline.named(&request.body, "provider");
+    let narrows = named.any(|member| request.body[member.value.start] == b'{');
+    if !narrows || pool.endpoints.iter().all(|endpoint| endpoint.narrows) {
         return Ok(());
     }
     let message = "this version cannot narrow routing by `provider`, so the request was not sent; leave it out, or ask for a model of OpenRouter's";

@@ -77,6 +77,10 @@ def test_a_wrong_value_names_its_field(client, more, param):
     (b'{"model":"chat","messages":[{"role":"user","content":"x"}],"stream":"yes"}', "stream"),
     (b'{"model":"chat","messages":[{"role":"user","content":"\xff"}]}', "UTF-8"),
     (b"[" * 100_000, "JSON"),
+    (
+        b'{"model":"scripted/echo","messages":[{"role":"user","content":"x"}],"provider":"x","provider":{"zdr":true}}',
+        "provider",
+    ),
 ])
 def test_a_malformed_body_is_a_clear_400(gateway, body, says):
     status, answer = post(gateway, body)
