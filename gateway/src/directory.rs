@@ -115,11 +115,6 @@ impl Directory {
         &self.accounts
     }
 
-    /// The pools in no order.
-    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        self.pools.values()
-    }
-
     fn direct(&self, model: &ModelName) -> Option<Pool> {
         let (provider, upstream) = model.as_str().split_once('/')?;
         let (provider, account) = self.accounts.get_key_value(provider)?;

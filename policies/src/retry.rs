@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use isthmus_inference::failure::{Failure, Retry};
-use serde::{Deserialize, Serialize};
 
 /// How patient the house is with one endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryRules {
     /// The most tries at one endpoint, the first included; at least 1.
     pub attempts: u32,

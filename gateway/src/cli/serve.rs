@@ -82,18 +82,21 @@ async fn open(app: Arc<App>, street: TcpListener, admin: TcpListener, server: &S
         header_time: server.header_timeout,
         drain_time: server.drain_timeout,
     };
-    let admin_stop = CancellationToken::new();
     let admin_router = http::admin(Arc::clone(&app));
     let [connections, admin_connections] = app.metrics.doors();
-    let admin_door =
-        tokio::spawn(serve(admin, admin_router, limits, admin_stop.clone(), admin_connections));
+    let admin_door = tokio::spawn(serve(
+        admin,
+        admin_router,
+        limits,
+        CancellationToken::new(),
+        admin_connections,
+    ));
 
     let router = http::street(Arc::clone(&app));
     let drained = serve(street, router, limits, app.stop.clone(), connections).await;
     if drained == Drained::Cut {
         DrainTimedOut.emit();
     }
-    admin_stop.cancel();
     admin_door.abort();
 }
 

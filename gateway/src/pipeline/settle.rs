@@ -47,8 +47,6 @@ pub struct Record {
     pub label: Option<Arc<str>>,
     /// By when the caller must have all of the answer.
     pub deadline: Instant,
-    /// Whether the answer was to come in pieces.
-    pub stream: bool,
     /// Bytes of the request's body.
     pub request_bytes: usize,
     /// The endpoint that was tried last.
@@ -99,7 +97,6 @@ impl Ticket {
             model: None,
             label: None,
             deadline: call.deadline,
-            stream: false,
             request_bytes: 0,
             endpoint: None,
             attempts: 0,
@@ -140,7 +137,6 @@ impl Ticket {
     pub(super) fn received(&mut self, request: &Request) {
         let record = self.record_mut();
         record.model = Some(request.model.clone());
-        record.stream = request.stream;
         record.request_bytes = request.body.len();
     }
 
