@@ -184,8 +184,11 @@ fn recipe(sampling: &Sampling, advice: Advice) -> Recipe {
     let top_p = if silent { advice.top_p } else { 1.0 };
     let top_k = if silent { advice.top_k } else { 0 };
     Recipe {
-        temperature: narrow(sampling.temperature)
-            .unwrap_or(if silent { advice.temperature } else { 1.0 }),
+        temperature: narrow(sampling.temperature).unwrap_or(if silent {
+            advice.temperature
+        } else {
+            1.0
+        }),
         top_p: narrow(sampling.top_p).unwrap_or(top_p),
         top_k: sampling.top_k.unwrap_or(top_k) as usize,
         presence_penalty: sampling.presence_penalty as f32,
