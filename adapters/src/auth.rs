@@ -20,6 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::secret::Secret;
 
+pub mod aws;
 pub mod environment;
 mod expiry;
 mod fetch;

@@ -92,7 +92,7 @@ impl Question {
     pub(super) async fn ask(self) -> Result<Reply, Unobtained> {
         let target = Target::exactly(&self.url).map_err(Unobtained)?;
         // A query may hold what the log should not.
-        let who = self.url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let who = target.as_str().split(['?', '#']).next().unwrap_or_default().to_owned();
         let exchange = async {
             let (headers, body) = (self.headers, self.body);
             let sent = http_client::send(self.method, &target, headers, body, self.limit).await?;
@@ -130,10 +130,6 @@ fn in_full(failure: Failure) -> String {
 // === impl Reply ===
 
 impl Reply {
-    pub(super) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// The reply if it is a good one; otherwise what it says, without these secrets.
     pub(super) fn granted(self, secrets: &[&Secret]) -> Result<Self, Unobtained> {
         if self.status.is_success() {

@@ -50,11 +50,6 @@ impl Token {
         self.headers.insert(name, value);
         Ok(self)
     }
-
-    /// The token itself.
-    pub(super) fn secret(&self) -> &Secret {
-        &self.secret
-    }
 }
 
 // === impl OAuth ===

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -57,4 +58,11 @@ pub(crate) fn file(folder: &TempDir, name: &str, text: &str) -> PathBuf {
 pub(crate) fn form(seen: &Seen) -> HashMap<String, String> {
     assert!(seen.header("content-type").unwrap().starts_with("application/x-www-form-urlencoded"));
     form_urlencoded::parse(&seen.body).into_owned().collect()
+}
+
+/// Moves the clock on; afterwards it goes on by itself, as sockets need it.
+pub(crate) async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use isthmus_adapters::auth::Authorise;
 use isthmus_adapters::auth::google::{Google, GoogleSettings};
@@ -9,7 +10,7 @@ use isthmus_inference::secret::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::credentials::{authorization, environment, file, form, reason, shown};
+use crate::credentials::{authorization, environment, file, form, pass, reason, shown};
 use crate::upstream::{Seen, Step, Upstream, json as answer, whole};
 
 const KEY: &str = include_str!("../data/throwaway-rsa-key.pem");
@@ -66,6 +67,30 @@ async fn a_service_account_signs_for_its_token_once() {
     assert_eq!(form["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer");
     assert_eq!(form["assertion"].split('.').count(), 3);
     assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_ahead_of_its_end_while_the_old_one_is_shown() {
+    let count = AtomicUsize::new(0);
+    let mut server = Upstream::start(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        answer(200, &format!(r#"{{"access_token":"token-{number}","expires_in":3600}}"#))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "sa.json", &service_account(&server).to_string());
+    let (_, authorise) = account(path);
+    assert_eq!(authorization(&authorise).await, "Bearer token-0");
+    server.next_seen().await;
+    pass(3400).await;
+    assert_eq!(authorization(&authorise).await, "Bearer token-0");
+    server.next_seen().await;
+    while authorization(&authorise).await == "Bearer token-0" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(authorization(&authorise).await, "Bearer token-1");
+    pass(3600).await;
+    assert_eq!(authorization(&authorise).await, "Bearer token-2", "none was good, so it waited");
 }
 
 #[tokio::test]
