@@ -104,6 +104,12 @@ impl Target {
         Ok(Self { url, direct })
     }
 
+    /// The same with one more pair in its query.
+    pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
+        self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
     /// Whether both are at one scheme, host and port, so that a credential for one may go to the
     /// other.
     pub(crate) fn same_origin(&self, other: &Self) -> bool {

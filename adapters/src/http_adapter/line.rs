@@ -80,8 +80,13 @@ impl<'a> Outgoing<'a> {
 // === impl Line ===
 
 impl Line {
-    /// The line to an account; its credential and headers are checked.
-    pub(super) fn new(settings: &AccountSettings, auth: Auth) -> Result<Self, BuildError> {
+    /// The line to an account; its credential and headers are checked. `usual` are the headers of
+    /// every call of its kind.
+    pub(super) fn new(
+        settings: &AccountSettings,
+        auth: Auth,
+        usual: HeaderMap,
+    ) -> Result<Self, BuildError> {
         let kind = settings.kind;
         if settings.api_key.is_none() && !kind.key_optional {
             return Err(BuildError(format!(
@@ -91,7 +96,7 @@ impl Line {
         }
         let named = settings.headers.iter().map(|(_, value)| value);
         let secrets = Secrets::new(settings.api_key.iter().chain(named));
-        Ok(Self { headers: headers(settings, auth)?, secrets })
+        Ok(Self { headers: headers(settings, auth, usual)?, secrets })
     }
 
     pub(super) fn secrets(&self) -> &Secrets {
@@ -169,8 +174,12 @@ impl Line {
 }
 
 /// The headers of every call: the operator's own win over the usual ones.
-fn headers(settings: &AccountSettings, auth: Auth) -> Result<HeaderMap, BuildError> {
-    let mut headers = HeaderMap::new();
+fn headers(
+    settings: &AccountSettings,
+    auth: Auth,
+    usual: HeaderMap,
+) -> Result<HeaderMap, BuildError> {
+    let mut headers = usual;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(key) = &settings.api_key {
         let (name, value) = match auth {
