@@ -10,11 +10,14 @@
 //! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
 //!
 //! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
+//!
+//! [`bedrock`]: AWS Bedrock's Converse and its embeddings.
 
 mod fields;
 mod openai_sampling;
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;
