@@ -3,6 +3,7 @@
 //! [`openai_shaped`] is what all of OpenAI's language have in common.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod chutes;
 pub mod flock;
 pub mod mistral;

@@ -13,6 +13,7 @@ use crate::dialect::{ChatDialect, Encoded, Refused, StreamDecoder};
 
 mod answer;
 mod blocks;
+pub mod embedding;
 mod error;
 mod family;
 mod fields;
