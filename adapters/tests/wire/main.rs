@@ -9,4 +9,5 @@ mod google;
 mod hub;
 mod providers;
 mod recordings;
+mod recordings_bedrock;
 mod upstream;
