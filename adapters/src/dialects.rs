@@ -12,6 +12,7 @@
 mod fields;
 mod openai_sampling;
 
+pub mod needs;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;
