@@ -5,8 +5,8 @@
 //! What is not configured is passed over; what is configured and fails ends the search, so that a
 //! broken profile is not answered by the rights of the machine.
 //!
-//! Written here because `aws-config` reads the process's environment by itself and doubles this
-//! crate's compile time, and `reqsign-aws-v4` does not know profiles that assume roles. Logging in
+//! Written here because `aws-config` reads the process's environment by itself and takes 90 s to
+//! compile, and `reqsign-aws-v4` does not know profiles that assume roles. Logging in
 //! by SSO is left to the AWS CLI: `credential_process = aws configure export-credentials …`.
 
 use std::sync::Arc;

@@ -8,7 +8,10 @@ use isthmus_inference::secret::Secret;
 
 /// A variable's name to its value.
 #[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Environment(Arc<Read>);
+
+/// Tells the value of the variable of this name, if it is set.
+type Read = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Environment {
     /// The environment that this function tells.

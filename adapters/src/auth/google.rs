@@ -11,6 +11,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -126,7 +127,7 @@ impl Obtain for Source {
     fn obtain(&self) -> BoxFuture<'_, Result<Fresh<Token>, Unobtained>> {
         async {
             // The file is read each time, so that one which was replaced is noticed.
-            let Some(path) = self.file() else { return self.from_metadata().await };
+            let Some(path) = self.file() else { return self.machines_token().await };
             let file = File::parse(&read_file(&path).await?, &path)?;
             let fresh = file.token().await?;
             let mut token = Token::new(fresh.credential)?;
@@ -156,7 +157,7 @@ impl Source {
         named.or_else(|| file.quota_project().map(str::to_owned))
     }
 
-    async fn from_metadata(&self) -> Result<Fresh<Token>, Unobtained> {
+    async fn machines_token(&self) -> Result<Fresh<Token>, Unobtained> {
         let question = self.metadata("instance/service-accounts/default/token");
         let reply = question.ask().await.and_then(|reply| reply.granted(&[]));
         let reply = reply.map_err(|Unobtained(reason)| {
@@ -165,7 +166,7 @@ impl Source {
                  gcloud login, and the metadata server gave none ({reason})"
             ))
         })?;
-        let fresh = Granted::read(&reply)?;
+        let fresh = Granted::read(&reply, SystemTime::now())?;
         Ok(Fresh { credential: Token::new(fresh.credential)?, lasts: fresh.lasts })
     }
 

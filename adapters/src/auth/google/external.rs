@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -72,7 +73,8 @@ impl External {
             let basic = STANDARD.encode(format!("{id}:{secret}"));
             question = question.header(AUTHORIZATION, &format!("Basic {basic}"))?;
         }
-        let exchanged = Granted::read(&question.ask().await?.granted(&[&subject])?)?;
+        let exchanged =
+            Granted::read(&question.ask().await?.granted(&[&subject])?, SystemTime::now())?;
         match &self.impersonation {
             Some(impersonation) => impersonation.token(&exchanged.credential).await,
             None => Ok(exchanged),

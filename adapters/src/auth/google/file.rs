@@ -36,7 +36,7 @@ enum Kind {
     ServiceAccount(ServiceAccount),
     AuthorizedUser(User),
     ImpersonatedServiceAccount(Impersonated),
-    ExternalAccount(External),
+    ExternalAccount(Box<External>),
 }
 
 /// A person who has logged in.
@@ -136,7 +136,10 @@ impl User {
             ("refresh_token", self.refresh_token.expose()),
         ];
         let reply = Question::form(url, &form).ask().await?;
-        Granted::read(&reply.granted(&[&self.client_secret, &self.refresh_token])?)
+        Granted::read(
+            &reply.granted(&[&self.client_secret, &self.refresh_token])?,
+            SystemTime::now(),
+        )
     }
 }
 

@@ -42,7 +42,7 @@ impl ServiceAccount {
             ("assertion", assertion.expose()),
         ];
         let reply = Question::form(url, &form).ask().await?;
-        Granted::read(&reply.granted(&[&assertion])?)
+        Granted::read(&reply.granted(&[&assertion])?, now)
     }
 
     /// The signed claim: a JSON web token, RS256.
