@@ -143,6 +143,13 @@ fn is_beside_us(address: IpAddr) -> bool {
 
 // === impl Body ===
 
+impl Body {
+    /// The body with what was read of it before put back.
+    pub(crate) fn behind(self, first: Bytes) -> Self {
+        Self(futures_util::stream::iter([Ok(first)]).chain(self.0).boxed())
+    }
+}
+
 impl Stream for Body {
     type Item = Result<Bytes, Failure>;
 

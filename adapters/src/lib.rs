@@ -22,9 +22,10 @@
 //! a future or a stream ends the call upstream; the house's credentials never come back out.
 //!
 //! * [`adapter`]: the seam
+//! * [`dialect`]: what a wire format can do; [`dialects`]: the wire formats
+//! * [`service`]: where an account is asked, and in which language
 //! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
 //! * [`settings`]: what an operator may say about an account
-//! * [`dialects`]: the wire formats
 //! * [`auth`]: the house's credentials, obtained, renewed and shown
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
@@ -33,12 +34,14 @@
 
 pub mod adapter;
 pub mod auth;
+pub mod dialect;
 pub mod dialects;
 pub mod framing;
-pub mod http_adapter;
+mod http_adapter;
 mod http_client;
 pub mod hub;
 pub mod providers;
 pub mod registry;
+mod service;
 pub mod settings;
 pub mod timeouts;

@@ -25,6 +25,9 @@ pub struct Request {
     pub body: Bytes,
     /// Where the members of that object lie.
     pub outline: Outline,
+    /// Headers of the caller's that belong to his dialect (`anthropic-beta`, `openai-beta`), for an
+    /// endpoint that speaks it too: lower-case names and values.
+    pub forwarded: Vec<(String, String)>,
 }
 
 /// What is asked for.
@@ -36,6 +39,8 @@ pub enum Operation {
     Completion,
     /// Vectors for texts.
     Embedding,
+    /// The number of tokens that a chat would take as input (Anthropic's `count_tokens`).
+    CountTokens,
 }
 
 /// A wire format that callers may speak.
@@ -43,6 +48,10 @@ pub enum Operation {
 pub enum Dialect {
     /// OpenAI's chat completions, legacy completions and embeddings.
     OpenAi,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Anthropic,
 }
 
 // === impl Operation ===
@@ -55,6 +64,8 @@ impl Operation {
             Self::Chat => "chat",
             Self::Completion => "text_completion",
             Self::Embedding => "embeddings",
+            // The conventions have no word for it.
+            Self::CountTokens => "count_tokens",
         }
     }
 }

@@ -19,6 +19,11 @@ impl Environment {
         Self(Arc::new(read))
     }
 
+    /// The process's own.
+    pub fn of_process() -> Self {
+        Self::new(|name| std::env::var(name).ok())
+    }
+
     /// The value of a variable, unless it is unset or empty.
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())

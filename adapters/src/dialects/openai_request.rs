@@ -12,7 +12,7 @@ use isthmus_inference::request::{Dialect, Operation, Request};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::dialects::openai_fields::{name_of_type, wrong_type};
+use crate::dialects::fields::{name_of_type, wrong_type};
 
 mod rewrite;
 
@@ -42,7 +42,16 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
     let stream = operation != Operation::Embedding && boolean("stream", value("stream"))?;
     let usage_wanted = stream && usage_wanted(value("stream_options"))?;
     let model = model.as_ref().into();
-    Ok(Request { operation, dialect: Dialect::OpenAi, model, stream, usage_wanted, body, outline })
+    Ok(Request {
+        operation,
+        dialect: Dialect::OpenAi,
+        model,
+        stream,
+        usage_wanted,
+        body,
+        outline,
+        forwarded: Vec::new(),
+    })
 }
 
 /// How many choices an answer to this request has: `n` for each prompt.
@@ -94,7 +103,7 @@ fn as_text(body: &[u8]) -> Result<&str, Failure> {
 /// The field that says what is to be answered.
 const fn subject(operation: Operation) -> &'static str {
     match operation {
-        Operation::Chat => "messages",
+        Operation::Chat | Operation::CountTokens => "messages",
         Operation::Completion => "prompt",
         Operation::Embedding => "input",
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use isthmus_inference::chat::{ChatRequest, Message, Part, Prompt, Role, Sampling};
+use isthmus_inference::chat::{ChatRequest, Message, Prompt, Role, Sampling};
+use isthmus_inference::part::Part;
 use isthmus_runtime::{Engine, EngineSettings};
 
 /// The chat model's file: `ISTHMUS_TEST_MODEL`, else the one that `make model` fetches.
@@ -44,7 +45,7 @@ pub(crate) fn engine_with(slots: u32, queue: usize) -> Engine {
 
 pub(crate) fn turn(role: Role, text: &str) -> Message {
     let content = vec![Part::Text(text.into())];
-    Message { role, content, name: None, tool_calls: vec![], tool_call_id: None }
+    Message { role, content, name: None }
 }
 
 /// A question, answered greedily.
