@@ -117,13 +117,15 @@ impl Source {
     async fn token(&self) -> Result<Fresh<Secret>, Unobtained> {
         match self {
             Self::Client { application, secret } => {
-                application.token(&[("client_secret", secret)]).await
+                application.token(&[("client_secret", secret.expose())], secret).await
             }
             Self::Workload { application, token_file } => {
                 let token = Secret::from(read_file(Path::new(token_file)).await?.trim());
-                let kind = Secret::from(ASSERTION_TYPE);
-                let proof = [("client_assertion_type", &kind), ("client_assertion", &token)];
-                application.token(&proof).await
+                let proof = [
+                    ("client_assertion_type", ASSERTION_TYPE),
+                    ("client_assertion", token.expose()),
+                ];
+                application.token(&proof, &token).await
             }
             Self::Managed { client_id, service } => service.token(client_id.as_deref()).await,
         }
@@ -164,18 +166,22 @@ impl Application {
         Ok(Self { url, client_id })
     }
 
-    /// The application's token, for a proof that it is the application.
-    async fn token(&self, proof: &[(&str, &Secret)]) -> Result<Fresh<Secret>, Unobtained> {
+    /// The application's token, for a proof that it is the application; the proof's secret is
+    /// struck out of what the log says.
+    async fn token(
+        &self,
+        proof: &[(&str, &str)],
+        secret: &Secret,
+    ) -> Result<Fresh<Secret>, Unobtained> {
         let scope = format!("{RESOURCE}/.default");
         let mut form = vec![
             ("grant_type", "client_credentials"),
             ("client_id", self.client_id.as_str()),
             ("scope", scope.as_str()),
         ];
-        form.extend(proof.iter().map(|(name, value)| (*name, value.expose())));
-        let secrets: Vec<_> = proof.iter().map(|(_, value)| *value).collect();
+        form.extend(proof);
         let reply = Question::form(self.url.as_str(), &form).ask().await?;
-        Granted::read(&reply.granted(&secrets)?, SystemTime::now())
+        Granted::read(&reply.granted(&[secret])?, SystemTime::now())
     }
 }
 

@@ -28,7 +28,7 @@ pub struct OAuth<S: Obtain<Credential = Token>> {
 /// A token endpoint's answer (RFC 6749, section 5.1).
 #[derive(Deserialize)]
 pub(super) struct Granted {
-    access_token: String,
+    access_token: Secret,
     /// In seconds. Azure's metadata service writes it as text.
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
@@ -99,7 +99,7 @@ impl Granted {
         };
         let lasts = granted.expires_in.map(Duration::from_secs);
         let lasts = lasts.or(granted.expires_on.map(until)).unwrap_or(USUAL);
-        Ok(Fresh { credential: granted.access_token.into(), lasts: Some(lasts) })
+        Ok(Fresh { credential: granted.access_token, lasts: Some(lasts) })
     }
 }
 

@@ -4,12 +4,12 @@
 //! Reading is done first, the way is then found without any I/O, and only then walked.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use crate::auth::aws::sts::{Role, WebIdentity};
 use crate::auth::environment::Environment;
+use crate::auth::fetch::read_at_once;
 use crate::auth::refreshing::Unobtained;
 use crate::auth::sigv4::AwsKeys;
 
@@ -52,8 +52,6 @@ enum Which {
     Credentials,
 }
 
-/// How much of a file is read, in bytes.
-const LARGEST: u64 = 1 << 20;
 /// The most roles in a row. More are a circle or a mistake.
 const MOST_ROLES: usize = 8;
 
@@ -75,7 +73,7 @@ impl Profiles {
         ] {
             let named = environment.get(variable).map(PathBuf::from);
             let Some(path) = named.or_else(|| environment.at_home(usual)) else { continue };
-            match read_file(&path) {
+            match read_at_once(&path) {
                 Ok(text) => profiles.add(&text, which),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {
@@ -174,13 +172,6 @@ fn profile_name(section: &str, which: Which) -> Option<String> {
 fn uncommented(value: &str) -> &str {
     let comment = [" #", " ;", "\t#", "\t;"].iter().filter_map(|mark| value.find(mark)).min();
     value[..comment.unwrap_or(value.len())].trim()
-}
-
-/// A file's text, as far as it is of any use.
-fn read_file(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(LARGEST).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 // === what a profile says ===
