@@ -75,6 +75,20 @@ pub fn region(settings: &AwsSettings, environment: &Environment) -> Option<Strin
     })
 }
 
+/// The domain of the services in a region; each of AWS's partitions has its own.
+pub fn domain(region: &str) -> &'static str {
+    match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        // The European Sovereign Cloud.
+        Some("eusc") => "amazonaws.eu",
+        _ if region.starts_with("us-iso-") => "c2s.ic.gov",
+        _ if region.starts_with("us-isob-") => "sc2s.sgov.gov",
+        _ if region.starts_with("us-isof-") => "csp.hci.ic.gov",
+        _ if region.starts_with("eu-isoe-") => "cloud.adc-e.uk",
+        _ => "amazonaws.com",
+    }
+}
+
 /// What authorises Bedrock calls in this region: an API key if there is one, else signatures.
 /// `account` names it in the log. The error is the operator's, about the settings.
 pub fn authorise(

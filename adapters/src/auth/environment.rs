@@ -44,6 +44,15 @@ impl Environment {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// A path in a variable; `~/` is the user's home, as in the files of clouds' tools.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        let path = self.get(name)?;
+        match path.strip_prefix("~/") {
+            Some(rest) => self.at_home(rest),
+            None => Some(path.into()),
+        }
+    }
+
     /// A path below the user's home.
     pub fn at_home(&self, path: &str) -> Option<PathBuf> {
         self.first(&["HOME", "USERPROFILE"]).map(|home| PathBuf::from(home).join(path))

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 
 use crate::auth::aws::sts::{Role, WebIdentity};
 use crate::auth::environment::Environment;
@@ -71,7 +70,7 @@ impl Profiles {
             ("AWS_CONFIG_FILE", ".aws/config", Which::Config),
             ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", Which::Credentials),
         ] {
-            let named = environment.get(variable).map(PathBuf::from);
+            let named = environment.path(variable);
             let Some(path) = named.or_else(|| environment.at_home(usual)) else { continue };
             match read_at_once(&path) {
                 Ok(text) => profiles.add(&text, which),
