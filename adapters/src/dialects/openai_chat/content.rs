@@ -4,6 +4,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::part::{CacheLife, Media, Part, formats};
 use serde_json::Value;
 
+use super::reasoning::thought_text;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
 
 /// What a file is that comes without a type.
@@ -123,10 +124,4 @@ fn thinking(fields: &mut Fields) -> Result<Part, Failure> {
         chunks => thought_text(&chunks),
     };
     Ok(Part::Thinking { text, signature: None })
-}
-
-/// The text of Mistral's thinking chunks.
-pub(crate) fn thought_text(chunks: &Value) -> String {
-    let chunks = chunks.as_array().map(Vec::as_slice).unwrap_or_default();
-    chunks.iter().filter_map(|chunk| chunk.get("text")?.as_str()).collect()
 }

@@ -178,6 +178,12 @@ fn encrypted(data: &str, format: &str, id: Option<&str>, index: usize) -> Value 
     })
 }
 
+/// The text of Mistral's thinking chunks: `[{"type": "text", "text": …}]`.
+pub(crate) fn thought_text(chunks: &Value) -> String {
+    let chunks = chunks.as_array().map(Vec::as_slice).unwrap_or_default();
+    chunks.iter().filter_map(|chunk| chunk.get("text")?.as_str()).collect()
+}
+
 /// What Google wants to see again with a call: `extra_content.google.thought_signature` (its guide
 /// "OpenAI compatibility").
 pub(crate) fn call_signature(call: &Value) -> Option<Signature> {
