@@ -181,7 +181,14 @@ impl ChoiceSoFar {
     fn call(&mut self, choice: u32, said: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
         let calls = said.get("tool_calls").and_then(Value::as_array);
         for call in calls.map(Vec::as_slice).unwrap_or_default() {
-            self.piece_of_call(choice, call, call.get("function").unwrap_or(&Value::Null), events)?;
+            match call.get("function") {
+                Some(function) => self.piece_of_call(choice, call, function, events)?,
+                // A custom tool takes free text.
+                None => {
+                    let part = Part::Native { format: formats::OPENAI_CHAT, value: call.clone() };
+                    events.push(Event::Part { choice, part });
+                }
+            }
         }
         // What came before `tool_calls`: one call without an id.
         if let Some(function) = said.get("function_call").filter(|call| call.is_object()) {
