@@ -22,7 +22,7 @@ use crate::service::{Listing, Route, Service};
 use crate::settings::AccountSettings;
 
 /// How one provider's OpenAI-shaped API differs from the usual.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Wire {
     /// How the credential is shown.
     pub auth: Auth,
@@ -61,7 +61,7 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         relays_chat: wire.relays_chat,
         dialect: OpenAiChat { style: wire.style },
     };
-    http_adapter::build(settings, wire.auth, service)
+    http_adapter::build(settings, wire.auth.clone(), service)
 }
 
 impl Service for OpenAiShaped {
