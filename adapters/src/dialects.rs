@@ -6,6 +6,7 @@
 //! * [`openai_request`]: just enough of a request to route it, and its way out with few bytes changed
 //! * [`openai_chat`], [`openai_completions`], [`openai_embeddings`]: requests in full
 //! * [`openai_answer`], [`openai_stream`]: neutral answers, written for callers
+//! * [`openai_provider`]: the same on the provider's side, for callers of another language
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
 //! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
 
@@ -20,6 +21,7 @@ pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_error;
 pub mod openai_models;
+pub mod openai_provider;
 pub mod openai_relay;
 pub mod openai_request;
 pub mod openai_stream;

@@ -3,9 +3,13 @@
 //! [`openai_shaped`] is what all of OpenAI's language have in common.
 
 pub mod chutes;
+pub mod deepseek;
 pub mod flock;
+pub mod groq;
 pub mod mistral;
 pub mod nearai;
 pub mod openai_shaped;
+pub mod openrouter;
 pub mod perplexity;
 pub mod table;
+pub mod xai;

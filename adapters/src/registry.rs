@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
-use crate::providers::{chutes, flock, mistral, nearai, perplexity, table};
+use crate::providers::{
+    chutes, deepseek, flock, groq, mistral, nearai, openrouter, perplexity, table, xai,
+};
 use crate::settings::AccountSettings;
 
 /// A kind of provider: what is known of it before anyone has an account there.
@@ -67,12 +69,12 @@ pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
     &mistral::MISTRAL,
-    &table::GROQ,
+    &groq::GROQ,
     &table::TOGETHER,
     &table::FIREWORKS,
-    &table::DEEPSEEK,
-    &table::XAI,
-    &table::OPENROUTER,
+    &deepseek::DEEPSEEK,
+    &xai::XAI,
+    &openrouter::OPENROUTER,
     &perplexity::PERPLEXITY,
     &table::CEREBRAS,
     &table::NVIDIA,

@@ -10,7 +10,7 @@ use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
 const WIRE: Wire =
-    Wire { quirks: Quirks { stream_usage: StreamUsage::Unasked, renames: &[] }, ..PLAIN };
+    Wire { quirks: Quirks { stream_usage: StreamUsage::Unasked, ..PLAIN.quirks }, ..PLAIN };
 
 /// Chutes.
 pub static CHUTES: Provider = Provider {

@@ -10,4 +10,5 @@ mod google;
 mod hub;
 mod providers;
 mod recordings;
+mod recordings_chat;
 mod upstream;

@@ -43,7 +43,7 @@ fn streams() -> Vec<(String, Bytes)> {
 }
 
 /// Exchanges of the collection, save those of other APIs.
-fn recordings() -> Vec<(String, Value)> {
+pub(crate) fn recordings() -> Vec<(String, Value)> {
     let folder = here().join("../../shared/kit/recordings");
     if !folder.exists() {
         println!("skipped the recorded traffic: {} is not there", folder.display());
@@ -69,7 +69,7 @@ fn name(path: &Path) -> String {
 }
 
 /// The stream in pieces of these lengths, over and over.
-fn cut<'a>(stream: &'a Bytes, lengths: &'a [usize]) -> impl Iterator<Item = Bytes> + 'a {
+pub(crate) fn cut<'a>(stream: &'a Bytes, lengths: &'a [usize]) -> impl Iterator<Item = Bytes> + 'a {
     let mut at = 0;
     lengths.iter().cycle().map_while(move |length| {
         let end = (at + length).min(stream.len());
