@@ -9,11 +9,14 @@
 //! * [`openai_provider`]: the same on the provider's side, for callers of another language
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
 //! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
+//!
+//! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
 
 mod fields;
 mod openai_sampling;
 
 pub mod needs;
+pub mod anthropic;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;

@@ -28,6 +28,9 @@ struct Said {
     status: Option<u16>,
 }
 
+/// What a caller is told when the house's own credential was refused, in whatever dialect.
+pub(crate) const CREDENTIAL_REFUSED: &str =
+    "the provider refused the gateway's own credential; its operator must mend it";
 /// The longest message that is passed on, in bytes.
 const LONGEST_MESSAGE: usize = 2048;
 /// How much of a body the log gets to see.
@@ -168,10 +171,7 @@ impl Said {
         let kind = self.kind(status);
         let message = match (kind, &self.message) {
             // The vendor speaks to the holder of the credential, who is not the caller.
-            (Kind::UpstreamAuth, _) => {
-                "the provider refused the gateway's own credential; its operator must mend it"
-                    .to_owned()
-            }
+            (Kind::UpstreamAuth, _) => CREDENTIAL_REFUSED.to_owned(),
             (_, Some(message)) if !message.is_empty() => shortened(message),
             _ => format!("the provider answered with status {status} and no explanation"),
         };
@@ -257,14 +257,14 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 /// A body that is no JSON: passed on if it is a line of text, but not if it is a page.
-fn plain(body: &[u8]) -> Option<String> {
+pub(crate) fn plain(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_MESSAGE)]);
     let text = text.trim();
     (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
 }
 
 /// A message cut at a character's edge.
-fn shortened(message: &str) -> String {
+pub(crate) fn shortened(message: &str) -> String {
     message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned()
 }
 
