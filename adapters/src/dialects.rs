@@ -8,10 +8,13 @@
 //! * [`openai_answer`], [`openai_stream`]: neutral answers, written for callers
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
 //! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
+//!
+//! [`gemini`]: Google's own, of AI Studio and Vertex AI.
 
 mod fields;
 mod openai_sampling;
 
+pub mod gemini;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;

@@ -28,6 +28,9 @@ struct Said {
     status: Option<u16>,
 }
 
+/// What the caller reads when a provider refuses the house's credential.
+pub(crate) const CREDENTIAL_REFUSED: &str =
+    "the provider refused the gateway's own credential; its operator must mend it";
 /// The longest message that is passed on, in bytes.
 const LONGEST_MESSAGE: usize = 2048;
 /// How much of a body the log gets to see.
@@ -168,12 +171,9 @@ impl Said {
         let kind = self.kind(status);
         let message = match (kind, &self.message) {
             // The vendor speaks to the holder of the credential, who is not the caller.
-            (Kind::UpstreamAuth, _) => {
-                "the provider refused the gateway's own credential; its operator must mend it"
-                    .to_owned()
-            }
+            (Kind::UpstreamAuth, _) => CREDENTIAL_REFUSED.to_owned(),
             (_, Some(message)) if !message.is_empty() => shortened(message),
-            _ => format!("the provider answered with status {status} and no explanation"),
+            _ => unexplained(status),
         };
         let mut failure = Failure::new(kind, message);
         failure.param = self.param;
@@ -263,8 +263,13 @@ fn plain(body: &[u8]) -> Option<String> {
     (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
 }
 
+/// What the caller reads when a provider says nothing.
+pub(crate) fn unexplained(status: u16) -> String {
+    format!("the provider answered with status {status} and no explanation")
+}
+
 /// A message cut at a character's edge.
-fn shortened(message: &str) -> String {
+pub(crate) fn shortened(message: &str) -> String {
     message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned()
 }
 

@@ -13,7 +13,7 @@ const BUDGETS: [&str; 2] = ["requests", "tokens"];
 
 /// The wait in `retry-after-ms` (Azure, OpenAI), `retry-after` (seconds or a date, RFC 9110), or, if
 /// the upstream limits the rate, until its budgets are refilled.
-pub(super) fn read(headers: &HeaderMap, now: SystemTime, limited: bool) -> Option<Duration> {
+pub(crate) fn read(headers: &HeaderMap, now: SystemTime, limited: bool) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = text("retry-after-ms").and_then(seconds).map(|s| s / 1000.0);
     let asked = milliseconds
