@@ -175,7 +175,7 @@ impl<S: Service> HttpAdapter<S> {
     ) -> Result<AnswerStream, Failure> {
         let deadlines = outgoing.deadlines;
         let (body, upstream_request_id) = self.line.stream(outgoing, refused).await?;
-        let pieces = Pieces::new(Paced::new(body, deadlines), watch, self.line.secrets().clone());
+        let pieces = Pieces::new(Paced::new(body, deadlines), watch, self.line.secrets());
         Ok(AnswerStream { pieces: pieces.boxed(), upstream_request_id, dropped })
     }
 

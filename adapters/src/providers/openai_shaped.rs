@@ -19,7 +19,7 @@ use crate::service::{Listing, Route, Service};
 use crate::settings::AccountSettings;
 
 /// How one provider's OpenAI-shaped API differs from the usual.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Wire {
     /// How the credential is shown.
     pub auth: Auth,
@@ -49,7 +49,7 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         models: settings.target(wire.models_path)?,
         relay: OpenAiRelay { quirks: wire.quirks },
     };
-    http_adapter::build(settings, wire.auth, service)
+    http_adapter::build(settings, wire.auth.clone(), service)
 }
 
 impl Service for OpenAiShaped {

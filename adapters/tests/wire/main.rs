@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the complaint")]
 
+mod aws;
+mod credentials;
 mod failures;
+mod google;
 mod hub;
 mod providers;
 mod recordings;
