@@ -19,6 +19,13 @@ const PICTURE: &[(&str, &[&str])] = &[
 
 /// Libraries that only these places may name.
 const HOMES: &[(&str, &[&str])] = &[
+    ("aws_credential_types", &["adapters/src/auth/sigv4.rs"]),
+    ("aws_sigv4", &["adapters/src/auth/sigv4.rs"]),
+    ("aws_smithy_eventstream", &["adapters/src/framing/aws_event_stream.rs"]),
+    (
+        "aws_smithy_types",
+        &["adapters/src/auth/expiry.rs", "adapters/src/framing/aws_event_stream.rs"],
+    ),
     ("axum", &["gateway/src/http", "gateway/src/http.rs"]),
     ("hyper", &["gateway/src/http", "loadtests/src"]),
     ("hyper_util", &["gateway/src/http", "loadtests/src"]),

@@ -4,6 +4,7 @@
 
 mod aws;
 mod credentials;
+mod entra;
 mod failures;
 mod google;
 mod hub;
