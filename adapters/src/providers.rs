@@ -4,8 +4,11 @@
 
 pub mod chutes;
 pub mod flock;
+pub mod gemini;
 pub mod mistral;
 pub mod nearai;
 pub mod openai_shaped;
+mod paths;
 pub mod perplexity;
 pub mod table;
+pub mod vertex;

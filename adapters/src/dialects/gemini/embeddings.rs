@@ -1,5 +1,6 @@
-//! Embeddings, in Google's three ways: `batchEmbedContents` (AI Studio), `predict` (Vertex, the text
-//! embedding models) and `embedContent` (Vertex, Gemini Embedding 2).
+//! Embeddings, in Google's three ways: `batchEmbedContents` (AI Studio, and Vertex for several texts of
+//! Gemini Embedding), `embedContent` (Vertex, for one) and `predict` (Vertex, the text embedding
+//! models).
 
 use http::HeaderMap;
 use isthmus_inference::embedding::{EmbeddingAnswer, EmbeddingInput, EmbeddingRequest};
@@ -9,6 +10,7 @@ use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::Flavour;
 use super::error;
 use super::model::Model;
 use super::usage::Counts;
@@ -16,15 +18,18 @@ use super::wire::UsageMetadata;
 use crate::dialect::{EmbeddingDialect, Encoded, Refused};
 use crate::dialects::openai_error::class;
 
-/// AI Studio's, many texts at once.
+/// Many texts at once.
 #[derive(Debug)]
-pub struct BatchEmbeddings;
+pub struct BatchEmbeddings {
+    /// Where.
+    pub flavour: Flavour,
+}
 
 /// Vertex's for text embedding models, many texts at once.
 #[derive(Debug)]
 pub struct PredictEmbeddings;
 
-/// Vertex's for Gemini Embedding 2, one text at a time.
+/// Vertex's for Gemini Embedding, one text at a time.
 #[derive(Debug)]
 pub struct SingleEmbedding;
 
@@ -59,16 +64,28 @@ impl EmbeddingDialect for BatchEmbeddings {
         model: &UpstreamModel,
     ) -> Result<Encoded, Failure> {
         let mut wish = Wish::of(request, model)?;
-        wish.drop_truncation();
-        let name = model.as_str();
-        let name = if name.contains('/') { name.to_owned() } else { format!("models/{name}") };
+        let mut same = Map::new();
+        match self.flavour {
+            Flavour::Studio => {
+                let name = model.as_str();
+                let folder = if name.contains('/') { "" } else { "models/" };
+                wish.drop_truncation();
+                same = wish.settings(request);
+                same.insert("model".to_owned(), format!("{folder}{name}").into());
+            }
+            Flavour::Vertex => {
+                let config = wish.settings(request);
+                if !config.is_empty() {
+                    same.insert("embedContentConfig".to_owned(), config.into());
+                }
+            }
+        }
         let requests = wish.texts.iter().map(|text| {
-            let mut one = wish.settings(request);
-            one.insert("model".to_owned(), name.as_str().into());
+            let mut one = same.clone();
             one.insert("content".to_owned(), wish.content(text));
             one
         });
-        Ok(encoded(json!({ "requests": requests.collect::<Vec<_>>() }), wish.dropped))
+        Ok(encoded(&json!({ "requests": requests.collect::<Vec<_>>() }), wish.dropped))
     }
 
     fn decode(&self, _headers: &HeaderMap, body: &[u8]) -> Result<EmbeddingAnswer, Failure> {
@@ -110,7 +127,7 @@ impl EmbeddingDialect for PredictEmbeddings {
         if !parameters.is_empty() {
             body["parameters"] = parameters.into();
         }
-        Ok(encoded(body, wish.dropped))
+        Ok(encoded(&body, wish.dropped))
     }
 
     fn decode(&self, _headers: &HeaderMap, body: &[u8]) -> Result<EmbeddingAnswer, Failure> {
@@ -140,15 +157,12 @@ impl EmbeddingDialect for SingleEmbedding {
                            send one text with each request";
             return Err(Failure::new(Kind::Unsupported, message).with_param("input"));
         };
-        let mut config = wish.settings(request);
-        if let Some(truncate) = wish.truncate {
-            config.insert("autoTruncate".to_owned(), truncate.clone());
-        }
+        let config = wish.settings(request);
         let mut body = json!({ "content": wish.content(text) });
         if !config.is_empty() {
             body["embedContentConfig"] = config.into();
         }
-        Ok(encoded(body, wish.dropped))
+        Ok(encoded(&body, wish.dropped))
     }
 
     fn decode(&self, _headers: &HeaderMap, body: &[u8]) -> Result<EmbeddingAnswer, Failure> {
@@ -215,6 +229,9 @@ impl<'a> Wish<'a> {
         if let Some(dimensions) = request.dimensions {
             settings.insert("outputDimensionality".to_owned(), dimensions.into());
         }
+        if let Some(truncate) = self.truncate {
+            settings.insert("autoTruncate".to_owned(), truncate.clone());
+        }
         settings
     }
 
@@ -235,7 +252,7 @@ fn unknown_purpose(said: &str) -> Failure {
     Failure::invalid("input_type", message)
 }
 
-fn encoded(body: Value, dropped: Vec<String>) -> Encoded {
+fn encoded(body: &Value, dropped: Vec<String>) -> Encoded {
     Encoded { body: body.to_string().into(), dropped, ..Encoded::default() }
 }
 

@@ -69,7 +69,7 @@ impl Extras<'_> {
             ("modalities", Value::Array(kinds)) => self.modalities(kinds),
             ("audio", Value::Object(wanted)) => self.voice(wanted),
             ("webSearchOptions", Value::Object(_)) => {
-                self.tools.push(json!({ "googleSearch": {} }))
+                self.tools.push(json!({ "googleSearch": {} }));
             }
             _ => return false,
         }
@@ -122,7 +122,7 @@ fn camel(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn placed(flavour: Flavour, extra: Value) -> (Value, Vec<String>) {
+    fn placed(flavour: Flavour, extra: &Value) -> (Value, Vec<String>) {
         let (mut rest, mut generation, mut tool_config, mut tools) = Default::default();
         let mut extras = Extras {
             rest: &mut rest,
@@ -153,8 +153,8 @@ mod tests {
             {"retrievalConfig": {}},
             [{"googleSearch": {}}]
         ]);
-        let (written, dropped) = placed(Flavour::Vertex, extra.clone());
+        let (written, dropped) = placed(Flavour::Vertex, &extra);
         assert_eq!((written, dropped), (expected, vec!["verbosity".to_owned()]));
-        assert_eq!(placed(Flavour::Studio, extra).1, ["labels", "verbosity"]);
+        assert_eq!(placed(Flavour::Studio, &extra).1, ["labels", "verbosity"]);
     }
 }

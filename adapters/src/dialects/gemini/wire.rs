@@ -37,6 +37,7 @@ pub(super) struct Content<'a> {
 /// A part of a turn.
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "nearly all parts are of the large kind")]
 pub(super) enum Piece<'a> {
     /// In Google's own words, from an earlier answer.
     Native(&'a Value),
