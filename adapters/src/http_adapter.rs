@@ -11,7 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use isthmus_inference::chat::Prompt;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::{Operation, Request};
-use isthmus_inference::usage::{self, Usage};
+use isthmus_inference::usage::{self, Source, Usage};
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Timeouts, Whole};
 use crate::dialect::{EmbeddingDialect, Encoded, Refused, RelayDialect, Watch};
@@ -152,7 +152,9 @@ impl<S: Service> HttpAdapter<S> {
     async fn embed(&self, attempt: &Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
         let wanted = caller(request.dialect).embedding(request)?;
-        let route: Route<'_, dyn EmbeddingDialect> = self.service.embedding(&attempt.model)?;
+        let count = wanted.inputs.len();
+        let route: Route<'_, dyn EmbeddingDialect> =
+            self.service.embeddings(&attempt.model, count)?;
         let dialect = route.dialect;
         let mut encoded = dialect.encode(&wanted, &attempt.model)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), wanted.require_parameters)?;
@@ -160,7 +162,10 @@ impl<S: Service> HttpAdapter<S> {
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let told = self.line.whole(outgoing, |refused| dialect.failure(refused)).await?;
         let answer = dialect.decode(&told.headers, &told.body);
-        let answer = answer.map_err(|failure| self.struck(failure))?;
+        let mut answer = answer.map_err(|failure| self.struck(failure))?;
+        if answer.usage.source == Source::Estimated {
+            answer.usage = estimate(request, told.body.len());
+        }
         let (usage, content) = (answer.usage, Content::Embedding(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))

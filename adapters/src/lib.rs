@@ -40,6 +40,7 @@ pub mod framing;
 mod http_adapter;
 mod http_client;
 pub mod hub;
+mod media_type;
 pub mod providers;
 pub mod registry;
 mod service;

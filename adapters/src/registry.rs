@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    anthropic, chutes, deepseek, flock, groq, mistral, nearai, openrouter, perplexity, table, xai,
+    anthropic, chutes, deepseek, flock, gemini, groq, mistral, nearai, openrouter, perplexity, table,
+    vertex, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -69,6 +70,8 @@ pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
     &anthropic::ANTHROPIC,
+    &gemini::GEMINI,
+    &vertex::VERTEX,
     &mistral::MISTRAL,
     &groq::GROQ,
     &table::TOGETHER,

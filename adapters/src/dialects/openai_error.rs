@@ -173,7 +173,7 @@ impl Said {
             // The vendor speaks to the holder of the credential, who is not the caller.
             (Kind::UpstreamAuth, _) => CREDENTIAL_REFUSED.to_owned(),
             (_, Some(message)) if !message.is_empty() => shortened(message),
-            _ => format!("the provider answered with status {status} and no explanation"),
+            _ => unexplained(status),
         };
         let mut failure = Failure::new(kind, message);
         failure.param = self.param;
@@ -261,6 +261,11 @@ pub(crate) fn plain(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_MESSAGE)]);
     let text = text.trim();
     (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
+}
+
+/// What the caller reads when a provider says nothing.
+pub(crate) fn unexplained(status: u16) -> String {
+    format!("the provider answered with status {status} and no explanation")
 }
 
 /// A message cut at a character's edge.
