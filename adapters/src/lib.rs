@@ -31,6 +31,7 @@
 //! * [`hub`]: model files from a repository
 
 pub mod adapter;
+pub mod bittensor;
 pub mod dialects;
 pub mod framing;
 pub mod http_adapter;
