@@ -37,6 +37,7 @@ pub mod framing;
 pub mod http_adapter;
 mod http_client;
 pub mod hub;
+pub mod mapping;
 pub mod providers;
 pub mod registry;
 pub mod settings;
