@@ -276,7 +276,7 @@ fn no_event_stream(headers: &HeaderMap) -> Option<String> {
 // === reading a body ===
 
 /// A whole answer.
-async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
+pub(crate) async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
     let Some(first) = body.next().await.transpose()? else { return Ok(Bytes::new()) };
     // Most answers come in one piece, which is passed on as it is.
     let Some(mut chunk) = body.next().await.transpose()? else { return Ok(first) };
@@ -296,7 +296,7 @@ async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
 }
 
 /// As much of an error's body as comes soon; the status alone says enough where nothing does.
-async fn error_body(body: Body, deadlines: Deadlines) -> Bytes {
+pub(crate) async fn error_body(body: Body, deadlines: Deadlines) -> Bytes {
     let mut body = Paced::new(body, deadlines);
     let mut gathered = BytesMut::new();
     let reading = async {

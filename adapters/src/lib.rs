@@ -25,12 +25,14 @@
 //! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
 //! * [`settings`]: what an operator may say about an account
 //! * [`dialects`]: the wire formats
+//! * [`auth`]: the house's credentials, obtained, renewed and shown
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
 //! * [`hub`]: model files from a repository
 
 pub mod adapter;
+pub mod auth;
 pub mod bittensor;
 pub mod dialects;
 pub mod framing;

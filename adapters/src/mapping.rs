@@ -60,6 +60,11 @@ impl Mapping {
         Err(message.to_owned())
     }
 
+    /// The names of the fields.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Whether a field of this name has a value in every call.
     pub fn always_has(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|field| {

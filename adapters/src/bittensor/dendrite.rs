@@ -1,4 +1,4 @@
-//! The calling side of Bittensor's first protocol: the headers that make an axon accept a request.
+//! The calling side of Bittensor's first protocol: requests that an axon accepts.
 //!
 //! Facts from bittensor 10.5.0 (`core/synapse.py`, `core/axon.py`):
 //!
@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use isthmus_inference::failure::{Failure, Kind};
@@ -59,8 +60,20 @@ pub struct Call<'a> {
     pub required: &'a [String],
 }
 
+/// A call as it is sent.
+#[derive(Debug)]
+pub struct Signed {
+    /// What the axon checks before it reads the body.
+    pub headers: HeaderMap,
+    /// The synapse as JSON: its fields, and who calls whom, which some miners read from there.
+    pub body: Bytes,
+}
+
+/// Members of every synapse, which no subnet's field can be named like.
+pub const RESERVED: [&str; 7] =
+    ["name", "timeout", "total_size", "header_size", "dendrite", "axon", "computed_body_hash"];
 /// The release whose rules these are: 10.5.0.
-const VERSION: &str = "10005000";
+const VERSION: u64 = 10_005_000;
 
 // === impl Dendrite ===
 
@@ -82,21 +95,21 @@ impl Dendrite {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
     }
 
-    /// The headers of a call that is made now.
-    pub fn headers(&self, call: &Call<'_>, sender: &mut Sender) -> Result<HeaderMap, Failure> {
-        let nonce = sender.next_nonce((self.clock)()).to_string();
+    /// A call that is made now.
+    pub fn sign(&self, call: &Call<'_>, sender: &mut Sender) -> Result<Signed, Failure> {
+        let nonce = sender.next_nonce((self.clock)());
         let hash = body_hash(call.fields, call.hashed)?;
         let (me, axon, uuid) = (self.hotkey.address().as_str(), self.axon.as_str(), &sender.uuid);
         let signature = self.hotkey.sign(&format!("{nonce}.{me}.{axon}.{uuid}.{hash}"));
-        let timeout = format!("{:?}", call.timeout.as_secs_f64());
+        let timeout = call.timeout.as_secs_f64();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in [
             ("name", call.synapse),
-            ("timeout", &timeout),
+            ("timeout", &format!("{timeout:?}")),
             ("bt_header_axon_hotkey", axon),
-            ("bt_header_dendrite_version", VERSION),
-            ("bt_header_dendrite_nonce", &nonce),
+            ("bt_header_dendrite_version", &VERSION.to_string()),
+            ("bt_header_dendrite_nonce", &nonce.to_string()),
             ("bt_header_dendrite_uuid", uuid),
             ("bt_header_dendrite_hotkey", me),
             ("bt_header_dendrite_signature", &signature),
@@ -105,11 +118,21 @@ impl Dendrite {
             headers.insert(HeaderName::from_static(name), header(value)?);
         }
         for field in call.required {
-            let name = format!("bt_header_input_obj_{}", field.to_ascii_lowercase());
+            let name = format!("bt_header_input_obj_{field}");
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(unfit)?;
             headers.insert(name, header(&STANDARD.encode(empty_like(call.fields.get(field))))?);
         }
-        Ok(headers)
+        let mut body = json!({
+            "name": call.synapse,
+            "timeout": timeout,
+            "dendrite": { "version": VERSION, "nonce": nonce, "uuid": uuid, "hotkey": me,
+                          "signature": signature },
+            "axon": { "hotkey": axon },
+        });
+        for (name, value) in call.fields {
+            body[name] = value.clone();
+        }
+        Ok(Signed { headers, body: body.to_string().into() })
     }
 }
 
@@ -201,7 +224,9 @@ mod tests {
             required: &names,
         };
         let dendrite = dendrite();
-        let headers = dendrite.headers(&call, &mut dendrite.sender().unwrap()).unwrap();
+        let Signed { headers, body } =
+            dendrite.sign(&call, &mut dendrite.sender().unwrap()).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
         let text = |name: &str| headers[name].to_str().unwrap();
         assert_eq!((text("name"), text("timeout")), ("Echo", "5.0"));
         assert_eq!(text("computed_body_hash"), EMPTY);
@@ -213,6 +238,11 @@ mod tests {
         assert_eq!(text("bt_header_dendrite_nonce"), "1795383648974452132");
         let signature = text("bt_header_dendrite_signature");
         assert!(Address::parse(ALICE).unwrap().signed(&message, signature));
+        assert_eq!((&body["input"], &body["timeout"]), (&json!("hello"), &json!(5.0)));
+        assert_eq!(
+            (&body["dendrite"]["hotkey"], &body["axon"]["hotkey"]),
+            (&ALICE.into(), &BOB.into())
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::stream::Event;
+use isthmus_inference::usage::Usage;
 
 use super::answer::ending;
 use crate::adapter::Piece;
@@ -26,6 +27,9 @@ pub struct TextPieces {
     answered: usize,
 }
 
+/// The longest answer that is gathered for a caller who wants it whole, in bytes.
+const LONGEST_ANSWER: usize = 16 << 20;
+
 // === impl TextPieces ===
 
 impl TextPieces {
@@ -33,6 +37,23 @@ impl TextPieces {
     pub fn new(chunks: BoxStream<'static, Result<Bytes, Failure>>, asked: usize) -> Self {
         let (ready, partial) = (VecDeque::new(), Vec::new());
         Self { chunks: Some(chunks), ready, partial, asked, answered: 0 }
+    }
+
+    /// The whole text, for a caller who does not want it in pieces.
+    pub async fn gathered(mut self) -> Result<(String, Usage), Failure> {
+        let mut gathered = (String::new(), Usage::default());
+        while let Some(piece) = self.next().await.transpose()? {
+            match piece {
+                Piece::Event(Event::Text { text, .. }) => gathered.0.push_str(&text),
+                Piece::Event(Event::Usage(usage)) => gathered.1 = usage,
+                _ => {}
+            }
+            if gathered.0.len() > LONGEST_ANSWER {
+                let message = "the provider's answer is too large to relay";
+                return Err(Failure::new(Kind::Malformed, message));
+            }
+        }
+        Ok(gathered)
     }
 
     fn read(&mut self, chunk: &[u8]) -> Result<(), Failure> {
