@@ -19,7 +19,9 @@
 //!
 //! **Transport only.** Nothing that an axon answers is signed. That the answer came from the address
 //! of the miner is all that is known: not that the miner made it, and not which model did. Plain HTTP
-//! shows prompts to everyone on the way, and only hashed fields are safe from change there.
+//! shows prompts to everyone on the way, and only hashed fields are safe from change there. A handler
+//! that fails in the middle of a stream ends it like one that is done, so that a cut answer cannot be
+//! told from a short one (seen with bittensor 10.5.0).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -106,7 +108,7 @@ impl Axon {
         };
         let deadlines = Deadlines::from_now(&limits);
         let incoming = self.send(&call, &limits, deadlines).await?;
-        let body = Paced::new(incoming.body, deadlines);
+        let mut body = Paced::new(incoming.body, deadlines);
         let asked = request.body.len();
         let Some(answer) = &self.synapse.answer else {
             let pieces = TextPieces::new(body.boxed(), asked);
@@ -116,7 +118,7 @@ impl Axon {
             }
             return Ok(answer_with(pieces.gathered().await?, model, false, None));
         };
-        let body = collect(&mut { body }).await?;
+        let body = collect(&mut body).await?;
         let said = serde_json::from_slice(&body).map_err(|_| failures::no_synapse(&body))?;
         Ok(answer_with(answer.read(&said, asked)?, model, request.stream, None))
     }
