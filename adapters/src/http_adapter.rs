@@ -15,6 +15,7 @@ use isthmus_inference::request::{Operation, Request};
 use isthmus_inference::usage::Usage;
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole};
+use crate::auth::{Authorise, Outgoing};
 use crate::dialects::openai_models::decode_models;
 use crate::dialects::openai_relay::Relay;
 use crate::dialects::openai_request::{Quirks, choices, rewrite};
@@ -58,6 +59,8 @@ struct HttpAdapter {
     models: Target,
     /// Sent with every call, credential included.
     headers: HeaderMap,
+    /// Signs each call, where a fixed header will not do.
+    signer: Option<Arc<dyn Authorise>>,
     /// To be struck out of whatever the provider repeats of it.
     secrets: Secrets,
     quirks: Quirks,
@@ -84,13 +87,23 @@ const REQUEST_ID_HEADERS: [&str; 3] = ["x-request-id", "request-id", "inference-
 /// Makes the adapter of an account at a provider with this wire.
 pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>, BuildError> {
     let kind = settings.kind;
+    if settings.api_key.is_none() && !kind.key_optional {
+        return Err(BuildError(format!("a provider of kind `{}` needs an `api_key`", kind.kind)));
+    }
+    build_signed(settings, wire, None)
+}
+
+/// The same, with each call signed.
+pub fn build_signed(
+    settings: &AccountSettings,
+    wire: &Wire,
+    signer: Option<Arc<dyn Authorise>>,
+) -> Result<Arc<dyn Adapter>, BuildError> {
+    let kind = settings.kind;
     let base = settings.base_url.as_deref().or(kind.base_url);
     let base = base.ok_or_else(|| {
         BuildError(format!("a provider of kind `{}` needs a `base_url`", kind.kind))
     })?;
-    if settings.api_key.is_none() && !kind.key_optional {
-        return Err(BuildError(format!("a provider of kind `{}` needs an `api_key`", kind.kind)));
-    }
     let target = |path: &str| {
         Target::new(base, path).map_err(|error| BuildError(format!("`base_url`: {error}")))
     };
@@ -101,6 +114,7 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         embeddings: target(wire.embeddings_path)?,
         models: target(wire.models_path)?,
         headers: headers(settings, wire.auth)?,
+        signer,
         secrets: Secrets::new(settings.api_key.iter().chain(named)),
         quirks: wire.quirks,
     }))
@@ -223,7 +237,13 @@ impl HttpAdapter {
         limits: &Timeouts,
         deadlines: Deadlines,
     ) -> Result<Incoming, Failure> {
-        let sending = http_client::send(method, target, self.headers.clone(), body, limits.connect);
+        let mut headers = self.headers.clone();
+        if let Some(signer) = &self.signer {
+            let (headers, url) = (&mut headers, target.as_str());
+            let outgoing = Outgoing { method: &method, url, headers, body: &body };
+            deadlines.first_byte(signer.authorise(outgoing)).await??;
+        }
+        let sending = http_client::send(method, target, headers, body, limits.connect);
         let incoming = deadlines.first_byte(sending).await??;
         if incoming.status.is_success() {
             return Ok(incoming);

@@ -104,6 +104,17 @@ impl Target {
         Ok(Self { url, direct })
     }
 
+    /// The whole URL, as it is sent.
+    pub(crate) fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The same with one more pair in its query.
+    pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
+        self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
     /// Whether both are at one scheme, host and port, so that a credential for one may go to the
     /// other.
     pub(crate) fn same_origin(&self, other: &Self) -> bool {

@@ -7,12 +7,16 @@
 
 use std::time::UNIX_EPOCH;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::secret::Secret;
 use sha2::{Digest, Sha256};
 
 use super::hotkey::{Address, Hotkey};
 use super::{Clock, hex, random_uuid};
+use crate::auth::{Authorise, Outgoing};
 
 /// Signs requests of one account.
 #[derive(Debug)]
@@ -60,6 +64,17 @@ impl Epistula {
             }
         }
         Ok(headers)
+    }
+}
+
+impl Authorise for Epistula {
+    fn authorise<'a>(&'a self, request: Outgoing<'a>) -> BoxFuture<'a, Result<(), Failure>> {
+        ready(self.headers(request.body).map(|signed| request.headers.extend(signed))).boxed()
+    }
+
+    /// None: the seed never leaves, and a signature is of no use once it was seen.
+    fn secrets(&self) -> Vec<Secret> {
+        Vec::new()
     }
 }
 

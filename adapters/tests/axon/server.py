@@ -149,6 +149,8 @@ def main():
     axon.start()
     await_listening(port)
     print("READY", port, flush=True)
+    # Nobody reads on, and what the axon logs would meet a closed pipe.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     threading.Event().wait()
 
 
