@@ -18,6 +18,7 @@ use std::time::SystemTime;
 pub mod dendrite;
 pub mod epistula;
 pub mod hotkey;
+pub(crate) mod options;
 pub mod python;
 
 /// What tells the time. Signatures hold for seconds only.

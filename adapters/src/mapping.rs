@@ -104,7 +104,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::dialects::decode_chat;
+    use crate::dialects::openai_chat::decode_chat;
 
     fn mapping(value: Value) -> Mapping {
         serde_json::from_value(value).unwrap()

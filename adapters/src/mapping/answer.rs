@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use isthmus_inference::chat::{ChatAnswer, Choice, FinishReason};
+use isthmus_inference::answer::{ChatAnswer, Choice, FinishReason};
 use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::part::Part;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Usage;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::adapter::{Answer, AnswerStream, Content, Piece, Whole};
-use crate::dialects::openai_usage;
 
 /// Where in an answer things are: a field's name, or a path of names and numbers such as
 /// `output/choices/0/text`.
@@ -42,7 +42,7 @@ impl AnswerFields {
             (Some(input), Some(output)) => {
                 Usage { uncached_input: input, text_output: output, ..Usage::default() }
             }
-            _ => openai_usage::estimate(asked, text.len()),
+            _ => Usage::estimated(asked, text.len()),
         };
         Ok((text.to_owned(), usage))
     }
@@ -57,6 +57,7 @@ pub(crate) fn answer_with(
     (text, usage): (String, Usage),
     model: &str,
     stream: bool,
+    dropped: Vec<String>,
     upstream_request_id: Option<String>,
 ) -> Answer {
     if stream {
@@ -64,16 +65,18 @@ pub(crate) fn answer_with(
         let events = std::iter::once(text).chain(ending(usage)).map(Piece::Event);
         let pieces = events.chain([Piece::Done { event: None }]).map(Ok);
         let pieces = stream::iter(pieces.collect::<Vec<_>>()).boxed();
-        return Answer::Stream(AnswerStream { pieces, upstream_request_id });
+        return Answer::Stream(AnswerStream { pieces, upstream_request_id, dropped });
     }
-    let choice = Choice { text, finish: Some(FinishReason::Stop), ..Choice::default() };
+    let content = vec![Part::Text(text)];
+    let choice = Choice { content, finish: Some(FinishReason::Stop), ..Choice::default() };
     let answer = ChatAnswer { model: Arc::from(model), choices: vec![choice], usage };
-    Answer::Whole(Whole { content: Content::Chat(answer), usage, upstream_request_id })
+    Answer::Whole(Whole { content: Content::Chat(answer), usage, upstream_request_id, dropped })
 }
 
 /// What ends a streamed text. Why it ended, nobody says; that it came to its end is all that is known.
 pub(super) fn ending(usage: Usage) -> [Event; 2] {
-    [Event::Finish { choice: 0, reason: FinishReason::Stop }, Event::Usage(usage)]
+    let reason = FinishReason::Stop;
+    [Event::Finish { choice: 0, reason, stop_sequence: None }, Event::Usage(usage)]
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! What a chat request says, value by value: the one place that takes a neutral request apart.
 
-use isthmus_inference::chat::{AnswerFormat, ChatRequest, Message, Part, Prompt, Role, Sampling};
+use isthmus_inference::chat::{AnswerFormat, ChatRequest, Message, Prompt, Role, Sampling};
 use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::part::Part;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::http_adapter::allowed;
 
 /// A part of a request that a field can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -43,6 +46,7 @@ pub struct Said {
     model: String,
     turns: Vec<(Role, String)>,
     settings: Vec<(Source, Value)>,
+    dropped: Vec<String>,
 }
 
 // === impl Source ===
@@ -75,11 +79,12 @@ impl Source {
 impl Said {
     /// Takes a request apart. What no field could ever take is refused here.
     pub fn of(request: ChatRequest, model: &str) -> Result<Self, Failure> {
-        let ChatRequest { prompt, tools, tool_choice: _, format, sampling, .. } = &request;
+        let ChatRequest { sampling, reasoning, .. } = &request;
         let refused = [
-            ("tools", !tools.is_empty()),
-            ("response_format", *format != AnswerFormat::Text),
-            ("n", request.choices > 1),
+            ("tools", !(request.tools.is_empty() && request.native_tools.is_empty())),
+            ("response_format", request.format != AnswerFormat::Text),
+            ("reasoning_effort", reasoning.is_asked() && !reasoning.is_off()),
+            ("n", request.wanted_choices() > 1),
             ("logprobs", request.top_logprobs.is_some()),
             ("logit_bias", !sampling.logit_bias.is_empty()),
             ("echo", request.echo),
@@ -87,12 +92,21 @@ impl Said {
         if let Some((param, _)) = refused.into_iter().find(|(_, asked)| *asked) {
             return Err(unsupported(param, "is beyond this endpoint, which takes and gives text"));
         }
-        let settings = settings(sampling);
-        let Prompt::Messages(messages) = prompt else {
+        let Prompt::Messages(messages) = &request.prompt else {
             return Err(unsupported("prompt", "cannot be sent to this endpoint: it takes chats"));
         };
         let turns = messages.iter().enumerate().map(|(at, message)| turn(at, message));
-        Ok(Self { model: model.to_owned(), turns: turns.collect::<Result<_, _>>()?, settings })
+        Ok(Self {
+            model: model.to_owned(),
+            turns: turns.collect::<Result<_, _>>()?,
+            settings: settings(sampling),
+            dropped: allowed(dropped(&request), request.require_parameters)?,
+        })
+    }
+
+    /// The fields that were left out, by the caller's names: none of them steers the answer.
+    pub fn dropped(&self) -> &[String] {
+        &self.dropped
     }
 
     /// What the request says beyond the model, which the operator chose.
@@ -127,13 +141,13 @@ impl Said {
 }
 
 fn settings(sampling: &Sampling) -> Vec<(Source, Value)> {
-    let penalty = |value: f32| (value != 0.0).then(|| decimal(value));
+    let penalty = |value: f64| (value != 0.0).then(|| value.into());
     let stop = (!sampling.stop.is_empty()).then(|| json!(sampling.stop));
     [
-        (Source::Temperature, sampling.temperature.map(decimal)),
-        (Source::TopP, sampling.top_p.map(decimal)),
+        (Source::Temperature, sampling.temperature.map(Value::from)),
+        (Source::TopP, sampling.top_p.map(Value::from)),
         (Source::TopK, sampling.top_k.map(Value::from)),
-        (Source::Seed, sampling.seed.map(Value::from)),
+        (Source::Seed, sampling.seed.map(|seed| seed.cast_signed().into())),
         (Source::MaxTokens, sampling.max_tokens.map(Value::from)),
         (Source::Stop, stop),
         (Source::PresencePenalty, penalty(sampling.presence_penalty)),
@@ -144,9 +158,18 @@ fn settings(sampling: &Sampling) -> Vec<(Source, Value)> {
     .collect()
 }
 
-/// The number that the caller wrote: 0.7, not the 0.699999988 that a single float holds.
-fn decimal(value: f32) -> Value {
-    value.to_string().parse::<f64>().unwrap_or(value.into()).into()
+/// What says who asks and how the exchange is kept, not what is answered.
+fn dropped(request: &ChatRequest) -> Vec<String> {
+    [
+        ("parallel_tool_calls", request.parallel_tool_calls.is_some()),
+        ("service_tier", request.service_tier.is_some()),
+        ("user", request.user.is_some()),
+        ("metadata", !request.metadata.is_empty()),
+    ]
+    .into_iter()
+    .filter_map(|(name, said)| said.then(|| name.to_owned()))
+    .chain(request.extra.keys().cloned())
+    .collect()
 }
 
 fn turn(at: usize, message: &Message) -> Result<(Role, String), Failure> {
@@ -155,16 +178,16 @@ fn turn(at: usize, message: &Message) -> Result<(Role, String), Failure> {
         let message = format!("`{param}` has {what}, but this endpoint takes only text");
         Err(Failure::new(Kind::Unsupported, message).with_param(param.clone()))
     };
-    if message.role == Role::Tool || !message.tool_calls.is_empty() {
-        return refuse("a tool's call or result");
-    }
     if message.name.is_some() {
         return refuse("a speaker's name");
     }
     let mut text = String::new();
     for part in &message.content {
         match part {
-            Part::Text(piece) => text.push_str(piece),
+            Part::Text(piece) | Part::Refusal(piece) => text.push_str(piece),
+            // A hint, and thoughts that only their own provider can read again.
+            Part::CachePoint(_) | Part::Thinking { .. } => {}
+            Part::ToolCall(_) | Part::ToolResult(_) => return refuse("a tool's call or result"),
             _ => return refuse("a part that is not text"),
         }
     }
@@ -178,7 +201,7 @@ fn unsupported(param: &str, why: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialects::decode_chat;
+    use crate::dialects::openai_chat::decode_chat;
 
     fn said(body: &Value) -> Result<Said, Failure> {
         Said::of(decode_chat(body.to_string().as_bytes()).unwrap(), "up")
@@ -216,13 +239,13 @@ mod tests {
 
     #[test]
     fn settings_keep_their_digits() {
-        let body = chat(json!({ "temperature": 0.7, "top_p": 1, "seed": 18446744073709551615u64,
+        let body = chat(json!({ "temperature": 0.7, "top_p": 1, "seed": -7,
             "max_completion_tokens": 9, "stop": "x", "presence_penalty": 0.1 }));
         let said = said(&body).unwrap();
         for (source, text) in [
             (Source::Temperature, "0.7"),
             (Source::TopP, "1.0"),
-            (Source::Seed, "18446744073709551615"),
+            (Source::Seed, "-7"),
             (Source::MaxTokens, "9"),
             (Source::Stop, "[\"x\"]"),
             (Source::PresencePenalty, "0.1"),

@@ -13,7 +13,6 @@ use isthmus_inference::usage::Usage;
 
 use super::answer::ending;
 use crate::adapter::Piece;
-use crate::dialects::openai_usage;
 
 /// Turns chunks of text, cut anyhow, into pieces of an answer.
 pub struct TextPieces {
@@ -80,7 +79,7 @@ impl TextPieces {
             let message = "the provider's answer ended before it said anything whole";
             return Err(Failure::new(Kind::Malformed, message));
         }
-        let usage = openai_usage::estimate(self.asked, self.answered);
+        let usage = Usage::estimated(self.asked, self.answered);
         self.ready.extend(ending(usage).map(Piece::Event));
         self.ready.push_back(Piece::Done { event: None });
         Ok(())
@@ -142,7 +141,7 @@ mod tests {
         assert!(done);
         let answer = fold.finish("m".into()).unwrap();
         assert_eq!(answer.usage.input(), 10);
-        Ok(answer.choices[0].text.clone())
+        Ok(answer.choices[0].text())
     }
 
     #[test]

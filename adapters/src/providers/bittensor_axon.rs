@@ -28,49 +28,73 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Operation;
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Timeouts};
 use crate::bittensor::Clock;
 use crate::bittensor::dendrite::{Call, Dendrite};
-use crate::bittensor::hotkey::{Address, Hotkey};
-use crate::dialects::{decode_chat, openai_error};
-use crate::http_adapter::{collect, error_body};
-use crate::http_client::{self, Incoming, Target};
+use crate::bittensor::options::{HOTKEY_SEED, address, hotkey, missing};
+use crate::dialect::Encoded;
+use crate::dialects::caller;
+use crate::http_adapter::{Auth, Line, Outgoing, collect};
+use crate::http_client::{Body, Incoming, Target};
 use crate::mapping::{Said, TextPieces, answer_with};
-use crate::registry::BuildError;
-use crate::timeouts::{Deadlines, Paced};
+use crate::providers::table::custom;
+use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::settings::AccountSettings;
+use crate::timeouts::Paced;
 
 mod failures;
-mod settings;
+mod synapse;
 
-pub use settings::{AxonSettings, SynapseSettings};
+pub use synapse::Synapse;
+
+/// Bittensor's axons.
+pub static BITTENSOR_AXON: Provider = Provider {
+    options: &[
+        HOTKEY_SEED,
+        ProviderOption {
+            name: "axon_hotkey",
+            variables: &[],
+            shape: Shape::Text,
+            help: "the miner's hotkey: its SS58 address",
+        },
+        ProviderOption {
+            name: "synapse",
+            variables: &[],
+            shape: Shape::Json,
+            help: "the subnet's request class, and what goes into its fields",
+        },
+    ],
+    ..custom("bittensor-axon", "Bittensor axon", |settings| build(settings, SystemTime::now))
+};
 
 /// One miner, ready to be called.
 struct Axon {
+    line: Line,
     target: Target,
     dendrite: Dendrite,
-    synapse: SynapseSettings,
+    synapse: Synapse,
 }
 
 /// The longest that a miner is told the caller will wait. As long is a captured call good for replay.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// Makes the adapter of one miner.
-pub fn build(settings: AxonSettings, clock: Clock) -> Result<Arc<dyn Adapter>, BuildError> {
-    settings.synapse.check().map_err(|error| BuildError(format!("`synapse`: {error}")))?;
-    let AxonSettings { base_url, hotkey_seed, axon_hotkey, synapse } = settings;
-    let named = |field: &str, error: String| BuildError(format!("`{field}` {error}"));
-    let hotkey =
-        Hotkey::from_seed(&hotkey_seed).map_err(|error| named("hotkey_seed", error.to_string()))?;
-    let axon =
-        Address::parse(&axon_hotkey).map_err(|error| named("axon_hotkey", error.to_string()))?;
-    let target = Target::new(&base_url, &format!("/{}", synapse.name))
-        .map_err(|error| BuildError(format!("`base_url`: {error}")))?;
-    Ok(Arc::new(Axon { target, dendrite: Dendrite::new(hotkey, axon, clock), synapse }))
+/// Makes the adapter of one miner, with a clock of the caller's choice.
+pub fn build(settings: &AccountSettings, clock: Clock) -> Result<Arc<dyn Adapter>, BuildError> {
+    let axon = address(settings, "axon_hotkey")?.ok_or_else(|| missing("axon_hotkey"))?;
+    let synapse = settings.option("synapse").ok_or_else(|| missing("synapse"))?;
+    let synapse =
+        Synapse::read(synapse).map_err(|error| BuildError(format!("`synapse`: {error}")))?;
+    Ok(Arc::new(Axon {
+        line: Line::new(settings, Auth::Bearer)?,
+        target: settings.target(&format!("/{}", synapse.name))?,
+        dendrite: Dendrite::new(hotkey(settings)?, axon, clock),
+        synapse,
+    }))
 }
 
 // === impl Axon ===
@@ -81,12 +105,7 @@ impl Adapter for Axon {
     }
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {
-        async {
-            let message =
-                "a Bittensor axon has no list of models; name the endpoint's model freely";
-            Err(Failure::new(Kind::Unsupported, message))
-        }
-        .boxed()
+        async { Err(Failure::new(Kind::Unsupported, "an axon lists no models")) }.boxed()
     }
 }
 
@@ -97,7 +116,9 @@ impl Axon {
             let message = "a Bittensor axon answers chat completions only";
             return Err(Failure::new(Kind::Unsupported, message));
         }
-        let fields = self.synapse.fields.fields(&Said::of(decode_chat(&request.body)?, model)?)?;
+        let said = Said::of(caller(request.dialect).chat(request)?, model)?;
+        let fields = self.synapse.fields.fields(&said)?;
+        let dropped = said.dropped().to_vec();
         let limits = self.limits(&attempt.timeouts);
         let call = Call {
             synapse: &self.synapse.name,
@@ -106,52 +127,34 @@ impl Axon {
             hashed: &self.synapse.hashed,
             required: &self.synapse.required,
         };
-        let deadlines = Deadlines::from_now(&limits);
-        let incoming = self.send(&call, &limits, deadlines).await?;
-        let mut body = Paced::new(incoming.body, deadlines);
+        let mut body = self.send(&call, &limits).await?;
         let asked = request.body.len();
         let Some(answer) = &self.synapse.answer else {
             let pieces = TextPieces::new(body.boxed(), asked);
             if request.stream {
                 let (pieces, upstream_request_id) = (pieces.boxed(), None);
-                return Ok(Answer::Stream(AnswerStream { pieces, upstream_request_id }));
+                return Ok(Answer::Stream(AnswerStream { pieces, upstream_request_id, dropped }));
             }
-            return Ok(answer_with(pieces.gathered().await?, model, false, None));
+            return Ok(answer_with(pieces.gathered().await?, model, false, dropped, None));
         };
         let body = collect(&mut body).await?;
         let said = serde_json::from_slice(&body).map_err(|_| failures::no_synapse(&body))?;
-        Ok(answer_with(answer.read(&said, asked)?, model, request.stream, None))
+        Ok(answer_with(answer.read(&said, asked)?, model, request.stream, dropped, None))
     }
 
-    /// Signs and sends, and turns an error's status into the failure that it is.
-    async fn send(
-        &self,
-        call: &Call<'_>,
-        limits: &Timeouts,
-        deadlines: Deadlines,
-    ) -> Result<Incoming, Failure> {
+    /// Signs and sends.
+    async fn send(&self, call: &Call<'_>, limits: &Timeouts) -> Result<Paced<Body>, Failure> {
         let mut sender = self.dendrite.sender()?;
         let signed = self.dendrite.sign(call, &mut sender)?;
-        let sending = http_client::send(
-            Method::POST,
-            &self.target,
-            signed.headers,
-            signed.body,
-            limits.connect,
-        );
-        let incoming = deadlines.first_byte(sending).await??;
-        let Incoming { status, headers, body } = incoming;
-        if !status.is_success() {
-            let body = error_body(body, deadlines).await;
-            let failure =
-                openai_error::from_response(status, &headers, body, None, SystemTime::now());
-            return Err(failures::explained(failure));
-        }
+        let encoded = Encoded { body: signed.body, headers: signed.headers, ..Encoded::default() };
+        let outgoing = Outgoing::post(&self.target, encoded, limits);
+        let deadlines = outgoing.deadlines;
+        let Incoming { headers, body, .. } = self.line.send(outgoing, failures::of).await?;
         self.dendrite.give_back(sender);
         if self.synapse.streams == is_json(&headers) {
             return Err(failures::other_form(self.synapse.streams));
         }
-        Ok(Incoming { status, headers, body })
+        Ok(Paced::new(body, deadlines))
     }
 
     /// A whole answer begins only when all of it is made, so it may take as long to begin as to end.

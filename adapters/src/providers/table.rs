@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::dialects::openai_request::{Quirks, StreamUsage};
-use crate::http_adapter::{self, Auth, Wire};
+use crate::http_adapter::Auth;
+use crate::providers::openai_shaped::{self, Wire};
 use crate::registry::{BuildError, Provider};
 use crate::settings::AccountSettings;
 
@@ -117,6 +118,9 @@ pub static OPENAI_COMPATIBLE: Provider = Provider {
     key_variables: &[],
     base_url_variable: None,
     key_optional: true,
+    options: &[],
+    presence_variables: &[],
+    base_url_derived: false,
     build: plain,
 };
 
@@ -134,8 +138,20 @@ pub(crate) const fn hosted(
         key_variables,
         base_url_variable: None,
         key_optional: false,
+        options: &[],
+        presence_variables: &[],
+        base_url_derived: false,
         build: plain,
     }
+}
+
+/// A kind with a protocol of its own, at an address that only the operator knows, without an `api_key`.
+pub(crate) const fn custom(
+    kind: &'static str,
+    title: &'static str,
+    build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
+) -> Provider {
+    Provider { base_url: None, key_optional: true, build, ..hosted(kind, title, "", &[]) }
 }
 
 /// A server of one's own: on this machine unless told otherwise, seldom with a credential.
@@ -154,5 +170,5 @@ const fn own(
 }
 
 fn plain(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
-    http_adapter::build(settings, &PLAIN)
+    openai_shaped::build(settings, &PLAIN)
 }

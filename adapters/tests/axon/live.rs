@@ -90,7 +90,7 @@ async fn hashed_fields_hash_as_the_axon_hashes_them() {
     let messages = texts.map(|text| json!({ "role": "user", "content": text }));
     for (extra, temperature, seed) in [
         (json!({}), json!(0.7), Value::Null),
-        (json!({ "temperature": 1, "seed": u64::MAX }), json!(1.0), json!(u64::MAX)),
+        (json!({ "temperature": 1, "seed": i64::MIN }), json!(1.0), json!(i64::MIN)),
         (json!({ "temperature": 0.00001, "seed": 0 }), json!(0.00001), json!(0)),
     ] {
         let mut body = json!({ "model": "m", "messages": messages });
@@ -98,7 +98,7 @@ async fn hashed_fields_hash_as_the_axon_hashes_them() {
         let answer = account.call(attempt(&body)).await.unwrap();
         let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
         let Content::Chat(chat) = whole.content else { panic!("not a chat") };
-        let seen: Value = serde_json::from_str(&chat.choices[0].text).unwrap();
+        let seen: Value = serde_json::from_str(&chat.choices[0].text()).unwrap();
         assert_eq!(seen["contents"], json!(texts));
         assert_eq!((&seen["temperature"], &seen["seed"]), (&temperature, &seed));
         assert_eq!((&seen["model"], &seen["flag"]), (&json!("up"), &json!(true)));

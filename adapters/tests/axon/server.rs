@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt;
 use isthmus_adapters::adapter::{Adapter, Answer, Attempt, Content, Piece, Timeouts};
 use isthmus_adapters::bittensor::Clock;
-use isthmus_adapters::dialects;
-use isthmus_adapters::providers::bittensor_axon;
+use isthmus_adapters::dialects::openai_request;
+use isthmus_adapters::providers::bittensor_axon::{self, BITTENSOR_AXON};
+use isthmus_adapters::settings::AccountSettings;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::request::Operation;
 use isthmus_inference::stream::Event;
@@ -61,13 +62,17 @@ impl Axon {
         axon_hotkey: &str,
         clock: Clock,
     ) -> Arc<dyn Adapter> {
-        let settings = json!({
-            "base_url": format!("http://127.0.0.1:{}", self.port),
-            "hotkey_seed": ALICE_SEED,
-            "axon_hotkey": axon_hotkey,
-            "synapse": synapse,
-        });
-        bittensor_axon::build(serde_json::from_value(settings).unwrap(), clock).unwrap()
+        let settings = AccountSettings {
+            base_url: Some(format!("http://127.0.0.1:{}", self.port)),
+            options: [
+                ("hotkey_seed", ALICE_SEED.into()),
+                ("axon_hotkey", axon_hotkey.into()),
+                ("synapse", synapse.to_string().into()),
+            ]
+            .into(),
+            ..AccountSettings::new(&BITTENSOR_AXON)
+        };
+        bittensor_axon::build(&settings, clock).unwrap()
     }
 }
 
@@ -80,7 +85,7 @@ impl Drop for Axon {
 
 /// An attempt with this body.
 pub(crate) fn attempt(body: &Value) -> Attempt {
-    let request = dialects::decode(Operation::Chat, body.to_string().into()).unwrap();
+    let request = openai_request::decode(Operation::Chat, body.to_string().into()).unwrap();
     let timeouts = Timeouts {
         connect: PATIENCE,
         first_byte: PATIENCE,
@@ -103,7 +108,7 @@ pub(crate) async fn text(answer: Result<Answer, Failure>) -> Result<(String, usi
         Answer::Whole(whole) => {
             let Content::Chat(answer) = whole.content else { panic!("not a chat") };
             assert!(answer.choices[0].finish.is_some());
-            return Ok((answer.choices[0].text.clone(), 1));
+            return Ok((answer.choices[0].text(), 1));
         }
         Answer::Stream(stream) => stream,
     };

@@ -3,7 +3,8 @@
 
 use isthmus_inference::failure::{Blame, Failure, Kind};
 
-use crate::dialects::openai_error::class;
+use crate::dialect::Refused;
+use crate::dialects::openai_error::{self, class};
 
 /// Words in an axon's message, and what the operator should look at.
 const HINTS: [(&str, &str); 4] = [
@@ -14,7 +15,8 @@ const HINTS: [(&str, &str); 4] = [
 ];
 
 /// An error of an axon, with what is known of its cause.
-pub(super) fn explained(failure: Failure) -> Failure {
+pub(super) fn of(refused: Refused<'_>) -> Failure {
+    let failure = openai_error::from_response(refused);
     match failure.kind {
         Kind::UpstreamAuth => {
             let said = failure.detail.clone().unwrap_or_default();

@@ -1,30 +1,14 @@
-//! What an operator says about a miner and its subnet's synapse.
+//! What an operator says about a subnet's synapse.
 
-use isthmus_inference::secret::Secret;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::bittensor::dendrite::RESERVED;
 use crate::mapping::{AnswerFields, Mapping};
 
-/// One miner.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AxonSettings {
-    /// `http://ip:port`, as the miner has registered it.
-    pub base_url: String,
-    /// The seed of the house's hotkey: 64 hexadecimal digits.
-    #[serde(deserialize_with = "secret")]
-    pub hotkey_seed: Secret,
-    /// The miner's hotkey: its SS58 address.
-    pub axon_hotkey: String,
-    /// What it is asked by.
-    pub synapse: SynapseSettings,
-}
-
 /// A subnet's request class, and how a chat becomes one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SynapseSettings {
+pub struct Synapse {
     /// The Python class, which is the path too.
     pub name: String,
     /// What goes into its fields.
@@ -42,11 +26,17 @@ pub struct SynapseSettings {
     pub answer: Option<AnswerFields>,
 }
 
-// === impl SynapseSettings ===
+// === impl Synapse ===
 
-impl SynapseSettings {
+impl Synapse {
+    /// Reads it from JSON text.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let synapse: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        synapse.check().map(|()| synapse)
+    }
+
     /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
         let is_word = |name: &str| {
             !name.is_empty()
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -75,10 +65,6 @@ impl SynapseSettings {
     }
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(Secret::from)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -94,7 +80,7 @@ mod tests {
             "answer": { "text": "completion" },
         });
         change(&mut value);
-        serde_json::from_value::<SynapseSettings>(value).map_err(|error| error.to_string())?.check()
+        Synapse::read(&value.to_string()).map(|_| ())
     }
 
     #[test]
@@ -117,17 +103,5 @@ mod tests {
             let message = checked(|synapse| synapse[key] = value).unwrap_err();
             assert!(message.contains(complaint), "{key}: {message}");
         }
-    }
-
-    #[test]
-    fn the_seed_does_not_print() {
-        let settings: AxonSettings = serde_json::from_value(json!({
-            "base_url": "http://127.0.0.1:1",
-            "hotkey_seed": "0xe5be9a50",
-            "axon_hotkey": "5F",
-            "synapse": { "name": "Chat", "fields": {}, "streams": true },
-        }))
-        .unwrap();
-        assert!(!format!("{settings:?}").contains("e5be"));
     }
 }
