@@ -39,7 +39,7 @@ struct HttpAdapter<S> {
 }
 
 /// A list of models is asked for on the operator's behalf, without an attempt's limits.
-const LISTING: Timeouts = Timeouts {
+pub(crate) const LISTING: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(15),
     between_chunks: Duration::from_secs(15),

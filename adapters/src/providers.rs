@@ -6,6 +6,7 @@ pub mod bittensor_axon;
 pub mod bittensor_epistula;
 pub mod chutes;
 pub mod flock;
+pub mod infernet;
 pub mod mistral;
 pub mod nearai;
 pub mod openai_shaped;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    bittensor_axon, bittensor_epistula, chutes, flock, mistral, nearai, perplexity, table,
+    bittensor_axon, bittensor_epistula, chutes, flock, infernet, mistral, nearai, perplexity, table,
 };
 use crate::settings::AccountSettings;
 
@@ -87,6 +87,7 @@ pub static PROVIDERS: &[&Provider] = &[
     &bittensor_axon::BITTENSOR_AXON,
     &bittensor_epistula::BITTENSOR_EPISTULA,
     &flock::FLOCK,
+    &infernet::INFERNET,
     &table::PHALA,
     &table::REDPILL,
     &nearai::NEARAI,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use isthmus_inference::secret::Secret;
+use serde::de::DeserializeOwned;
 
 use crate::http_client::Target;
 use crate::registry::{BuildError, Provider};
@@ -54,6 +55,12 @@ impl AccountSettings {
     /// The text of an option, as written or from its variable.
     pub fn option(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(Secret::expose)
+    }
+
+    /// An option that is a structure.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, BuildError> {
+        let read = self.option(name).map(serde_json::from_str).transpose();
+        read.map_err(|error| BuildError(format!("`{name}`: {error}")))
     }
 
     /// An option that is a credential.

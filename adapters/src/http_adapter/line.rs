@@ -48,10 +48,10 @@ pub(crate) struct Outgoing<'a> {
 }
 
 /// A whole answer.
-pub(super) struct ToldWhole {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) request_id: Option<String>,
+pub(crate) struct ToldWhole {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) request_id: Option<String>,
 }
 
 /// The largest whole answer: thousands of embeddings fit.
@@ -114,7 +114,7 @@ impl Line {
     }
 
     /// Calls, and reads the whole answer.
-    pub(super) async fn whole(
+    pub(crate) async fn whole(
         &self,
         outgoing: Outgoing<'_>,
         refused: impl FnOnce(Refused<'_>) -> Failure,

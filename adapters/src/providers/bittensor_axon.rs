@@ -86,9 +86,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Makes the adapter of one miner, with a clock of the caller's choice.
 pub fn build(settings: &AccountSettings, clock: Clock) -> Result<Arc<dyn Adapter>, BuildError> {
     let axon = address(settings, "axon_hotkey")?.ok_or_else(|| missing("axon_hotkey"))?;
-    let synapse = settings.option("synapse").ok_or_else(|| missing("synapse"))?;
-    let synapse =
-        Synapse::read(synapse).map_err(|error| BuildError(format!("`synapse`: {error}")))?;
+    let synapse: Synapse = settings.json("synapse")?.ok_or_else(|| missing("synapse"))?;
+    synapse.check().map_err(|error| BuildError(format!("`synapse`: {error}")))?;
     Ok(Arc::new(Axon {
         line: Line::new(settings, Auth::Bearer)?,
         target: settings.target(&format!("/{}", synapse.name))?,

@@ -5,6 +5,7 @@
 mod epistula;
 mod failures;
 mod hub;
+mod infernet;
 mod providers;
 mod recordings;
 mod upstream;

@@ -29,14 +29,8 @@ pub struct Synapse {
 // === impl Synapse ===
 
 impl Synapse {
-    /// Reads it from JSON text.
-    pub fn read(text: &str) -> Result<Self, String> {
-        let synapse: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        synapse.check().map(|()| synapse)
-    }
-
     /// What is wrong with it, if anything.
-    fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         let is_word = |name: &str| {
             !name.is_empty()
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -80,7 +74,7 @@ mod tests {
             "answer": { "text": "completion" },
         });
         change(&mut value);
-        Synapse::read(&value.to_string()).map(|_| ())
+        serde_json::from_value::<Synapse>(value).map_err(|error| error.to_string())?.check()
     }
 
     #[test]
