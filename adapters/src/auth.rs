@@ -20,6 +20,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::secret::Secret;
 
+pub mod aws;
+pub mod environment;
+mod expiry;
+mod fetch;
+pub mod google;
+pub mod oauth;
+pub mod refreshing;
 pub mod sigv4;
 
 /// Puts the house's credential on outgoing requests.

@@ -187,10 +187,9 @@ pub struct Stamp<'a> {
 /// A failure as it is to be told.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
-    /// The failure.
+    /// The failure; its status is the one that the answer has, or would have had before the stream
+    /// began.
     pub failure: &'a Failure,
-    /// The status that it has, or would have had before the stream began.
-    pub status: StatusCode,
     /// The house's id of the exchange.
     pub request_id: &'a str,
 }

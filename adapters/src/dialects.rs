@@ -7,11 +7,12 @@
 //! * [`openai_chat`], [`openai_completions`], [`openai_embeddings`]: requests in full
 //! * [`openai_answer`], [`openai_stream`]: neutral answers, written for callers
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
-//! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
+//! * [`openai_error`], [`openai_models`], [`offers`]: what went wrong there, and what is on offer
 
 mod fields;
 mod openai_sampling;
 
+pub mod offers;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;

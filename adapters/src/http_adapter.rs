@@ -14,7 +14,6 @@ use isthmus_inference::request::{Operation, Request};
 use isthmus_inference::usage::{self, Usage};
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Timeouts, Whole};
-use crate::auth::Authorise;
 use crate::dialect::{EmbeddingDialect, Encoded, Refused, RelayDialect, Watch};
 use crate::dialects::{caller, openai_error};
 use crate::registry::BuildError;
@@ -53,15 +52,6 @@ pub(crate) fn build(
     service: impl Service,
 ) -> Result<Arc<dyn Adapter>, BuildError> {
     Ok(Arc::new(HttpAdapter { service, line: Line::new(settings, auth)? }))
-}
-
-/// The same for an account whose calls are signed one by one.
-pub(crate) fn build_signed(
-    settings: &AccountSettings,
-    authorise: Arc<dyn Authorise>,
-    service: impl Service,
-) -> Result<Arc<dyn Adapter>, BuildError> {
-    Ok(Arc::new(HttpAdapter { service, line: Line::signed(settings, authorise)? }))
 }
 
 // === impl HttpAdapter ===
@@ -184,7 +174,7 @@ impl<S: Service> HttpAdapter<S> {
     ) -> Result<AnswerStream, Failure> {
         let deadlines = outgoing.deadlines;
         let (body, upstream_request_id) = self.line.stream(outgoing, refused).await?;
-        let pieces = Pieces::new(Paced::new(body, deadlines), watch, self.line.secrets().clone());
+        let pieces = Pieces::new(Paced::new(body, deadlines), watch, self.line.secrets());
         Ok(AnswerStream { pieces: pieces.boxed(), upstream_request_id, dropped })
     }
 

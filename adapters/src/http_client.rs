@@ -3,6 +3,7 @@
 //! There is one client in the process, so that all accounts share its pool of connections.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
@@ -22,7 +23,8 @@ use crate::timeouts::Phase;
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     url: reqwest::Url,
-    /// A machine that is reached without the proxy that the environment names.
+    /// A machine that is reached without the proxy that the environment names: this one, or a
+    /// metadata server.
     direct: bool,
 }
 
@@ -40,7 +42,7 @@ pub(crate) struct Body(BoxStream<'static, Result<Bytes, Failure>>);
 struct Clients {
     /// Through the proxy that `HTTPS_PROXY` and its like name, if they do.
     outside: reqwest::Client,
-    /// To this machine itself.
+    /// To this machine itself, and to its metadata server.
     direct: reqwest::Client,
 }
 
@@ -57,6 +59,9 @@ const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How often a silent connection is asked whether the other side is still there.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
+
+/// Metadata servers whose address does not say so: Google's, and those of AWS over IPv6.
+const METADATA_SERVERS: [&str; 3] = ["metadata.google.internal", "fd00:ec2::254", "fd00:ec2::23"];
 
 /// Sends a request and waits for the head of the answer. Dropping the future gives the request up.
 pub(crate) async fn send(
@@ -87,9 +92,16 @@ pub(crate) async fn send(
 impl Target {
     /// The URL made of a base and what is appended to it.
     pub(crate) fn new(base: &str, path: &str) -> Result<Self, String> {
+        let mut target = Self::exactly(base)?;
+        target.url.set_path(&format!("{}{path}", target.url.path().trim_end_matches('/')));
+        Ok(target)
+    }
+
+    /// This very URL, its query and a slash at its end included.
+    pub(crate) fn exactly(base: &str) -> Result<Self, String> {
         // What holds an `@` may hold a password, which is never shown.
         let shown = if base.contains('@') { "the URL".to_owned() } else { format!("`{base}`") };
-        let mut url = reqwest::Url::parse(base).map_err(|error| format!("{shown}: {error}"))?;
+        let url = reqwest::Url::parse(base).map_err(|error| format!("{shown}: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(format!("{shown} is not an http:// or https:// URL"));
         }
@@ -97,22 +109,22 @@ impl Target {
             let message = "a URL must not hold a user name or password; use `api_key` or `headers`";
             return Err(message.to_owned());
         }
-        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let address = host.parse::<std::net::IpAddr>();
-        let direct = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        let direct = host == "localhost"
+            || METADATA_SERVERS.contains(&host)
+            || host.parse().is_ok_and(is_beside_us);
         Ok(Self { url, direct })
-    }
-
-    /// The whole URL, as it is sent.
-    pub(crate) fn as_str(&self) -> &str {
-        self.url.as_str()
     }
 
     /// The same with one more pair in its query.
     pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
         self
+    }
+
+    /// The URL as it is sent.
+    pub(crate) fn as_str(&self) -> &str {
+        self.url.as_str()
     }
 
     /// Whether both are at one scheme, host and port, so that a credential for one may go to the
@@ -127,7 +139,22 @@ impl Target {
     }
 }
 
+/// Whether this is the machine itself or on its own link, as the clouds' metadata servers are.
+fn is_beside_us(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unicast_link_local(),
+    }
+}
+
 // === impl Body ===
+
+impl Body {
+    /// The body with what was read of it before put back.
+    pub(crate) fn behind(self, first: Bytes) -> Self {
+        Self(futures_util::stream::iter([Ok(first)]).chain(self.0).boxed())
+    }
+}
 
 impl Stream for Body {
     type Item = Result<Bytes, Failure>;
@@ -274,6 +301,13 @@ mod tests {
     }
 
     #[test]
+    fn an_exact_target_is_left_as_it_is() {
+        for url in ["http://h:1/a/", "http://h/a?b=c%20d", "http://h/model/v1%3A0/converse"] {
+            assert_eq!(Target::exactly(url).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
     fn an_origin_is_no_prefix() {
         let hub = Target::new("https://hub.co", "").unwrap();
         for (url, same) in [
@@ -314,6 +348,9 @@ mod tests {
             ("http://127.0.0.1:1", true),
             ("http://127.8.8.8", true),
             ("http://[::1]:1", true),
+            ("http://169.254.169.254/latest/", true),
+            ("http://[fd00:ec2::254]", true),
+            ("http://metadata.google.internal/", true),
             ("http://10.0.0.1", false),
             ("https://localhost.example.com", false),
         ] {

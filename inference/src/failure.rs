@@ -175,6 +175,33 @@ impl Failure {
         if param.is_empty() { failure } else { failure.with_param(param) }
     }
 
+    /// The HTTP status that makes the official SDKs raise the right exception. An upstream's own error
+    /// keeps its status, unless it was about the house's credential.
+    pub fn status(&self) -> u16 {
+        if let Some(upstream) = &self.upstream
+            && self.kind != Kind::UpstreamAuth
+            && (400..600).contains(&upstream.status)
+        {
+            return upstream.status;
+        }
+        match self.kind {
+            Kind::InvalidRequest
+            | Kind::ContextLength
+            | Kind::ContentFilter
+            | Kind::Unsupported => 400,
+            Kind::Unauthenticated => 401,
+            Kind::Forbidden => 403,
+            Kind::NotFound => 404,
+            Kind::Timeout if self.blame == Blame::Caller => 408,
+            Kind::TooLarge => 413,
+            Kind::RateLimited | Kind::QuotaExhausted => 429,
+            Kind::Internal => 500,
+            Kind::Malformed | Kind::ProviderError | Kind::UpstreamAuth => 502,
+            Kind::Overloaded | Kind::Unreachable => 503,
+            Kind::Timeout => 504,
+        }
+    }
+
     /// Adds what only the log should say.
     #[must_use]
     #[expect(

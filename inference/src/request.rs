@@ -25,6 +25,9 @@ pub struct Request {
     pub body: Bytes,
     /// Where the members of that object lie.
     pub outline: Outline,
+    /// Headers of the caller's that belong to his dialect (`anthropic-beta`, `openai-beta`), for an
+    /// endpoint that speaks it too: lower-case names and values.
+    pub forwarded: Vec<(String, String)>,
 }
 
 /// What is asked for.

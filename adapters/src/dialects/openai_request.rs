@@ -42,7 +42,16 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
     let stream = operation != Operation::Embedding && boolean("stream", value("stream"))?;
     let usage_wanted = stream && usage_wanted(value("stream_options"))?;
     let model = model.as_ref().into();
-    Ok(Request { operation, dialect: Dialect::OpenAi, model, stream, usage_wanted, body, outline })
+    Ok(Request {
+        operation,
+        dialect: Dialect::OpenAi,
+        model,
+        stream,
+        usage_wanted,
+        body,
+        outline,
+        forwarded: Vec::new(),
+    })
 }
 
 /// How many choices an answer to this request has: `n` for each prompt.

@@ -17,7 +17,8 @@ use std::time::SystemTime;
 use crate::adapter::Adapter;
 use crate::bittensor::epistula::Epistula;
 use crate::bittensor::options::{HOTKEY_SEED, address, hotkey};
-use crate::providers::openai_shaped;
+use crate::http_adapter::Auth;
+use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, custom};
 use crate::registry::{BuildError, Provider, ProviderOption, Shape};
 use crate::settings::AccountSettings;
@@ -39,5 +40,5 @@ pub static BITTENSOR_EPISTULA: Provider = Provider {
 fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
     let signed_for = address(settings, "signed_for")?;
     let signer = Epistula::new(hotkey(settings)?, signed_for, SystemTime::now);
-    openai_shaped::build_signed(settings, &PLAIN, Arc::new(signer))
+    openai_shaped::build(settings, &Wire { auth: Auth::Each(Arc::new(signer)), ..PLAIN })
 }

@@ -8,7 +8,6 @@ use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Dialect, Operation, Request};
 
 use crate::adapter::Adapter;
-use crate::auth::Authorise;
 use crate::dialect::RelayDialect;
 use crate::dialects::openai::OpenAiRelay;
 use crate::dialects::openai_models::decode_models;
@@ -20,7 +19,7 @@ use crate::service::{Listing, Route, Service};
 use crate::settings::AccountSettings;
 
 /// How one provider's OpenAI-shaped API differs from the usual.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Wire {
     /// How the credential is shown.
     pub auth: Auth,
@@ -43,28 +42,14 @@ struct OpenAiShaped {
 
 /// Makes the adapter of an account at a provider with this wire.
 pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>, BuildError> {
-    http_adapter::build(settings, wire.auth, OpenAiShaped::new(settings, wire)?)
-}
-
-/// The same for an account whose calls are signed one by one.
-pub(crate) fn build_signed(
-    settings: &AccountSettings,
-    wire: &Wire,
-    authorise: Arc<dyn Authorise>,
-) -> Result<Arc<dyn Adapter>, BuildError> {
-    http_adapter::build_signed(settings, authorise, OpenAiShaped::new(settings, wire)?)
-}
-
-impl OpenAiShaped {
-    fn new(settings: &AccountSettings, wire: &Wire) -> Result<Self, BuildError> {
-        Ok(Self {
-            chat: settings.target("/chat/completions")?,
-            completions: settings.target("/completions")?,
-            embeddings: settings.target(wire.embeddings_path)?,
-            models: settings.target(wire.models_path)?,
-            relay: OpenAiRelay { quirks: wire.quirks },
-        })
-    }
+    let service = OpenAiShaped {
+        chat: settings.target("/chat/completions")?,
+        completions: settings.target("/completions")?,
+        embeddings: settings.target(wire.embeddings_path)?,
+        models: settings.target(wire.models_path)?,
+        relay: OpenAiRelay { quirks: wire.quirks },
+    };
+    http_adapter::build(settings, wire.auth.clone(), service)
 }
 
 impl Service for OpenAiShaped {

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the complaint")]
 
+mod aws;
+mod credentials;
 mod epistula;
 mod failures;
+mod google;
 mod hub;
 mod infernet;
 mod providers;

@@ -44,12 +44,23 @@ pub fn plan(
 /// understands it; the house does not yet, and ignoring it would send data where it must not go.
 fn narrowed(request: &Request, pool: &Pool) -> Result<(), Failure> {
     let mut named = request.outline.named(&request.body, "provider");
-    let narrows = named.any(|member| request.body[member.value.start] == b'{');
+    let narrows = named.any(|member| narrows(&request.body[member.value.clone()]));
     if !narrows || pool.endpoints.iter().all(|endpoint| endpoint.narrows) {
         return Ok(());
     }
     let message = "this version cannot narrow routing by `provider`, so the request was not sent; leave it out, or ask for a model of OpenRouter's";
     Err(Failure::invalid("provider", message))
+}
+
+/// Whether the object holds anything but `require_parameters`, which every adapter keeps by itself.
+fn narrows(provider: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Kept {
+        #[serde(rename = "require_parameters")]
+        _require_parameters: Option<bool>,
+    }
+    provider.starts_with(b"{") && serde_json::from_slice::<Kept>(provider).is_err()
 }
 
 // === impl Planned ===

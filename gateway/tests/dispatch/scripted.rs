@@ -18,7 +18,7 @@ use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
 use isthmus_gateway::telemetry::metrics::Metrics;
 use isthmus_inference::failure::Failure;
-use isthmus_inference::request::Operation;
+use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::usage::Usage;
 use isthmus_policies::retry::RetryRules;
 use tokio::time::Instant;
@@ -130,6 +130,7 @@ impl House {
             id: "test".into(),
             arrived,
             operation: Operation::Chat,
+            dialect: Dialect::OpenAi,
             headers: HeaderMap::new(),
             deadline: arrived + time,
         };
@@ -156,6 +157,7 @@ impl Adapter for Scripted {
                     content: Content::Relay(Bytes::from_static(b"{}")),
                     usage: Usage::default(),
                     upstream_request_id: None,
+                    dropped: vec![],
                 })),
                 Step::Fail(failure) => Err(failure),
                 Step::Stream => Ok(streamed(Ok(Piece::Relay(Bytes::from_static(b"data: {}\n\n"))))),
@@ -173,5 +175,5 @@ impl Adapter for Scripted {
 
 fn streamed(piece: Result<Piece, Failure>) -> Answer {
     let pieces = stream::iter([piece]).boxed();
-    Answer::Stream(AnswerStream { pieces, upstream_request_id: None })
+    Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] })
 }

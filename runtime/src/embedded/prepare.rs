@@ -282,8 +282,8 @@ mod tests {
             assert!(failure.message.contains(param), "{}", failure.message);
         }
         assert!(check(&request(Sampling::default()), 9).is_ok());
-        let none = ChatRequest { choices: 0, ..ChatRequest::default() };
-        assert_eq!(check(&none, 9).unwrap_err().param.as_deref(), Some("n"));
+        let many = ChatRequest { choices: MOST_CHOICES + 1, ..ChatRequest::default() };
+        assert_eq!(check(&many, 9).unwrap_err().param.as_deref(), Some("n"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub fn encode(told: &Told<'_>) -> Bytes {
     }
     let error = json!({ "error": {
         "message": failure.message,
-        "type": error_type(told.status.as_u16()),
+        "type": error_type(failure.status()),
         "param": failure.param,
         "code": failure.kind.as_str(),
     }});
