@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn said(body: &Value) -> Said {
-        Said::of(decode_chat(body.to_string().as_bytes()).unwrap(), "up").unwrap()
+        Said::of(&decode_chat(body.to_string().as_bytes()).unwrap(), "up").unwrap()
     }
 
     #[test]

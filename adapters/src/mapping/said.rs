@@ -78,8 +78,8 @@ impl Source {
 
 impl Said {
     /// Takes a request apart. What no field could ever take is refused here.
-    pub fn of(request: ChatRequest, model: &str) -> Result<Self, Failure> {
-        let ChatRequest { sampling, reasoning, .. } = &request;
+    pub fn of(request: &ChatRequest, model: &str) -> Result<Self, Failure> {
+        let ChatRequest { sampling, reasoning, .. } = request;
         let refused = [
             ("tools", !(request.tools.is_empty() && request.native_tools.is_empty())),
             ("response_format", request.format != AnswerFormat::Text),
@@ -100,7 +100,7 @@ impl Said {
             model: model.to_owned(),
             turns: turns.collect::<Result<_, _>>()?,
             settings: settings(sampling),
-            dropped: allowed(dropped(&request), request.require_parameters)?,
+            dropped: allowed(dropped(request), request.require_parameters)?,
         })
     }
 
@@ -167,7 +167,8 @@ fn dropped(request: &ChatRequest) -> Vec<String> {
         ("metadata", !request.metadata.is_empty()),
     ]
     .into_iter()
-    .filter_map(|(name, said)| said.then(|| name.to_owned()))
+    .filter(|(_, said)| *said)
+    .map(|(name, _)| name.to_owned())
     .chain(request.extra.keys().cloned())
     .collect()
 }
@@ -204,7 +205,7 @@ mod tests {
     use crate::dialects::openai_chat::decode_chat;
 
     fn said(body: &Value) -> Result<Said, Failure> {
-        Said::of(decode_chat(body.to_string().as_bytes()).unwrap(), "up")
+        Said::of(&decode_chat(body.to_string().as_bytes()).unwrap(), "up")
     }
 
     fn chat(extra: Value) -> Value {

@@ -115,7 +115,7 @@ impl Axon {
             let message = "a Bittensor axon answers chat completions only";
             return Err(Failure::new(Kind::Unsupported, message));
         }
-        let said = Said::of(caller(request.dialect).chat(request)?, model)?;
+        let said = Said::of(&caller(request.dialect).chat(request)?, model)?;
         let fields = self.synapse.fields.fields(&said)?;
         let dropped = said.dropped().to_vec();
         let limits = self.limits(&attempt.timeouts);

@@ -124,17 +124,17 @@ impl Infernet {
             let message = "an Infernet node answers chat completions only";
             return Err(Failure::new(Kind::Unsupported, message));
         }
-        let said = Said::of(caller(request.dialect).chat(request)?, model)?;
+        let said = Said::of(&caller(request.dialect).chat(request)?, model)?;
         let data = self.data.fields(&said)?;
         let (dropped, asked) = (said.dropped().to_vec(), request.body.len());
         match &self.answer {
             Some(answer) if !(request.stream && self.streams) => {
-                let (output, id) = self.job(data, &attempt.timeouts).await?;
+                let (output, id) = self.job(&data, &attempt.timeouts).await?;
                 let told = answer.read(&output, asked)?;
                 Ok(answer_with(told, model, request.stream, dropped, Some(id)))
             }
             _ => {
-                let (pieces, id) = self.streamed(data, asked, &attempt.timeouts).await?;
+                let (pieces, id) = self.streamed(&data, asked, &attempt.timeouts).await?;
                 if !request.stream {
                     let told = pieces.gathered().await?;
                     return Ok(answer_with(told, model, false, dropped, Some(id)));
@@ -148,7 +148,7 @@ impl Infernet {
     /// Submits a job and waits for what it gives; that, and the job's id.
     async fn job(
         &self,
-        data: Map<String, Value>,
+        data: &Map<String, Value>,
         limits: &Timeouts,
     ) -> Result<(Value, String), Failure> {
         // The node says nothing before the job is done, however long that takes.
@@ -170,7 +170,7 @@ impl Infernet {
     /// Begins a stream: its text, and the job's id.
     async fn streamed(
         &self,
-        data: Map<String, Value>,
+        data: &Map<String, Value>,
         asked: usize,
         limits: &Timeouts,
     ) -> Result<(TextPieces, String), Failure> {
@@ -192,7 +192,7 @@ impl Infernet {
         Ok(self.line.whole(outgoing, job::refused).await?.body)
     }
 
-    fn encoded(&self, data: Map<String, Value>) -> Encoded {
+    fn encoded(&self, data: &Map<String, Value>) -> Encoded {
         let body = json!({ "containers": self.containers, "data": data });
         Encoded { body: body.to_string().into(), ..Encoded::default() }
     }

@@ -50,7 +50,7 @@ fn streamed() -> Value {
 
 /// The failure of one question.
 async fn failure(answer: Result<Answer, Failure>) -> Failure {
-    text(answer).await.err().expect("the call must fail")
+    text(answer).await.expect_err("the call must fail")
 }
 
 /// The miner's own words, kept with a failure.
@@ -63,7 +63,7 @@ fn words(failure: &Failure) -> String {
 #[ignore = "needs a Python with bittensor: make test-axon"]
 async fn a_plain_synapse_is_answered_whole_or_as_a_stream() {
     let axon = Axon::start();
-    let account = axon.account(simple("Plain"));
+    let account = axon.account(&simple("Plain"));
     for stream in [false, true] {
         let (said, pieces) = text(account.call(question("hi é", stream)).await).await.unwrap();
         assert_eq!(pieces, 1);
@@ -78,7 +78,7 @@ async fn a_plain_synapse_is_answered_whole_or_as_a_stream() {
 #[ignore = "needs a Python with bittensor: make test-axon"]
 async fn hashed_fields_hash_as_the_axon_hashes_them() {
     let axon = Axon::start();
-    let account = axon.account(hashed());
+    let account = axon.account(&hashed());
     let texts = [
         "it's",
         "both ' and \"",
@@ -110,7 +110,7 @@ async fn hashed_fields_hash_as_the_axon_hashes_them() {
 #[ignore = "needs a Python with bittensor: make test-axon"]
 async fn a_stream_comes_in_pieces_or_gathered() {
     let axon = Axon::start();
-    let account = axon.account(streamed());
+    let account = axon.account(&streamed());
     for stream in [true, false] {
         let (said, _) = text(account.call(question("hi", stream)).await).await.unwrap();
         assert_eq!(said, "Hello wörld");
@@ -122,7 +122,7 @@ async fn a_stream_comes_in_pieces_or_gathered() {
 #[ignore = "needs a Python with bittensor: make test-axon"]
 async fn a_handler_that_breaks_off_ends_like_one_that_is_done() {
     let axon = Axon::start();
-    let answer = axon.account(streamed()).call(question("break", true)).await;
+    let answer = axon.account(&streamed()).call(question("break", true)).await;
     assert_eq!(text(answer).await.unwrap().0, "Hel");
 }
 
@@ -130,7 +130,7 @@ async fn a_handler_that_breaks_off_ends_like_one_that_is_done() {
 #[ignore = "needs a Python with bittensor: make test-axon"]
 async fn many_calls_at_once_are_all_in_order_for_the_axon() {
     let axon = Axon::start();
-    let account = axon.account(streamed());
+    let account = axon.account(&streamed());
     for _ in 0..3 {
         let calls = (0..20).map(|_| async { text(account.call(question("hi", true)).await).await });
         for answer in join_all(calls).await {
@@ -145,9 +145,13 @@ async fn a_refused_signature_is_the_houses_affair() {
     const SLOW: fn() -> SystemTime = || SystemTime::now() - Duration::from_secs(600);
     let axon = Axon::start();
     for (account, hint, said) in [
-        (axon.account_with(simple("Plain"), ALICE, SystemTime::now), "axon_hotkey", "Signature"),
-        (axon.account_with(simple("Plain"), crate::server::BOB, SLOW), "clock", "Nonce is too old"),
-        (axon.account(simple("Blocked")), "registered", "not a registered hotkey"),
+        (axon.account_with(&simple("Plain"), ALICE, SystemTime::now), "axon_hotkey", "Signature"),
+        (
+            axon.account_with(&simple("Plain"), crate::server::BOB, SLOW),
+            "clock",
+            "Nonce is too old",
+        ),
+        (axon.account(&simple("Blocked")), "registered", "not a registered hotkey"),
     ] {
         let failure = failure(account.call(question("hi", false)).await).await;
         assert_eq!((failure.kind, failure.blame), (Kind::UpstreamAuth, Blame::House));
@@ -162,7 +166,7 @@ async fn a_refused_signature_is_the_houses_affair() {
 #[ignore = "needs a Python with bittensor: make test-axon"]
 async fn what_the_miner_says_went_wrong_is_passed_on() {
     let axon = Axon::start();
-    let unknown = failure(axon.account(simple("NoSuch")).call(question("hi", true)).await).await;
+    let unknown = failure(axon.account(&simple("NoSuch")).call(question("hi", true)).await).await;
     assert_eq!((unknown.kind, unknown.blame), (Kind::NotFound, Blame::House));
     assert_eq!(unknown.retry, Retry::Elsewhere);
     assert!(unknown.message.contains("'NoSuch' not found"), "{unknown:?}");
@@ -172,7 +176,7 @@ async fn what_the_miner_says_went_wrong_is_passed_on() {
     let mut undeclared = simple("Plain");
     undeclared["required"] = json!([]);
     for synapse in [simple("Boom"), unhashed, undeclared] {
-        let failure = failure(axon.account(synapse).call(question("hi", false)).await).await;
+        let failure = failure(axon.account(&synapse).call(question("hi", false)).await).await;
         assert_eq!((failure.kind, failure.blame), (Kind::ProviderError, Blame::Provider));
         assert!(failure.message.contains("Internal Server Error #"), "{failure:?}");
         assert_eq!(words(&failure), failure.message);
@@ -192,7 +196,7 @@ async fn an_answer_of_another_form_is_no_answer() {
     let mut elsewhere = simple("Plain");
     elsewhere["answer"] = json!({ "text": "completion" });
     for synapse in [not_streamed, not_whole, elsewhere] {
-        let failure = failure(axon.account(synapse).call(question("hi", true)).await).await;
+        let failure = failure(axon.account(&synapse).call(question("hi", true)).await).await;
         assert_eq!(failure.kind, Kind::Malformed, "{failure:?}");
     }
 }

@@ -51,14 +51,14 @@ impl Axon {
     }
 
     /// An account that calls this synapse, with the given changes to the usual settings.
-    pub(crate) fn account(&self, synapse: Value) -> Arc<dyn Adapter> {
+    pub(crate) fn account(&self, synapse: &Value) -> Arc<dyn Adapter> {
         self.account_with(synapse, BOB, SystemTime::now)
     }
 
     /// The same for another miner, or with another clock.
     pub(crate) fn account_with(
         &self,
-        synapse: Value,
+        synapse: &Value,
         axon_hotkey: &str,
         clock: Clock,
     ) -> Arc<dyn Adapter> {
