@@ -63,8 +63,8 @@ const LARGEST_ERROR: usize = 64 << 10;
 /// How long an error's body is awaited: its status alone is enough to try elsewhere.
 const ERROR_BODY: Duration = Duration::from_secs(2);
 /// Headers in which providers name an exchange: OpenAI's and most others', Anthropic's, AkashML's,
-/// AWS's, Azure's, Mistral's, Chutes's.
-const REQUEST_ID_HEADERS: [&str; 7] = [
+/// AWS's, Azure's, Mistral's, Chutes's, LiteLLM's (FLock).
+const REQUEST_ID_HEADERS: [&str; 8] = [
     "x-request-id",
     "request-id",
     "inference-id",
@@ -72,6 +72,7 @@ const REQUEST_ID_HEADERS: [&str; 7] = [
     "apim-request-id",
     "mistral-correlation-id",
     "x-chutes-invocationid",
+    "x-litellm-call-id",
 ];
 
 // === impl Outgoing ===

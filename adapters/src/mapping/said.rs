@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn what_steers_no_answer_is_left_out_and_named_or_refused() {
+        let mut request = decode_chat(chat(json!({})).to_string().as_bytes()).unwrap();
+        request.user = Some("u".into());
+        request.extra.insert("store".into(), json!(true));
+        assert_eq!(Said::of(&request, "up").unwrap().dropped(), ["user", "store"]);
+        request.require_parameters = true;
+        assert_eq!(Said::of(&request, "up").unwrap_err().kind, Kind::Unsupported);
+    }
+
+    #[test]
     fn what_is_not_text_is_refused_by_its_name() {
         let image = json!([{ "type": "image_url", "image_url": { "url": "data:," } }]);
         let call = json!({ "id": "c", "type": "function",
