@@ -8,7 +8,7 @@
 //! * [`openai_answer`], [`openai_stream`]: neutral answers, written for callers
 //! * [`openai_provider`]: the same on the provider's side, for callers of another language
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
-//! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
+//! * [`openai_error`], [`openai_models`], [`offers`]: what went wrong there, and what is on offer
 //!
 //! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
 //! [`gemini`]: Google's own, of AI Studio and Vertex AI.
@@ -16,9 +16,10 @@
 mod fields;
 mod openai_sampling;
 
-pub mod needs;
 pub mod anthropic;
 pub mod gemini;
+pub mod needs;
+pub mod offers;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    anthropic, chutes, deepseek, flock, gemini, groq, mistral, nearai, openrouter, perplexity, table,
-    vertex, xai,
+    anthropic, bittensor_axon, bittensor_epistula, chutes, deepseek, flock, gemini, groq, infernet,
+    mistral, nearai, openrouter, perplexity, table, vertex, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -88,7 +88,10 @@ pub static PROVIDERS: &[&Provider] = &[
     &table::IONET,
     &chutes::CHUTES,
     &table::TARGON,
+    &bittensor_axon::BITTENSOR_AXON,
+    &bittensor_epistula::BITTENSOR_EPISTULA,
     &flock::FLOCK,
+    &infernet::INFERNET,
     &table::PHALA,
     &table::REDPILL,
     &nearai::NEARAI,

@@ -5,9 +5,11 @@
 mod aws;
 mod credentials;
 mod entra;
+mod epistula;
 mod failures;
 mod google;
 mod hub;
+mod infernet;
 mod providers;
 mod recordings;
 mod recordings_chat;
