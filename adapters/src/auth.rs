@@ -21,6 +21,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::secret::Secret;
 
 pub mod aws;
+pub mod entra;
 pub mod environment;
 mod expiry;
 mod fetch;

@@ -27,10 +27,9 @@ mod line;
 mod pieces;
 mod secrets;
 
-pub(crate) use line::Auth;
+pub(crate) use line::{Auth, Line, Outgoing, collect};
 
 use decoding::Decoding;
-use line::{Line, Outgoing};
 use pieces::Pieces;
 
 /// One account, ready to be called.
@@ -40,7 +39,7 @@ struct HttpAdapter<S> {
 }
 
 /// A list of models is asked for on the operator's behalf, without an attempt's limits.
-const LISTING: Timeouts = Timeouts {
+pub(crate) const LISTING: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(15),
     between_chunks: Duration::from_secs(15),
@@ -174,7 +173,7 @@ fn whole(content: Content, usage: Usage) -> Answer {
 }
 
 /// The names of fields that were left out, unless the caller insists on all of them.
-fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
+pub(crate) fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
     match dropped.first() {
         Some(first) if all_required => {
             let names = dropped.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();

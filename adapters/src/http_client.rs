@@ -294,6 +294,8 @@ mod tests {
     fn a_target_is_a_whole_web_address() {
         let target = Target::new("http://host:1/v1/", "/models").unwrap();
         assert_eq!(target.url.as_str(), "http://host:1/v1/models");
+        let target = Target::new("http://host/a%2Fb", "/model/x%3A0/converse").unwrap();
+        assert_eq!(target.as_str(), "http://host/a%2Fb/model/x%3A0/converse");
         for base in ["", "host:1/v1", "ftp://host", "http://", "unix:/socket"] {
             let message = Target::new(base, "/models").unwrap_err();
             assert!(message.contains(&format!("`{base}`")), "{message}");

@@ -5,8 +5,8 @@
 //! What is not configured is passed over; what is configured and fails ends the search, so that a
 //! broken profile is not answered by the rights of the machine.
 //!
-//! Written here because `aws-config` reads the process's environment by itself and doubles this
-//! crate's compile time, and `reqsign-aws-v4` does not know profiles that assume roles. Logging in
+//! Written here because `aws-config` reads the process's environment by itself and takes 90 s to
+//! compile, and `reqsign-aws-v4` does not know profiles that assume roles. Logging in
 //! by SSO is left to the AWS CLI: `credential_process = aws configure export-credentials …`.
 
 use std::sync::Arc;
@@ -73,6 +73,20 @@ pub fn region(settings: &AwsSettings, environment: &Environment) -> Option<Strin
         let profiles = Profiles::read(environment).ok()?;
         profiles.region(&profiles::name(settings.profile.as_deref(), environment))
     })
+}
+
+/// The domain of the services in a region; each of AWS's partitions has its own.
+pub fn domain(region: &str) -> &'static str {
+    match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        // The European Sovereign Cloud.
+        Some("eusc") => "amazonaws.eu",
+        _ if region.starts_with("us-iso-") => "c2s.ic.gov",
+        _ if region.starts_with("us-isob-") => "sc2s.sgov.gov",
+        _ if region.starts_with("us-isof-") => "csp.hci.ic.gov",
+        _ if region.starts_with("eu-isoe-") => "cloud.adc-e.uk",
+        _ => "amazonaws.com",
+    }
 }
 
 /// What authorises Bedrock calls in this region: an API key if there is one, else signatures.

@@ -8,7 +8,10 @@ use isthmus_inference::secret::Secret;
 
 /// A variable's name to its value.
 #[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Environment(Arc<Read>);
+
+/// Tells the value of the variable of this name, if it is set.
+type Read = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Environment {
     /// The environment that this function tells.
@@ -39,6 +42,15 @@ impl Environment {
     /// Whether a variable says `true`, in any case.
     pub fn says_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// A path in a variable; `~/` is the user's home, as in the files of clouds' tools.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        let path = self.get(name)?;
+        match path.strip_prefix("~/") {
+            Some(rest) => self.at_home(rest),
+            None => Some(path.into()),
+        }
     }
 
     /// A path below the user's home.

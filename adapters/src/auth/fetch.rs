@@ -1,5 +1,7 @@
 //! Questions to token endpoints and metadata servers: small, bounded, and silent about secrets.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -186,8 +188,7 @@ pub(super) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 
 /// A small file that holds a credential, or leads to one.
 pub(super) async fn read_file(path: &Path) -> Result<String, Unobtained> {
-    let failed =
-        |error: std::io::Error| Unobtained(format!("cannot read {}: {error}", path.display()));
+    let failed = |error: io::Error| Unobtained(format!("cannot read {}: {error}", path.display()));
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let mut text = String::new();
     let most = LARGEST as u64 + 1;
@@ -195,6 +196,14 @@ pub(super) async fn read_file(path: &Path) -> Result<String, Unobtained> {
     if length > LARGEST {
         return Err(Unobtained(format!("{} is too long for a credential", path.display())));
     }
+    Ok(text)
+}
+
+/// The text of a small file, for those who cannot wait: while an account is being made, and for the
+/// few lines of a profile. What is beyond the bound is left out.
+pub(super) fn read_at_once(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST as u64).read_to_string(&mut text)?;
     Ok(text)
 }
 

@@ -11,6 +11,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -20,7 +21,7 @@ use isthmus_inference::secret::Secret;
 use tokio::sync::OnceCell;
 
 use crate::auth::environment::Environment;
-use crate::auth::fetch::{METADATA, Question, read_file};
+use crate::auth::fetch::{METADATA, Question, read_at_once, read_file};
 use crate::auth::oauth::{Granted, OAuth, Token};
 use crate::auth::refreshing::{Fresh, Obtain, Refreshing, Unobtained};
 use crate::auth::{Authorise, Static};
@@ -44,12 +45,12 @@ pub struct GoogleSettings {
 
 /// One account's way to its tokens and to the name of its project.
 pub struct Google {
-    settings: GoogleSettings,
-    environment: Environment,
+    source: Source,
     project: OnceCell<String>,
 }
 
 /// Where the tokens come from when the settings hold none.
+#[derive(Clone)]
 struct Source {
     settings: GoogleSettings,
     environment: Environment,
@@ -73,48 +74,48 @@ const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project")
 impl Google {
     /// The credentials that these settings and this environment lead to. Nothing is looked up yet.
     pub fn new(settings: GoogleSettings, environment: Environment) -> Self {
-        Self { settings, environment, project: OnceCell::new() }
+        Self { source: Source { settings, environment }, project: OnceCell::new() }
     }
 
     /// What puts the token on requests; `account` names it in the log. The error is the operator's:
     /// a token that no header can hold.
     pub fn authorise(&self, account: &str) -> Result<Arc<dyn Authorise>, String> {
-        if let Some(token) = &self.settings.access_token {
+        if let Some(token) = &self.source.settings.access_token {
             let fixed =
                 Static::bearer(token).map_err(|unfit| format!("`access_token`: {unfit}"))?;
             return Ok(Arc::new(fixed));
         }
-        let (settings, environment) = (self.settings.clone(), self.environment.clone());
-        let source = Source { settings, environment };
-        Ok(Arc::new(OAuth::new(Refreshing::new(account, source))))
+        Ok(Arc::new(OAuth::new(Refreshing::new(account, self.source.clone()))))
     }
 
-    /// The project, from the settings, `GOOGLE_CLOUD_PROJECT`, the credentials' file or the
-    /// metadata server. Once found it is kept.
+    /// The project that is written down: in the settings, in `GOOGLE_CLOUD_PROJECT`, or in the
+    /// credentials' file, which is read.
+    pub fn written_project(&self) -> Option<String> {
+        let Source { settings, environment } = &self.source;
+        let named = || environment.first(&["GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"]);
+        settings.project.clone().or_else(named).or_else(|| {
+            let path = self.source.file()?;
+            let text = read_at_once(&path).ok()?;
+            // A file that is none is complained of when its token is wanted.
+            File::parse(&text, &path).ok()?.project().map(str::to_owned)
+        })
+    }
+
+    /// The project that is written down, else the one that the metadata server tells. Once found it
+    /// is kept.
     pub async fn project(&self) -> Result<&str, Failure> {
-        let found = self.project.get_or_try_init(|| self.find_project()).await;
-        found.map(String::as_str).map_err(|reason| {
+        let found = self.project.get_or_try_init(|| async {
+            if let Some(written) = self.written_project() {
+                return Ok(written);
+            }
+            let reply = self.source.metadata("project/project-id").ask().await?.granted(&[])?;
+            reply.text().map(str::to_owned)
+        });
+        found.await.map(String::as_str).map_err(|reason: Unobtained| {
             let message = "the gateway does not know which Google project to use; its operator can \
                            set `project`";
             Failure::new(Kind::UpstreamAuth, message).with_detail(reason)
         })
-    }
-
-    async fn find_project(&self) -> Result<String, Unobtained> {
-        let named = ["GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GCP_PROJECT"];
-        let written = self.settings.project.clone().or_else(|| self.environment.first(&named));
-        if let Some(project) = written {
-            return Ok(project);
-        }
-        let (settings, environment) = (self.settings.clone(), self.environment.clone());
-        let source = Source { settings, environment };
-        if let Some(path) = source.file() {
-            let file = File::parse(&read_file(&path).await?, &path)?;
-            let missing = || Unobtained(format!("{} names no project", path.display()));
-            return file.project().map(str::to_owned).ok_or_else(missing);
-        }
-        let reply = source.metadata("project/project-id").ask().await?.granted(&[])?;
-        reply.text().map(str::to_owned)
     }
 }
 
@@ -126,7 +127,7 @@ impl Obtain for Source {
     fn obtain(&self) -> BoxFuture<'_, Result<Fresh<Token>, Unobtained>> {
         async {
             // The file is read each time, so that one which was replaced is noticed.
-            let Some(path) = self.file() else { return self.from_metadata().await };
+            let Some(path) = self.file() else { return self.machines_token().await };
             let file = File::parse(&read_file(&path).await?, &path)?;
             let fresh = file.token().await?;
             let mut token = Token::new(fresh.credential)?;
@@ -156,7 +157,7 @@ impl Source {
         named.or_else(|| file.quota_project().map(str::to_owned))
     }
 
-    async fn from_metadata(&self) -> Result<Fresh<Token>, Unobtained> {
+    async fn machines_token(&self) -> Result<Fresh<Token>, Unobtained> {
         let question = self.metadata("instance/service-accounts/default/token");
         let reply = question.ask().await.and_then(|reply| reply.granted(&[]));
         let reply = reply.map_err(|Unobtained(reason)| {
@@ -165,7 +166,7 @@ impl Source {
                  gcloud login, and the metadata server gave none ({reason})"
             ))
         })?;
-        let fresh = Granted::read(&reply)?;
+        let fresh = Granted::read(&reply, SystemTime::now())?;
         Ok(Fresh { credential: Token::new(fresh.credential)?, lasts: fresh.lasts })
     }
 

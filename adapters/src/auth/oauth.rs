@@ -1,6 +1,6 @@
 //! OAuth access tokens on requests, wherever they come from.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -28,10 +28,13 @@ pub struct OAuth<S: Obtain<Credential = Token>> {
 /// A token endpoint's answer (RFC 6749, section 5.1).
 #[derive(Deserialize)]
 pub(super) struct Granted {
-    access_token: String,
-    /// In seconds. Azure's metadata server writes it as text.
+    access_token: Secret,
+    /// In seconds. Azure's metadata service writes it as text.
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
+    /// In seconds since 1970, where App Service leaves out `expires_in`.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_on: Option<u64>,
 }
 
 // === impl Token ===
@@ -87,11 +90,16 @@ impl<S: Obtain<Credential = Token>> Authorise for OAuth<S> {
 impl Granted {
     /// The token in a reply, and how long it lasts. RFC 6749 lets an endpoint leave that out; an
     /// hour is what all those met here give.
-    pub(super) fn read(reply: &Reply) -> Result<Fresh<Secret>, Unobtained> {
-        const USUAL: u64 = 3600;
+    pub(super) fn read(reply: &Reply, now: SystemTime) -> Result<Fresh<Secret>, Unobtained> {
+        const USUAL: Duration = Duration::from_secs(3600);
         let granted: Self = reply.read()?;
-        let lasts = Duration::from_secs(granted.expires_in.unwrap_or(USUAL));
-        Ok(Fresh { credential: granted.access_token.into(), lasts: Some(lasts) })
+        let until = |moment| {
+            let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(moment);
+            moment.duration_since(now).unwrap_or_default()
+        };
+        let lasts = granted.expires_in.map(Duration::from_secs);
+        let lasts = lasts.or(granted.expires_on.map(until)).unwrap_or(USUAL);
+        Ok(Fresh { credential: granted.access_token, lasts: Some(lasts) })
     }
 }
 

@@ -183,7 +183,7 @@ impl<S: Obtain> Holder<S> {
 
     async fn renew(&self) -> Result<Arc<S::Credential>, Failure> {
         // A source that panics must not leave its callers waiting for ever.
-        let obtaining = AssertUnwindSafe(self.source.obtain()).catch_unwind();
+        let obtaining = AssertUnwindSafe(async { self.source.obtain().await }).catch_unwind();
         let obtained = match timeout(RENEWAL, obtaining).await {
             Ok(Ok(obtained)) => obtained.and_then(Fresh::living),
             Ok(Err(_)) => Err(Unobtained("the search for a credential panicked".to_owned())),

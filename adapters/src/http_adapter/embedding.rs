@@ -29,12 +29,12 @@ impl<S: Service> HttpAdapter<S> {
     pub(super) async fn embed(&self, attempt: &Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
         let wanted = caller(request.dialect).embedding(request)?;
-        let route: Route<'_, dyn EmbeddingDialect> = self.service.embedding(&attempt.model)?;
+        let count = wanted.inputs.len();
+        let most = self.service.embeddings(&attempt.model, count)?.dialect.most_inputs();
         let limits = limits(attempt);
         let deadlines = Deadlines::from_now(&limits);
-        let parts = parted(wanted, route.dialect.most_inputs());
-        let calls =
-            parts.into_iter().map(|part| self.part(&route, part, attempt, &limits, deadlines));
+        let parts = parted(wanted, most);
+        let calls = parts.into_iter().map(|part| self.part(part, attempt, &limits, deadlines));
         let told: Vec<Told> = stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
         let Some((mut answer, dropped, upstream_request_id)) = joined(told) else {
             return Err(Failure::new(Kind::Internal, "a request for vectors made no call"));
@@ -48,12 +48,13 @@ impl<S: Service> HttpAdapter<S> {
 
     async fn part(
         &self,
-        route: &Route<'_, dyn EmbeddingDialect>,
         part: EmbeddingRequest,
         attempt: &Attempt,
         limits: &Timeouts,
         deadlines: Deadlines,
     ) -> Result<Told, Failure> {
+        let route: Route<'_, dyn EmbeddingDialect> =
+            self.service.embeddings(&attempt.model, part.inputs.len())?;
         let dialect = route.dialect;
         let mut encoded = dialect.encode(&part, &attempt.model)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), part.require_parameters)?;

@@ -130,12 +130,16 @@ async fn keys_in_the_environment_sign_unless_a_profile_is_named() {
 fn the_region_is_found_in_order() {
     let folder = tempfile::tempdir().unwrap();
     file(&folder, ".aws/config", "[default]\nregion = from-profile");
+    file(&folder, "elsewhere", "[profile x]\nregion = from-elsewhere");
     let home = folder.path().to_str().unwrap();
-    let mut variables = vec![("HOME", home)];
+    let mut variables =
+        vec![("HOME", home), ("AWS_CONFIG_FILE", "~/elsewhere"), ("AWS_PROFILE", "x")];
     let mut settings = AwsSettings::default();
     let find = |settings: &AwsSettings, variables: &[(&str, &str)]| {
         region(settings, &environment(variables)).unwrap()
     };
+    assert_eq!(find(&settings, &variables), "from-elsewhere");
+    variables.truncate(1);
     assert_eq!(find(&settings, &variables), "from-profile");
     variables.push(("AWS_DEFAULT_REGION", "from-default"));
     assert_eq!(find(&settings, &variables), "from-default");

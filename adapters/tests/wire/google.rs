@@ -59,6 +59,7 @@ async fn a_service_account_signs_for_its_token_once() {
         assert_eq!(authorization(&authorise).await, "Bearer ya29.granted");
     }
     assert_eq!(authorise.secrets(), [Secret::from("ya29.granted")]);
+    assert_eq!(google.written_project().as_deref(), Some("the-project"));
     assert_eq!(google.project().await.unwrap(), "the-project");
 
     let seen = server.next_seen().await;
@@ -145,6 +146,7 @@ async fn a_machine_at_google_asks_its_metadata_server() {
         Google::new(GoogleSettings::default(), environment(&[("GCE_METADATA_HOST", &host)]));
     let authorise = google.authorise("vertex").unwrap();
     assert_eq!(authorization(&authorise).await, "Bearer ya29.granted");
+    assert_eq!(google.written_project(), None);
     for _ in 0..2 {
         assert_eq!(google.project().await.unwrap(), "its-project");
     }

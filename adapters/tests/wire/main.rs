@@ -4,10 +4,14 @@
 
 mod aws;
 mod credentials;
+mod entra;
+mod epistula;
 mod failures;
 mod google;
 mod hub;
+mod infernet;
 mod providers;
 mod recordings;
 mod recordings_bedrock;
+mod recordings_chat;
 mod upstream;

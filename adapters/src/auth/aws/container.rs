@@ -64,6 +64,18 @@ fn is_at(url: &str, origin: &str) -> bool {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_task_is_asked_at_the_address_of_ecs_with_the_token_as_it_is() {
+        let environment = Environment::new(|name| match name {
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" => Some("/v2/credentials/x".to_owned()),
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN" => Some("the-token".to_owned()),
+            _ => None,
+        });
+        let question = question(&environment).await.unwrap().unwrap();
+        assert_eq!(question.url, "http://169.254.170.2/v2/credentials/x");
+        assert_eq!(question.headers[AUTHORIZATION], "the-token");
+    }
+
     #[test]
     fn a_token_goes_nowhere_else_in_clear() {
         for (url, trusted) in [

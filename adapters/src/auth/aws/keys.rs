@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use isthmus_inference::secret::Secret;
 use serde::Deserialize;
 
 use crate::auth::expiry::until;
@@ -14,11 +15,11 @@ use crate::auth::sigv4::AwsKeys;
 pub(super) struct Written {
     /// `Success`, or why there are no keys; instances only.
     code: Option<String>,
-    access_key_id: Option<String>,
-    secret_access_key: Option<String>,
+    access_key_id: Option<Secret>,
+    secret_access_key: Option<Secret>,
     /// Called `Token` by metadata servers, `SessionToken` by commands.
     #[serde(alias = "Token")]
-    session_token: Option<String>,
+    session_token: Option<Secret>,
     /// Absent where the keys do not end.
     expiration: Option<String>,
 }
@@ -32,9 +33,9 @@ impl Written {
         };
         let lasts = self.expiration.map(|text| until(&text, now)).transpose()?;
         let credential = AwsKeys {
-            access_key_id: id.into(),
-            secret_access_key: secret.into(),
-            session_token: self.session_token.filter(|token| !token.is_empty()).map(Into::into),
+            access_key_id: id,
+            secret_access_key: secret,
+            session_token: self.session_token.filter(|token| !token.expose().is_empty()),
         };
         Ok(Fresh { credential, lasts })
     }

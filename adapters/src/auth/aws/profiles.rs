@@ -4,17 +4,16 @@
 //! Reading is done first, the way is then found without any I/O, and only then walked.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 
 use crate::auth::aws::sts::{Role, WebIdentity};
 use crate::auth::environment::Environment;
+use crate::auth::fetch::read_at_once;
 use crate::auth::refreshing::Unobtained;
 use crate::auth::sigv4::AwsKeys;
 
-/// All profiles of both files.
-#[derive(Debug, Default)]
+/// All profiles of both files. They hold secrets, so they do not print.
+#[derive(Default)]
 pub(super) struct Profiles(BTreeMap<String, Profile>);
 
 /// The properties of one profile, their names in lower case.
@@ -71,9 +70,9 @@ impl Profiles {
             ("AWS_CONFIG_FILE", ".aws/config", Which::Config),
             ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", Which::Credentials),
         ] {
-            let named = environment.get(variable).map(PathBuf::from);
+            let named = environment.path(variable);
             let Some(path) = named.or_else(|| environment.at_home(usual)) else { continue };
-            match fs::read_to_string(&path) {
+            match read_at_once(&path) {
                 Ok(text) => profiles.add(&text, which),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => {

@@ -7,6 +7,7 @@ use http::Method;
 use isthmus_inference::secret::Secret;
 
 use crate::auth::Outgoing;
+use crate::auth::aws::domain;
 use crate::auth::environment::Environment;
 use crate::auth::expiry::until;
 use crate::auth::fetch::{Question, Reply, element, read_file};
@@ -59,8 +60,8 @@ impl Sts {
         let named = Some(environment)
             .filter(|environment| !environment.says_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
             .and_then(|known| known.first(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]));
-        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let url = named.unwrap_or_else(|| format!("https://sts.{region}.{domain}/"));
+        let usual = || format!("https://sts.{region}.{}/", domain(&region));
+        let url = named.unwrap_or_else(usual);
         Self { url, region }
     }
 
@@ -124,4 +125,41 @@ fn temporary_keys(reply: &Reply) -> Result<Fresh<AwsKeys>, Unobtained> {
     };
     let lasts = until(part("Expiration")?, SystemTime::now())?;
     Ok(Fresh { credential, lasts: Some(lasts) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_asked_in_its_region_unless_another_place_is_named() {
+        let none: &[(&'static str, &'static str)] = &[];
+        for (region, variables, url) in [
+            (None, none, "https://sts.us-east-1.amazonaws.com/"),
+            (Some("eu-central-1"), none, "https://sts.eu-central-1.amazonaws.com/"),
+            (Some("us-gov-west-1"), none, "https://sts.us-gov-west-1.amazonaws.com/"),
+            (Some("cn-north-1"), none, "https://sts.cn-north-1.amazonaws.com.cn/"),
+            (Some("eusc-de-east-1"), none, "https://sts.eusc-de-east-1.amazonaws.eu/"),
+            (Some("us-iso-east-1"), none, "https://sts.us-iso-east-1.c2s.ic.gov/"),
+            (
+                None,
+                &[("AWS_ENDPOINT_URL", "http://a"), ("AWS_ENDPOINT_URL_STS", "http://b")],
+                "http://b",
+            ),
+            (
+                None,
+                &[
+                    ("AWS_ENDPOINT_URL", "http://a"),
+                    ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+                ],
+                "https://sts.us-east-1.amazonaws.com/",
+            ),
+        ] {
+            let environment = Environment::new(move |name| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            });
+            assert_eq!(Sts::new(region.map(str::to_owned), &environment).url, url);
+        }
+    }
 }

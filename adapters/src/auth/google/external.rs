@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +27,7 @@ pub(super) struct External {
     token_url: String,
     credential_source: Source,
     client_id: Option<String>,
-    client_secret: Option<String>,
+    client_secret: Option<Secret>,
     workforce_pool_user_project: Option<String>,
     /// Present where the exchanged token may only impersonate a service account.
     #[serde(flatten)]
@@ -39,7 +40,7 @@ struct Source {
     file: Option<String>,
     url: Option<String>,
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    headers: BTreeMap<String, Secret>,
     #[serde(default)]
     format: Format,
 }
@@ -69,10 +70,11 @@ impl External {
         form.extend(options.as_deref().map(|options| ("options", options)));
         let mut question = Question::form(self.token_url.as_str(), &form);
         if let (Some(id), Some(secret)) = (&self.client_id, &self.client_secret) {
-            let basic = STANDARD.encode(format!("{id}:{secret}"));
+            let basic = STANDARD.encode(format!("{id}:{}", secret.expose()));
             question = question.header(AUTHORIZATION, &format!("Basic {basic}"))?;
         }
-        let exchanged = Granted::read(&question.ask().await?.granted(&[&subject])?)?;
+        let exchanged =
+            Granted::read(&question.ask().await?.granted(&[&subject])?, SystemTime::now())?;
         match &self.impersonation {
             Some(impersonation) => impersonation.token(&exchanged.credential).await,
             None => Ok(exchanged),
@@ -100,7 +102,7 @@ impl Source {
         for (name, value) in &self.headers {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| Unobtained("`credential_source.headers` has a bad name".to_owned()))?;
-            question = question.header(name, value)?;
+            question = question.header(name, value.expose())?;
         }
         let reply = question.ask().await?.granted(&[])?;
         reply.text().map(str::to_owned)

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use isthmus_inference::secret::Secret;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::auth::expiry::until;
@@ -36,16 +36,14 @@ enum Kind {
     ServiceAccount(ServiceAccount),
     AuthorizedUser(User),
     ImpersonatedServiceAccount(Impersonated),
-    ExternalAccount(External),
+    ExternalAccount(Box<External>),
 }
 
 /// A person who has logged in.
 #[derive(Deserialize)]
 struct User {
     client_id: String,
-    #[serde(deserialize_with = "secret")]
     client_secret: Secret,
-    #[serde(deserialize_with = "secret")]
     refresh_token: Secret,
     token_uri: Option<String>,
 }
@@ -78,7 +76,7 @@ struct Wishes {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Generated {
-    access_token: String,
+    access_token: Secret,
     expire_time: String,
 }
 
@@ -136,7 +134,10 @@ impl User {
             ("refresh_token", self.refresh_token.expose()),
         ];
         let reply = Question::form(url, &form).ask().await?;
-        Granted::read(&reply.granted(&[&self.client_secret, &self.refresh_token])?)
+        Granted::read(
+            &reply.granted(&[&self.client_secret, &self.refresh_token])?,
+            SystemTime::now(),
+        )
     }
 }
 
@@ -150,11 +151,6 @@ impl Impersonation {
         let question = question.header(AUTHORIZATION, &format!("Bearer {}", source.expose()))?;
         let generated: Generated = question.ask().await?.granted(&[source])?.read()?;
         let lasts: Duration = until(&generated.expire_time, SystemTime::now())?;
-        Ok(Fresh { credential: generated.access_token.into(), lasts: Some(lasts) })
+        Ok(Fresh { credential: generated.access_token, lasts: Some(lasts) })
     }
-}
-
-/// A text that is not to be printed.
-pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(Secret::from)
 }

@@ -14,7 +14,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::auth::fetch::Question;
-use crate::auth::google::file::secret;
 use crate::auth::google::{SCOPE, TOKEN_ENDPOINT};
 use crate::auth::oauth::Granted;
 use crate::auth::refreshing::{Fresh, Unobtained};
@@ -24,7 +23,6 @@ use crate::auth::refreshing::{Fresh, Unobtained};
 pub(super) struct ServiceAccount {
     client_email: String,
     /// PEM, PKCS #8.
-    #[serde(deserialize_with = "secret")]
     private_key: Secret,
     private_key_id: Option<String>,
     token_uri: Option<String>,
@@ -42,7 +40,7 @@ impl ServiceAccount {
             ("assertion", assertion.expose()),
         ];
         let reply = Question::form(url, &form).ask().await?;
-        Granted::read(&reply.granted(&[&assertion])?)
+        Granted::read(&reply.granted(&[&assertion])?, now)
     }
 
     /// The signed claim: a JSON web token, RS256.

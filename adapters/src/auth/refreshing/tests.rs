@@ -18,6 +18,9 @@ struct Counter {
     panics: bool,
 }
 
+/// Panics before there is anything to wait for.
+struct Broken;
+
 struct Stage {
     held: Refreshing<Counter>,
     begun: Arc<AtomicUsize>,
@@ -39,6 +42,14 @@ impl Obtain for Counter {
             Ok(Fresh { credential: number, lasts: self.lasts })
         }
         .boxed()
+    }
+}
+
+impl Obtain for Broken {
+    type Credential = usize;
+
+    fn obtain(&self) -> BoxFuture<'_, Result<Fresh<usize>, Unobtained>> {
+        panic!("as the test wants it")
     }
 }
 
@@ -247,6 +258,12 @@ async fn a_source_that_hangs_or_panics_is_given_up() {
     {
         let failure = Refreshing::new("test", source).get().await.unwrap_err();
         assert!(failure.detail.unwrap().contains(reason));
+    }
+    let broken = Refreshing::new("test", Broken);
+    for _ in 0..2 {
+        let failure = broken.get().await.unwrap_err();
+        assert!(failure.detail.unwrap().contains("panicked"));
+        pass(1).await;
     }
 }
 

@@ -1,3 +1,5 @@
+//! Profile files as operators write them, and where they lead.
+
 use super::*;
 
 fn profiles(config: &str, credentials: &str) -> Profiles {
