@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::stop_sequence;
-use super::error::{in_stream, malformed};
+use super::error::{in_stream, malformed, unreadable};
 use super::open::{Delta, Open, Start};
 use super::usage::{TokenUsage, finish};
 use crate::dialect::StreamDecoder;
@@ -205,7 +205,7 @@ impl StreamDecoder for Reader {
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(malformed)
+    serde_json::from_slice(body).map_err(unreadable)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
