@@ -127,7 +127,7 @@ pub(super) fn stop_sequence(additional: Option<&Value>) -> Option<String> {
 }
 
 /// The citations of a text, which stand behind it.
-pub(super) fn cited(citations: Vec<Value>) -> Part {
+pub(super) fn cited(citations: &[Value]) -> Part {
     let value = json!({ "citationsContent": { "citations": citations } });
     Part::Native { format: formats::BEDROCK, value }
 }
@@ -155,7 +155,7 @@ fn take(
         Block { reasoning_content: Some(thought), .. } => content.extend(thought.parts(format)),
         Block { citations_content: Some(said), .. } => {
             say(content, said.content.into_iter().map(|piece| piece.text).collect());
-            content.extend((!said.citations.is_empty()).then(|| cited(said.citations)));
+            content.extend((!said.citations.is_empty()).then(|| cited(&said.citations)));
         }
         Block {
             image: Some(Image { format, source: ImageSource { bytes: Some(bytes) } }), ..

@@ -185,14 +185,17 @@ impl EmbeddingDialect for Embedder {
 }
 
 fn texts(wanted: &EmbeddingRequest) -> Result<Vec<&str>, Failure> {
-    let text = |input| match input {
-        &EmbeddingInput::Text(ref text) => Ok(text.as_str()),
+    wanted.inputs.iter().map(text).collect()
+}
+
+fn text(input: &EmbeddingInput) -> Result<&str, Failure> {
+    match input {
+        EmbeddingInput::Text(text) => Ok(text),
         EmbeddingInput::Tokens(_) => {
             let message = "the endpoint takes texts, not tokens, to make vectors of";
             Err(Failure::new(Kind::Unsupported, message).with_param("input"))
         }
-    };
-    wanted.inputs.iter().map(text).collect()
+    }
 }
 
 fn refuse_dimensions(wanted: &EmbeddingRequest) -> Result<(), Failure> {

@@ -77,7 +77,7 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
         let claudes = family == Family::Claude && CLAUDE_MEMBERS.contains(&name.as_str());
         match (name.as_str(), value) {
             ("additionalModelRequestFields", Value::Object(more)) => {
-                merge(&mut fields.additional, more)
+                merge(&mut fields.additional, more);
             }
             ("outputConfig", Value::Object(more)) => merge(&mut output_config, more),
             (name, value) if OWN_MEMBERS.contains(&name) => {

@@ -151,7 +151,7 @@ impl Reader {
         let held = block.open.grow(piece.delta, self.format, events);
         block.held += held.ok_or_else(|| malformed("arguments of a call that never began"))?;
         if block.held > LARGEST {
-            return Err(malformed(format!("a block is longer than {LARGEST} bytes")));
+            return Err(malformed(&format!("a block is longer than {LARGEST} bytes")));
         }
         Ok(())
     }
