@@ -13,9 +13,8 @@ import oracle  # noqa: E402
 import ask  # noqa: E402
 from drive import Client, Seen, main  # noqa: E402
 
-# OpenAI's finish reasons, as the kit speaks, in Anthropic's words ("Handling stop reasons":
-# end_turn, max_tokens, stop_sequence, tool_use, pause_turn, refusal, model_context_window_exceeded).
-# OpenAI does not tell a stop sequence from an end, nor a full window from a limit.
+# OpenAI's finish reasons, as the kit speaks, in Anthropic's words (its page "Handling stop reasons";
+# `pause_turn` has no counterpart). OpenAI does not tell a stop sequence from an end, nor a full window from a limit.
 STOP_REASONS = {
     "stop": {"end_turn", "stop_sequence"},
     "length": {"max_tokens", "model_context_window_exceeded"},
@@ -46,7 +45,8 @@ DERIVED = {"text", "thinking", "signature", "citation", "input_json"}
 
 def native(recording: dict) -> dict:
     """The recorded body as it is; what the SDK has no argument for goes beside them."""
-    body = {key: value for key, value in recording["request"]["body"].items() if key not in ("model", "stream")}
+    recorded = recording["request"]["body"]
+    body = {key: value for key, value in recorded.items() if key not in ("model", "stream")}
     named = {key: body.pop(key) for key in ("messages", "max_tokens")}
     beta = recording["request"]["headers"].get("anthropic-beta")
     if beta:
@@ -67,7 +67,8 @@ def observe(recording: dict, arguments: dict, gateway=None, key=None, model=None
     origin = gateway.removesuffix("/v1") if gateway else "http://recording"
     wants_stream = oracle.is_stream(recording) or bool(recording["request"]["body"].get("stream"))
     asked = {"model": model or "recorded", "timeout": 60} | arguments
-    client = anthropic.Anthropic(api_key=key or "none", base_url=origin, http_client=http, max_retries=0)
+    account = {"api_key": key or "none", "base_url": origin, "max_retries": 0}
+    client = anthropic.Anthropic(http_client=http, **account)
     try:
         return streamed(client, asked) if wants_stream else answer(client.messages.create(**asked))
     except anthropic.APIStatusError as error:

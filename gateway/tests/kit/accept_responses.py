@@ -37,7 +37,8 @@ LAST = {"response.completed", "response.incomplete", "response.failed"}
 
 
 def native(recording: dict) -> dict:
-    body = {key: value for key, value in recording["request"]["body"].items() if key not in ("model", "stream")}
+    recorded = recording["request"]["body"]
+    body = {key: value for key, value in recorded.items() if key not in ("model", "stream")}
     return {"input": body.pop("input", "hi"), "extra_body": body}
 
 
@@ -52,7 +53,8 @@ def observe(recording: dict, arguments: dict, gateway=None, key=None, model=None
     origin = gateway or "http://recording/v1"
     wants_stream = oracle.is_stream(recording) or bool(recording["request"]["body"].get("stream"))
     asked = {"model": model or "recorded", "timeout": 60} | arguments
-    client = openai.OpenAI(api_key=key or "none", base_url=origin, http_client=http, max_retries=0)
+    account = {"api_key": key or "none", "base_url": origin, "max_retries": 0}
+    client = openai.OpenAI(http_client=http, **account)
     try:
         return streamed(client, asked) if wants_stream else answer(client.responses.create(**asked))
     except openai.APIStatusError as error:
@@ -93,7 +95,9 @@ def answer(response) -> Seen:
         finish=(response.status, details.reason if details else None),
         prompt=usage.input_tokens if usage else None,
         completion=usage.output_tokens if usage else None,
-        cached=usage.input_tokens_details.cached_tokens if usage and usage.input_tokens_details else None,
+        cached=usage.input_tokens_details.cached_tokens
+        if usage and usage.input_tokens_details
+        else None,
         raw=response.model_dump(),
     )
 
@@ -140,7 +144,12 @@ def disorder(events: list, seen: Seen) -> str:
                 return "text grows outside of a part"
             case "function_call_arguments.delta" if item not in open_items:
                 return "arguments grow outside of an item"
-            case "output_item.added" | "output_item.done" | "content_part.added" | "content_part.done":
+            case (
+                "output_item.added"
+                | "output_item.done"
+                | "content_part.added"
+                | "content_part.done"
+            ):
                 return f"{event.type} {part} is out of order"
     if open_items or open_parts:
         return f"left open: {open_items or open_parts}"

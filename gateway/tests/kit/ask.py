@@ -32,9 +32,14 @@ def canonical(recording: dict) -> dict | None:
         return None
     question = reverse.CANON[recording["vendor"]](recording["request"]["body"])
     parts = [part for _, turn in question["turns"] for part in turn]
-    sayable = not question["why"] and not any(part[0] == "other" for part in parts)
+    sayable = not question["why"] and all(map(_sayable, parts))
     begins = bool(question["turns"]) and question["turns"][0][0] == "user"
     return question if sayable and begins else None
+
+
+def _sayable(part: tuple) -> bool:
+    """Some vendors took calls whose arguments are no object."""
+    return part[0] != "other" and (part[0] != "tool_call" or isinstance(part[3], dict))
 
 
 def changed(recording: dict, sent: dict, added: set[str]) -> list[str]:
@@ -168,5 +173,10 @@ def _responses_items(role: str, parts: list) -> list[dict]:
 
 def _responses_tool(name: str, tool: dict) -> dict:
     schema = tool["schema"] or {"type": "object", "properties": {}}
-    made = {"type": "function", "name": name, "parameters": schema, "strict": bool(tool.get("strict"))}
+    made = {
+        "type": "function",
+        "name": name,
+        "parameters": schema,
+        "strict": bool(tool.get("strict")),
+    }
     return made | ({"description": tool["description"]} if tool.get("description") else {})

@@ -2,6 +2,7 @@
 recording and each way of cutting its answer."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 WHOLE = ""
@@ -17,8 +18,8 @@ COMPATIBLE_KINDS = {
     "together": "together",
 }
 
-# Short enough that a stalled upstream is found out while somebody waits for the test.
-TIMEOUTS = {"connect": "2s", "first_byte": "2s", "between_chunks": "1s", "total": "60s"}
+# Generous: every recording answers at once, but a busy machine may not.
+TIMEOUTS = {"connect": "5s", "first_byte": "20s", "between_chunks": "20s", "total": "60s"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Variant:
         return f"rec-{self.id}{self.options}"
 
 
-def account(target: dict, options: str, simulator: str) -> dict:
+def account(target: dict, options: str, simulator: str, timeouts: dict) -> dict:
     """The `providers:` entry that reaches a target's recording."""
     upstream, vendor = target["upstream"], target["vendor"]
     credential = upstream["auth"].get("key")
@@ -43,7 +44,11 @@ def account(target: dict, options: str, simulator: str) -> dict:
     prefix = upstream["api_base"].split(f"/rec/{target['id']}", 1)[1]
     own = {
         "anthropic": lambda: {"kind": "anthropic", "api_key": credential},
-        "azure": lambda: {"kind": "azure", "api_key": credential, "api_version": upstream["api_version"]},
+        "azure": lambda: {
+            "kind": "azure",
+            "api_key": credential,
+            "api_version": upstream["api_version"],
+        },
         "bedrock": lambda: {
             "kind": "bedrock",
             "region": upstream["region"],
@@ -51,7 +56,11 @@ def account(target: dict, options: str, simulator: str) -> dict:
             "secret_access_key": upstream["auth"]["secret_access_key"],
         },
         "cohere": lambda: {"kind": "cohere", "api_key": credential},
-        "gemini": lambda: {"kind": "gemini", "api_key": credential, "api_version": upstream["api_version"]},
+        "gemini": lambda: {
+            "kind": "gemini",
+            "api_key": credential,
+            "api_version": upstream["api_version"],
+        },
         "vertex": lambda: {
             "kind": "vertex",
             "access_token": credential,
@@ -66,7 +75,7 @@ def account(target: dict, options: str, simulator: str) -> dict:
     }
     plain = lambda: {"kind": vendor, "api_key": credential}  # noqa: E731
     fields = {name: value for name, value in own.get(vendor, plain)().items() if value is not None}
-    return fields | {"base_url": origin + prefix, "timeouts": TIMEOUTS}
+    return fields | {"base_url": origin + prefix, "timeouts": timeouts}
 
 
 def upstream_model(target: dict) -> str:
@@ -76,16 +85,20 @@ def upstream_model(target: dict) -> str:
 
 
 def configuration(
-    targets: dict[str, dict], variants: list[Variant], simulator: str, pools: dict[str, dict] | None = None
+    targets: dict[str, dict],
+    variants: Iterable[Variant],
+    simulator: str,
+    pools: dict[str, dict] | None = None,
+    timeouts: dict = TIMEOUTS,
 ) -> str:
-    """The whole file. JSON is YAML, and needs no thought about quoting."""
+    """The whole file, with a model for each variant beside the given `pools`. JSON is YAML, and needs
+    no thought about quoting."""
     providers, models = {}, dict(pools or {})
     for variant in variants:
         target = targets[variant.id]
-        providers[provider_name(variant)] = account(target, variant.options, simulator)
-        models.setdefault(variant.alias, pool(target, variant))
-    written = {"version": 1, "providers": providers, "models": models}
-    return json.dumps(written, indent=1)
+        providers[provider_name(variant)] = account(target, variant.options, simulator, timeouts)
+        models[variant.alias] = pool(target, variant)
+    return json.dumps({"version": 1, "providers": providers, "models": models}, indent=1)
 
 
 def pool(target: dict, *variants: Variant, attempts: int = 1) -> dict:

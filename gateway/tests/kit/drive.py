@@ -112,7 +112,11 @@ def judge(client: Client, recording: dict, outcome: dict, alias: str, options) -
     checks |= at_the_upstream(recording, mode, added, options.sim)
     required = [result for check, result in checks.items() if not check.startswith("opt_")]
     about = {key: recording[key] for key in ("id", "vendor", "api", "features")}
-    return about | {"mode": mode, "checks": checks, "pass": all(result is True for result in required)}
+    return about | {
+        "mode": mode,
+        "checks": checks,
+        "pass": all(result is True for result in required),
+    }
 
 
 def question(client: Client, recording: dict) -> tuple[dict, str, set[str]]:
@@ -161,9 +165,15 @@ def compare_answer(client: Client, outcome: dict, seen: Seen) -> dict:
     if want.get("reasoning"):
         same("reasoning", want["reasoning"], seen.reasoning)
     # Who calls a tool has not finished, whatever some vendors call it.
-    finish = "tool_calls" if want.get("tool_calls") and want.get("finish") == "stop" else want.get("finish")
+    finish = (
+        "tool_calls"
+        if want.get("tool_calls") and want.get("finish") == "stop"
+        else want.get("finish")
+    )
     if allowed := client.finishes.get(finish):
-        checks["finish"] = seen.finish in allowed or f"want {allowed} for {finish}, got {seen.finish}"
+        checks["finish"] = (
+            seen.finish in allowed or f"want {allowed} for {finish}, got {seen.finish}"
+        )
     if usage := outcome["usage"]:
         counted = (seen.prompt, seen.completion)
         right = [(usage["prompt"], usage["completion"]), tuple(usage.get("alt") or ())]
@@ -204,7 +214,9 @@ def vendors_message(recording: dict) -> str | None:
 
 
 def at_the_upstream(recording: dict, mode: str, added: set[str], simulator: str) -> dict:
-    with urllib.request.urlopen(f"{simulator}/_sim/log?rec={recording['id']}&n=3", timeout=20) as log:
+    with urllib.request.urlopen(
+        f"{simulator}/_sim/log?rec={recording['id']}&n=3", timeout=20
+    ) as log:
         requests = json.load(log)
     if not requests:
         return {"reached_upstream": "the simulator saw no request"}
@@ -217,7 +229,11 @@ def at_the_upstream(recording: dict, mode: str, added: set[str], simulator: str)
     sent = requests[-1]
     if mode == ask.NATIVE:
         asked = recording["request"]
-        unlike = [key for key in asked["body"] | sent["body"] if not _same(key, asked["body"], sent["body"])]
+        unlike = [
+            key
+            for key in asked["body"] | sent["body"]
+            if not _same(key, asked["body"], sent["body"])
+        ]
         if asked["headers"].get("anthropic-beta") != sent["headers"].get("anthropic-beta"):
             unlike.append("header anthropic-beta")
         checks["request_same"] = not unlike or f"differs in {unlike}"

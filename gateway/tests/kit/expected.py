@@ -17,6 +17,7 @@ CACHE = kit.HOME / ".cache/expected.json"
 STAMP = kit.HOME / ".cache/made-by"
 
 
+@cache
 def expected() -> dict[str, dict]:
     """The outcome that an OpenAI client must see, by recording."""
     known = _known()
@@ -41,9 +42,9 @@ def _known() -> dict[str, dict]:
 
 def _maker() -> str:
     """Whatever could make the reading come out differently."""
-    inputs = [kit.HOME / "oracle.py", kit.ROOT / "requirements-kit.txt", *kit.SOURCE.glob("recordings/*/*.json")]
+    readers = [kit.HOME / "oracle.py", kit.ROOT / "requirements-kit.txt"]
     digest = hashlib.sha256()
-    for file in sorted(inputs):
+    for file in readers + sorted(kit.SOURCE.glob("recordings/*/*.json")):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 

@@ -56,7 +56,9 @@ def targets() -> dict[str, dict]:
     """How a gateway reaches each recording's upstream, by id; those without a counterpart in
     OpenAI's API are left out."""
     everything = _read(SOURCE / "targets.json")["targets"]
-    return {target["id"]: target for target in everything if target["request_check"] != "not_driven"}
+    return {
+        target["id"]: target for target in everything if target["request_check"] != "not_driven"
+    }
 
 
 def _read(file: Path):

@@ -42,7 +42,9 @@ def table(phase: Phase) -> str:
         lines.append(f"  {vendor:10} {_share(row['pass'] for row in rows):>9}   {checks}")
     soft = Counter(violation["kind"] for violation in phase.violations if violation["kind"] in SOFT)
     if soft:
-        lines.append("  noted by the simulator: " + ", ".join(f"{n} × {kind}" for kind, n in soft.items()))
+        lines.append(
+            "  noted by the simulator: " + ", ".join(f"{n} × {kind}" for kind, n in soft.items())
+        )
     return "\n".join(lines)
 
 
@@ -59,7 +61,9 @@ def failures(phase: Phase, optional: bool = False, examples: int = 3) -> str:
             (violation["rec"], f"{what} ({violation['url']})")
         )
     lines = []
-    for (vendor, check, _), cases in sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]))):
+    for (vendor, check, _), cases in sorted(
+        groups.items(), key=lambda item: (item[0][0], -len(item[1]))
+    ):
         lines.append(f"  {vendor} {check}, {len(cases)} ×: {cases[0][1][:300]}")
         lines.append("      " + " ".join(str(id) for id, _ in cases[:examples]))
     return "\n".join(lines)

@@ -11,6 +11,8 @@ exits with 1 if a hard check fails or the simulator objects to a request. Report
 """
 
 import argparse
+import contextlib
+import itertools
 import json
 import signal
 import subprocess
@@ -34,7 +36,11 @@ def arguments() -> argparse.Namespace:
     add("--id", action="append", help="only this recording (repeatable)")
     add("--limit", type=int, help="only so many recordings, drawn evenly")
     add("--client", action="append", choices=sorted(CLIENTS), help="only this client (repeatable)")
-    add("--chunk", action="append", help="`events`, or bytes per write; other than `events` for streams alone")
+    add(
+        "--chunk",
+        action="append",
+        help="`events`, or bytes per write; other than `events` for streams alone",
+    )
     add("--optional", action="store_true", help="also list checks that are reported, not required")
     add("--keep", action="store_true", help="leave simulator and gateway running until interrupted")
     return parser.parse_args()
@@ -58,11 +64,15 @@ def accept_openai(variants, simulator, gateway, report) -> list[dict]:
 
 
 def accept_anthropic(variants, simulator, gateway, report) -> list[dict]:
-    return _script(kit.ROOT / "gateway/tests/kit/accept_anthropic.py", variants, simulator, gateway, report)
+    return _script(
+        kit.ROOT / "gateway/tests/kit/accept_anthropic.py", variants, simulator, gateway, report
+    )
 
 
 def accept_responses(variants, simulator, gateway, report) -> list[dict]:
-    return _script(kit.ROOT / "gateway/tests/kit/accept_responses.py", variants, simulator, gateway, report)
+    return _script(
+        kit.ROOT / "gateway/tests/kit/accept_responses.py", variants, simulator, gateway, report
+    )
 
 
 CLIENTS = {"openai": accept_openai, "anthropic": accept_anthropic, "responses": accept_responses}
@@ -72,7 +82,16 @@ def _script(script, variants, simulator, gateway, report) -> list[dict]:
     """Runs an acceptance script over these variants; the map says which alias to ask for."""
     map_file = report.with_suffix(".map.json")
     map_file.write_text(json.dumps({variant.id: variant.alias for variant in variants}))
-    command = [sys.executable, script, "--gateway", gateway.base_url, "--key", KEY, "--sim", simulator.origin]
+    command = [
+        sys.executable,
+        script,
+        "--gateway",
+        gateway.base_url,
+        "--key",
+        KEY,
+        "--sim",
+        simulator.origin,
+    ]
     command += ["--map", map_file, "--workers", "4", "--out", report]
     report.unlink(missing_ok=True)
     ran = subprocess.run(command, cwd=kit.HOME, capture_output=True, text=True)
@@ -124,7 +143,8 @@ def main() -> int:
     by_chunk = variants_by_chunk(options)
     failed = False
     with Simulator(RUN / "simulator") as simulator:
-        written = configuration(kit.targets(), [v for vs in by_chunk.values() for v in vs], simulator.origin)
+        variants = itertools.chain.from_iterable(by_chunk.values())
+        written = configuration(kit.targets(), variants, simulator.origin)
         with Gateway(RUN, written) as gateway:
             for phase in phases(options, simulator, gateway, by_chunk):
                 print(report.table(phase), flush=True)
@@ -138,11 +158,10 @@ def main() -> int:
 
 
 def wait_for_interrupt(simulator, gateway) -> None:
-    print(f"simulator {simulator.origin}, gateway {gateway.base_url}, files in {RUN}; interrupt to end")
-    try:
+    print(f"simulator {simulator.origin}, gateway {gateway.base_url}, files in {RUN}")
+    print("interrupt to end", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

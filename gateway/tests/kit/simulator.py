@@ -30,7 +30,14 @@ class Simulator:
             old.unlink()
         self.log = (self.folder / "simulator.log").open("w")
         port = self.origin.rsplit(":", 1)[1]
-        program = [sys.executable, kit.HOME / "vendor_sim.py", "--port", port, "--log-dir", self.folder]
+        program = [
+            sys.executable,
+            kit.HOME / "vendor_sim.py",
+            "--port",
+            port,
+            "--log-dir",
+            self.folder,
+        ]
         self.process = subprocess.Popen(program, cwd=kit.HOME, stdout=self.log, stderr=self.log)
         try:
             self._wait_until_ready(30)
