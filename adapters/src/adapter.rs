@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use isthmus_inference::chat::ChatAnswer;
+use isthmus_inference::answer::ChatAnswer;
 use isthmus_inference::embedding::EmbeddingAnswer;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
@@ -66,6 +66,8 @@ pub struct Whole {
     pub usage: Usage,
     /// The upstream's own id for the exchange.
     pub upstream_request_id: Option<String>,
+    /// The fields of the request that the endpoint has no word for and that were left out.
+    pub dropped: Vec<String>,
 }
 
 /// A whole answer, in the caller's language or in nobody's.
@@ -77,6 +79,8 @@ pub enum Content {
     Chat(ChatAnswer),
     /// Vectors, to be rendered.
     Embedding(EmbeddingAnswer),
+    /// How many tokens a chat would take as input.
+    TokenCount(u64),
 }
 
 /// An answer that comes in pieces.
@@ -86,6 +90,8 @@ pub struct AnswerStream {
     pub pieces: BoxStream<'static, Result<Piece, Failure>>,
     /// The upstream's own id for the exchange.
     pub upstream_request_id: Option<String>,
+    /// The fields of the request that the endpoint has no word for and that were left out.
+    pub dropped: Vec<String>,
 }
 
 /// A piece of a streamed answer.

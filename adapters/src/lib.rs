@@ -22,21 +22,24 @@
 //! a future or a stream ends the call upstream; the house's credentials never come back out.
 //!
 //! * [`adapter`]: the seam
+//! * [`dialect`]: what a wire format can do; [`dialects`]: the wire formats
+//! * [`service`]: where an account is asked, and in which language
 //! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
 //! * [`settings`]: what an operator may say about an account
-//! * [`dialects`]: the wire formats
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
 //! * [`hub`]: model files from a repository
 
 pub mod adapter;
+pub mod dialect;
 pub mod dialects;
 pub mod framing;
-pub mod http_adapter;
+mod http_adapter;
 mod http_client;
 pub mod hub;
 pub mod providers;
 pub mod registry;
+mod service;
 pub mod settings;
 pub mod timeouts;

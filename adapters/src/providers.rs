@@ -1,8 +1,11 @@
 //! The providers one by one: [`table`] for those that speak plain OpenAI, a file for each that differs.
+//!
+//! [`openai_shaped`] is what all of OpenAI's language have in common.
 
 pub mod chutes;
 pub mod flock;
 pub mod mistral;
 pub mod nearai;
+pub mod openai_shaped;
 pub mod perplexity;
 pub mod table;

@@ -22,8 +22,39 @@ pub struct Provider {
     pub base_url_variable: Option<&'static str>,
     /// Whether calls without a credential make sense (a server of one's own).
     pub key_optional: bool,
+    /// The fields that only accounts of this kind have.
+    pub options: &'static [ProviderOption],
+    /// Variables beside the credential's which say that an account of this kind exists: one of them
+    /// being set is enough.
+    pub presence_variables: &'static [&'static str],
+    /// Whether the base URL follows from the options (a region, a location) where none is written.
+    pub base_url_derived: bool,
     /// Makes the adapter of one account.
     pub build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
+}
+
+/// A field that only accounts of one kind have.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderOption {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// Environment variables that stand in for it, the usual one first.
+    pub variables: &'static [&'static str],
+    /// What it holds.
+    pub shape: Shape,
+    /// What it is for, in a line.
+    pub help: &'static str,
+}
+
+/// What an option holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Text.
+    Text,
+    /// A credential.
+    Secret,
+    /// A structure, handed over as JSON text.
+    Json,
 }
 
 /// Why an account cannot be used.

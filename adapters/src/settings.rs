@@ -1,8 +1,13 @@
 //! What an operator may say about an account at a provider.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
 use isthmus_inference::secret::Secret;
 
-use crate::registry::Provider;
+use crate::http_client::Target;
+use crate::registry::{BuildError, Provider};
 
 /// One account, checked: its kind exists and its URL parses.
 #[derive(Debug, Clone)]
@@ -15,4 +20,67 @@ pub struct AccountSettings {
     pub api_key: Option<Secret>,
     /// Headers to send with every call; values may be secrets.
     pub headers: Vec<(String, Secret)>,
+    /// The fields that only this kind has, by name: those of [`Provider::options`].
+    pub options: BTreeMap<&'static str, Secret>,
+    /// Reads a variable of the environment; tests bring their own.
+    pub environment: Environment,
+}
+
+/// Reads a variable of the environment. One that is empty counts as unset.
+#[derive(Clone)]
+pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+
+impl AccountSettings {
+    /// An account of this kind about which nothing is said, in this process's environment.
+    pub fn new(kind: &'static Provider) -> Self {
+        Self {
+            kind,
+            base_url: None,
+            api_key: None,
+            headers: Vec::new(),
+            options: BTreeMap::new(),
+            environment: Environment::of_process(),
+        }
+    }
+
+    /// The URL of a path at this account.
+    pub(crate) fn target(&self, path: &str) -> Result<Target, BuildError> {
+        let base = self.base_url.as_deref().or(self.kind.base_url).ok_or_else(|| {
+            BuildError(format!("a provider of kind `{}` needs a `base_url`", self.kind.kind))
+        })?;
+        Target::new(base, path).map_err(|error| BuildError(format!("`base_url`: {error}")))
+    }
+
+    /// The text of an option, as written or from its variable.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.get(name).map(Secret::expose)
+    }
+
+    /// An option that is a credential.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        self.options.get(name).cloned()
+    }
+}
+
+impl Environment {
+    /// The process's own.
+    pub fn of_process() -> Self {
+        Self::new(|name| std::env::var(name).ok())
+    }
+
+    /// Another.
+    pub fn new(read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
 }

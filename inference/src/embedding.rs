@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::usage::Usage;
 
 /// Vectors to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct EmbeddingRequest {
     /// One vector each, in order.
     pub inputs: Vec<EmbeddingInput>,
@@ -13,6 +15,13 @@ pub struct EmbeddingRequest {
     pub dimensions: Option<u32>,
     /// How numbers are written in the answer.
     pub encoding: Encoding,
+    /// What the vectors are for, in Cohere's words (`search_document`, `search_query`,
+    /// `classification`, `clustering`), which other providers have words for too.
+    pub input_type: Option<String>,
+    /// Members that no neutral word exists for, by the caller's own names.
+    pub extra: Map<String, Value>,
+    /// Whether nothing may be dropped (OpenRouter's `provider.require_parameters`).
+    pub require_parameters: bool,
 }
 
 /// What one vector is made of.

@@ -1,7 +1,8 @@
 //! The words that all rooms share, and nothing else: no I/O, no async, no clock.
 //!
 //! * [`request`]: one call as it entered, with the caller's own bytes
-//! * [`chat`], [`embedding`]: the neutral forms, for when caller and endpoint speak differently
+//! * [`chat`], [`part`], [`answer`], [`embedding`]: the neutral forms, for when caller and endpoint
+//!   speak differently
 //! * [`stream`]: what happens while an answer is made, and the fold from that to a whole answer
 //! * [`usage`]: tokens in disjoint buckets
 //! * [`money`]: pico-dollars, prices, usage × price
@@ -10,12 +11,14 @@
 //! * [`failure`]: what went wrong, who is to blame, whether another try could help
 //! * [`secret`]: text that must never be printed
 
+pub mod answer;
 pub mod chat;
 pub mod embedding;
 pub mod failure;
 pub mod ident;
 pub mod money;
 pub mod outline;
+pub mod part;
 pub mod request;
 pub mod secret;
 pub mod stream;

@@ -36,6 +36,8 @@ pub enum Operation {
     Completion,
     /// Vectors for texts.
     Embedding,
+    /// The number of tokens that a chat would take as input (Anthropic's `count_tokens`).
+    CountTokens,
 }
 
 /// A wire format that callers may speak.
@@ -43,6 +45,10 @@ pub enum Operation {
 pub enum Dialect {
     /// OpenAI's chat completions, legacy completions and embeddings.
     OpenAi,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Anthropic,
 }
 
 // === impl Operation ===
@@ -55,6 +61,8 @@ impl Operation {
             Self::Chat => "chat",
             Self::Completion => "text_completion",
             Self::Embedding => "embeddings",
+            // The conventions have no word for it.
+            Self::CountTokens => "count_tokens",
         }
     }
 }

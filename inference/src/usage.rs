@@ -28,6 +28,9 @@ pub struct Usage {
     pub reasoning_output: u64,
     /// Audio that was generated.
     pub audio_output: u64,
+    /// Tokens that the provider's own total has and none of its parts explains. They belong to no
+    /// bucket, so they are flagged, not priced.
+    pub unexplained: u64,
     /// Who counted.
     pub source: Source,
 }
@@ -43,7 +46,25 @@ pub enum Source {
     Estimated,
 }
 
+/// A rough count where nobody counted: English text has about four bytes to a token.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// How many tokens so many bytes of text are, roughly.
+pub fn estimate_tokens(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_PER_TOKEN)
+}
+
 impl Usage {
+    /// A rough count for an exchange that reported none, by the bytes of its bodies.
+    pub fn estimated(input_bytes: usize, output_bytes: usize) -> Self {
+        Self {
+            uncached_input: estimate_tokens(input_bytes),
+            text_output: estimate_tokens(output_bytes),
+            source: Source::Estimated,
+            ..Self::default()
+        }
+    }
+
     /// All input tokens, however they were served: OpenAI's `prompt_tokens`.
     pub fn input(&self) -> u64 {
         self.uncached_input
@@ -59,9 +80,9 @@ impl Usage {
         self.text_output + self.reasoning_output + self.audio_output
     }
 
-    /// Input and output together.
+    /// Input and output together, and what nothing explains: the provider's own total.
     pub fn total(&self) -> u64 {
-        self.input() + self.output()
+        self.input() + self.output() + self.unexplained
     }
 }
 
@@ -81,6 +102,7 @@ mod tests {
             text_output: 64,
             reasoning_output: 128,
             audio_output: 256,
+            unexplained: 0,
             source: Source::Reported,
         };
         assert_eq!(usage.input(), 63);

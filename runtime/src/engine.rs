@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use isthmus_inference::chat::{ChatAnswer, ChatRequest, Prompt, TokenLogprob};
+use isthmus_inference::answer::{ChatAnswer, TokenLogprob};
+use isthmus_inference::chat::{ChatRequest, Prompt};
 use isthmus_inference::embedding::{EmbeddingAnswer, EmbeddingRequest};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::stream::Fold;

@@ -1,20 +1,12 @@
 //! Whole chat answers, written for callers in exactly the shapes that the official SDKs expect.
 
 use bytes::Bytes;
-use isthmus_inference::chat::{ChatAnswer, Choice, FinishReason, TokenLogprob, ToolCall};
+use isthmus_inference::answer::{ChatAnswer, Choice, FinishReason, TokenLogprob};
+use isthmus_inference::part::{Part, ToolCall};
 use isthmus_inference::usage::Usage;
 use serde::Serialize;
 
-/// What every answer, and every chunk of a streamed one, says of itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Stamp<'a> {
-    /// Like `chatcmpl-…` or `cmpl-…`.
-    pub id: &'a str,
-    /// Seconds since 1970.
-    pub created: u64,
-    /// The model, by the name that the caller is to see.
-    pub model: &'a str,
-}
+use crate::dialect::Stamp;
 
 /// The lowest log-probability written: JSON has no minus infinity, and OpenAI writes this instead.
 const LEAST_LOGPROB: f32 = -9999.0;
@@ -41,11 +33,11 @@ struct ChoiceOut<'a> {
 #[derive(Serialize)]
 struct MessageOut<'a> {
     role: &'static str,
-    content: Option<&'a str>,
-    refusal: Option<&'a str>,
+    content: Option<String>,
+    refusal: Option<String>,
     /// The name that DeepSeek, vLLM and others gave to thinking; OpenAI shows none.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reasoning_content: &'a str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reasoning_content: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallOut<'a>>,
 }
@@ -121,6 +113,15 @@ pub fn encode_chat_answer(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes {
     })
 }
 
+fn refusal(content: &[Part]) -> Option<String> {
+    let mut words = content.iter().filter_map(|part| match part {
+        Part::Refusal(text) => Some(text.as_str()),
+        _ => None,
+    });
+    let first = words.next()?;
+    Some(words.fold(first.to_owned(), |all, more| all + more))
+}
+
 /// A value as JSON text.
 pub(crate) fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).map(Bytes::from).unwrap_or_else(|_| {
@@ -137,18 +138,21 @@ pub(crate) fn finite(logprob: f32) -> f32 {
 
 impl<'a> ChoiceOut<'a> {
     fn of((index, choice): (usize, &'a Choice)) -> Self {
-        let silent = choice.text.is_empty() && !choice.tool_calls.is_empty();
+        let text = choice.text();
+        let refusal = refusal(&choice.content);
+        let calls = choice.tool_calls().next().is_some();
+        let silent = text.is_empty() && (calls || refusal.is_some());
         Self {
             index,
             message: MessageOut {
                 role: "assistant",
-                content: (!silent).then_some(choice.text.as_str()),
-                refusal: None,
-                reasoning_content: &choice.reasoning,
-                tool_calls: choice.tool_calls.iter().map(ToolCallOut::of).collect(),
+                content: (!silent).then_some(text),
+                refusal,
+                reasoning_content: choice.reasoning(),
+                tool_calls: choice.tool_calls().map(ToolCallOut::of).collect(),
             },
             logprobs: LogprobsOut::of(&choice.logprobs),
-            finish_reason: choice.finish.map(FinishReason::as_str),
+            finish_reason: choice.finish.map(FinishReason::as_openai),
         }
     }
 }

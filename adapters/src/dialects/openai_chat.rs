@@ -3,13 +3,12 @@
 //! Fields that steer nothing here (`user`, `metadata`, `store` …) are passed over; a field that
 //! would change the answer and cannot be honoured is refused.
 
-use isthmus_inference::chat::{
-    ChatRequest, Message, Part, Prompt, Role, Tool, ToolCall, ToolChoice,
-};
+use isthmus_inference::chat::{ChatRequest, Message, Prompt, Role, Tool, ToolChoice};
 use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::part::{Media, Part, ToolCall, ToolResult, formats};
 use serde_json::Value;
 
-use crate::dialects::openai_fields::{Fields, name_of, wrong_type};
+use crate::dialects::fields::{Fields, name_of, wrong_type};
 use crate::dialects::openai_sampling::{choices, format, sampling};
 
 /// The most alternatives beside each generated token.
@@ -31,7 +30,7 @@ pub fn decode_chat(body: &[u8]) -> Result<ChatRequest, Failure> {
         sampling,
         choices: choices(&mut fields)?,
         top_logprobs: top_logprobs(&mut fields)?,
-        echo: false,
+        ..ChatRequest::default()
     })
 }
 
@@ -89,16 +88,13 @@ fn message(mut fields: Fields) -> Result<Message, Failure> {
         let param = fields.param("content");
         return Err(Failure::invalid(&param, format!("missing required parameter: `{param}`")));
     }
-    Ok(Message {
-        role,
-        content: content.unwrap_or_default(),
-        name: fields.text("name")?,
-        tool_calls,
-        tool_call_id: match role {
-            Role::Tool => Some(fields.required_text("tool_call_id")?),
-            _ => None,
-        },
-    })
+    let mut content = content.unwrap_or_default();
+    content.extend(tool_calls.into_iter().map(Part::ToolCall));
+    if role == Role::Tool {
+        let call_id = fields.required_text("tool_call_id")?;
+        content = vec![Part::ToolResult(ToolResult { call_id, content, ..ToolResult::default() })];
+    }
+    Ok(Message { role, content, name: fields.text("name")? })
 }
 
 fn role(fields: &mut Fields) -> Result<Role, Failure> {
@@ -139,16 +135,17 @@ fn part(mut fields: Fields) -> Result<Part, Failure> {
     match kind.as_str() {
         "text" => Ok(Part::Text(fields.required_text("text")?)),
         // A refusal is what the model said in an earlier turn.
-        "refusal" => Ok(Part::Text(fields.required_text("refusal")?)),
+        "refusal" => Ok(Part::Refusal(fields.required_text("refusal")?)),
         "image_url" => {
             let param = fields.param("image_url");
             let mut image = Fields::of_value(fields.required("image_url")?, &param)?;
-            Ok(Part::Image { url: image.required_text("url")? })
+            let media = Media::of_url(image.required_text("url")?);
+            Ok(Part::Image { media, detail: image.text("detail")? })
         }
         _ => {
             let mut value = fields.into_value();
             value["type"] = kind.into();
-            Ok(Part::Other(value))
+            Ok(Part::Native { format: formats::OPENAI_CHAT, value })
         }
     }
 }
@@ -168,6 +165,7 @@ fn tool_call(item: Value, param: &str) -> Result<ToolCall, Failure> {
         id: call.required_text("id")?,
         name: function.required_text("name")?,
         arguments: function.required_text("arguments")?,
+        signature: None,
     })
 }
 
@@ -195,6 +193,8 @@ fn tool(item: Value, param: &str) -> Result<Tool, Failure> {
         name: function.required_text("name")?,
         description: function.text("description")?,
         parameters,
+        strict: function.boolean("strict")?,
+        cache: None,
     })
 }
 
@@ -234,7 +234,7 @@ fn tool_choice(fields: &mut Fields, tools: &[Tool]) -> Result<ToolChoice, Failur
 
 #[cfg(test)]
 mod tests {
-    use isthmus_inference::chat::{AnswerFormat, Sampling};
+    use isthmus_inference::chat::{AnswerFormat, JsonSchema, Sampling};
     use serde_json::json;
 
     use super::*;
@@ -290,16 +290,22 @@ mod tests {
         );
         assert_eq!((request.choices, request.top_logprobs), (3, Some(2)));
         assert_eq!(request.tool_choice, ToolChoice::Named("look".into()));
-        assert_eq!(request.format, AnswerFormat::JsonSchema(json!({"type": "object"})));
+        let schema = json!({"type": "object"});
+        let format = JsonSchema { name: "n".into(), schema, ..JsonSchema::default() };
+        assert_eq!(request.format, AnswerFormat::JsonSchema(format));
         let Prompt::Messages(messages) = request.prompt else { panic!("not a conversation") };
         let roles: Vec<_> = messages.iter().map(|message| message.role).collect();
         assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool]);
         assert_eq!(messages[1].content[0], Part::Text("what is this?".into()));
-        assert_eq!(messages[1].content[1], Part::Image { url: "data:image/png;base64,AA".into() });
+        let media = Media::Inline { media_type: "image/png".into(), base64: "AA".into() };
+        assert_eq!(messages[1].content[1], Part::Image { media, detail: None });
         let audio = json!({"type": "input_audio", "input_audio": {"data": "AA"}});
-        assert_eq!(messages[1].content[2], Part::Other(audio));
-        assert_eq!(messages[2].tool_calls[0].name, "look");
-        assert_eq!(messages[3].tool_call_id.as_deref(), Some("c1"));
+        let audio = Part::Native { format: formats::OPENAI_CHAT, value: audio };
+        assert_eq!(messages[1].content[2], audio);
+        let Part::ToolCall(call) = &messages[2].content[0] else { panic!("no call") };
+        assert_eq!(call.name, "look");
+        let Part::ToolResult(result) = &messages[3].content[0] else { panic!("no result") };
+        assert_eq!((result.call_id.as_str(), &result.content[0]), ("c1", &Part::text("a cat")));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Legacy completions: plain text continued, without a conversation around it.
 
 use bytes::Bytes;
-use isthmus_inference::chat::{ChatAnswer, ChatRequest, Choice, FinishReason, Prompt};
+use isthmus_inference::answer::{ChatAnswer, Choice, FinishReason};
+use isthmus_inference::chat::{ChatRequest, Prompt};
 use isthmus_inference::failure::{Failure, Kind};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dialects::openai_answer::{Stamp, UsageOut, json};
-use crate::dialects::openai_fields::{Fields, name_of, wrong_type};
+use crate::dialect::Stamp;
+use crate::dialects::fields::{Fields, name_of, wrong_type};
+use crate::dialects::openai_answer::{UsageOut, json};
 use crate::dialects::openai_sampling::{choices, format, sampling};
 
 mod logprobs;
@@ -94,13 +96,13 @@ struct Answer<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: Vec<ChoiceOut<'a>>,
+    choices: Vec<ChoiceOut>,
     usage: UsageOut,
 }
 
 #[derive(Serialize)]
-struct ChoiceOut<'a> {
-    text: &'a str,
+struct ChoiceOut {
+    text: String,
     index: usize,
     logprobs: Option<LogprobsOut>,
     finish_reason: Option<&'static str>,
@@ -122,15 +124,15 @@ pub fn encode_completion_answer(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes
 /// Why an answer ended. Legacy completions know no calls, and their clients no such word.
 pub(crate) fn finish_word(reason: FinishReason) -> &'static str {
     match reason {
-        FinishReason::ToolCalls => FinishReason::Stop.as_str(),
-        other => other.as_str(),
+        FinishReason::ToolCalls => FinishReason::Stop.as_openai(),
+        other => other.as_openai(),
     }
 }
 
-impl<'a> ChoiceOut<'a> {
-    fn of((index, choice): (usize, &'a Choice)) -> Self {
+impl ChoiceOut {
+    fn of((index, choice): (usize, &Choice)) -> Self {
         Self {
-            text: &choice.text,
+            text: choice.text(),
             index,
             logprobs: LogprobsOut::of(&choice.logprobs, &mut 0),
             finish_reason: choice.finish.map(finish_word),
@@ -141,7 +143,8 @@ impl<'a> ChoiceOut<'a> {
 #[cfg(test)]
 mod tests {
     use async_openai::types::completions::CreateCompletionResponse;
-    use isthmus_inference::chat::TokenLogprob;
+    use isthmus_inference::answer::TokenLogprob;
+    use isthmus_inference::part::Part;
     use isthmus_inference::usage::Usage;
     use serde_json::json;
 
@@ -201,7 +204,7 @@ mod tests {
             top: vec![(text.into(), -0.5), (b" x".to_vec(), f32::NEG_INFINITY)],
         };
         let choice = Choice {
-            text: "né!".into(),
+            content: vec![Part::text("né!")],
             finish: Some(FinishReason::Length),
             logprobs: vec![token("né"), token("!")],
             ..Choice::default()

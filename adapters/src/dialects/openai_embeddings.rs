@@ -8,9 +8,9 @@ use isthmus_inference::failure::Failure;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::dialects::fields::{Fields, name_of, wrong_type};
 use crate::dialects::openai_answer::json;
 use crate::dialects::openai_completions::token_ids;
-use crate::dialects::openai_fields::{Fields, name_of, wrong_type};
 
 /// The most inputs to one request, as OpenAI has it.
 const MOST_INPUTS: usize = 2048;
@@ -22,6 +22,7 @@ pub fn decode_embedding(body: &[u8]) -> Result<EmbeddingRequest, Failure> {
         inputs: inputs(fields.required("input")?)?,
         dimensions: fields.integer("dimensions", 1..=u32::MAX)?,
         encoding: encoding(&mut fields)?,
+        ..EmbeddingRequest::default()
     })
 }
 

@@ -5,14 +5,17 @@
 //! Chutes, Mistral's gateway), Mistral's `{"object":"error","message":…}`, plain text, and HTML from
 //! whatever stands in front.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use isthmus_inference::failure::{Failure, Kind, Retry, UpstreamError};
 use serde_json::Value;
 
-mod retry_after;
+use crate::dialect::Refused;
+use crate::dialects::openai_usage::Told;
+
+pub(crate) mod retry_after;
+mod told;
+
+pub use told::encode;
 
 /// What an upstream said, whatever its shape.
 #[derive(Debug, Default)]
@@ -30,14 +33,9 @@ const LONGEST_MESSAGE: usize = 2048;
 /// How much of a body the log gets to see.
 const EXCERPT: usize = 256;
 
-/// The failure that an answer with an error status tells of. `body` is already bounded.
-pub fn from_response(
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: Bytes,
-    request_id: Option<String>,
-    now: SystemTime,
-) -> Failure {
+/// The failure that an answer with an error status tells of.
+pub fn from_response(refused: Refused<'_>) -> Failure {
+    let Refused { status, headers, body, request_id, now } = refused;
     let said = Said::of_body(&body);
     let mut failure = said.failure(status.as_u16());
     failure.retry_after = retry_after::read(headers, now, failure.kind == Kind::RateLimited);
@@ -58,6 +56,14 @@ pub fn in_answer(json: &[u8]) -> Failure {
     let failure = said.failure(status).with_detail(detail);
     let body = Bytes::copy_from_slice(json);
     failure.with_upstream(UpstreamError { status, body, request_id: None })
+}
+
+/// The status that a body with an error in it tells of, if it has one.
+pub(crate) fn told_status(body: &[u8]) -> Option<u16> {
+    let told: Told<'_> = serde_json::from_slice(body).ok()?;
+    told.error?;
+    let said = Said::of_body(body);
+    Some(said.status.unwrap_or_else(|| said.status_in_words()))
 }
 
 /// What kind of text an answer is, for the log, which must not show the answer itself.
@@ -266,12 +272,17 @@ fn shortened(message: &str) -> String {
 mod tests {
     use isthmus_inference::failure::Blame;
 
+    use std::time::SystemTime;
+
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
 
     fn failure(status: u16, body: &'static str) -> Failure {
         let status = StatusCode::from_u16(status).unwrap();
         let now = SystemTime::UNIX_EPOCH;
-        from_response(status, &HeaderMap::new(), body.into(), Some("req-1".into()), now)
+        let (headers, request_id) = (&HeaderMap::new(), Some("req-1".into()));
+        from_response(Refused { status, headers, body: body.into(), request_id, now })
     }
 
     #[test]

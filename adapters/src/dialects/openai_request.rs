@@ -12,7 +12,7 @@ use isthmus_inference::request::{Dialect, Operation, Request};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::dialects::openai_fields::{name_of_type, wrong_type};
+use crate::dialects::fields::{name_of_type, wrong_type};
 
 mod rewrite;
 
@@ -94,7 +94,7 @@ fn as_text(body: &[u8]) -> Result<&str, Failure> {
 /// The field that says what is to be answered.
 const fn subject(operation: Operation) -> &'static str {
     match operation {
-        Operation::Chat => "messages",
+        Operation::Chat | Operation::CountTokens => "messages",
         Operation::Completion => "prompt",
         Operation::Embedding => "input",
     }

@@ -3,11 +3,11 @@
 //! The ranges are those of OpenAI's API reference; `top_k` is the extension that vLLM, SGLang and
 //! llama.cpp understand.
 
-use isthmus_inference::chat::{AnswerFormat, Sampling};
+use isthmus_inference::chat::{AnswerFormat, JsonSchema, Sampling};
 use isthmus_inference::failure::Failure;
 use serde_json::Value;
 
-use crate::dialects::openai_fields::{Fields, name_of, wrong_type};
+use crate::dialects::fields::{Fields, name_of, wrong_type};
 
 /// The most answers to one request.
 const MOST_CHOICES: u32 = 128;
@@ -51,7 +51,12 @@ pub(crate) fn format(fields: &mut Fields) -> Result<AnswerFormat, Failure> {
                 let param = "response_format.json_schema.schema";
                 return Err(wrong_type(param, "an object", name_of(&schema)));
             }
-            Ok(AnswerFormat::JsonSchema(schema))
+            Ok(AnswerFormat::JsonSchema(JsonSchema {
+                name: wrapper.text("name")?.unwrap_or_default(),
+                description: wrapper.text("description")?,
+                schema,
+                strict: wrapper.boolean("strict")?,
+            }))
         }
         "grammar" => Ok(AnswerFormat::Grammar(format.required_text("grammar")?)),
         other => Err(Failure::invalid(

@@ -1,17 +1,19 @@
 //! Streamed answers, written for callers: neutral events become server-sent events.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use isthmus_inference::chat::TokenLogprob;
+use isthmus_inference::answer::TokenLogprob;
 use isthmus_inference::request::Operation;
 use isthmus_inference::stream::Event;
 use serde::Serialize;
 
-use crate::dialects::openai_answer::{self, Stamp, UsageOut};
+use crate::dialect::{Stamp, StreamEncoder, Told};
+use crate::dialects::openai_answer::{self, UsageOut};
 use crate::dialects::openai_completions;
+use crate::dialects::openai_error;
 
 /// Writes the chunks of one streamed answer to a chat or a legacy completion.
 #[derive(Debug)]
-pub struct StreamEncoder {
+pub struct ChunkWriter {
     legacy: bool,
     id: String,
     created: u64,
@@ -59,6 +61,8 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[ToolCallDelta<'a>; 1]>,
@@ -89,10 +93,10 @@ struct TextChoice<'a> {
     finish_reason: Option<&'static str>,
 }
 
-// === impl StreamEncoder ===
+// === impl ChunkWriter ===
 
-impl StreamEncoder {
-    /// An encoder for one answer. `usage_wanted` is the caller's `stream_options.include_usage`.
+impl ChunkWriter {
+    /// A writer for one answer. `usage_wanted` is the caller's `stream_options.include_usage`.
     pub fn new(operation: Operation, stamp: &Stamp<'_>, usage_wanted: bool) -> Self {
         Self {
             legacy: operation == Operation::Completion,
@@ -104,37 +108,22 @@ impl StreamEncoder {
         }
     }
 
-    /// The server-sent events for what happened; empty if the caller need not know of it.
-    pub fn encode(&mut self, event: &Event) -> Bytes {
-        let mut out = BytesMut::new();
-        match event {
-            Event::Usage(_) if !self.usage_wanted => {}
-            Event::Usage(usage) => {
-                self.write::<ChatChoice<'_>>(&mut out, &[], Some(UsageOut::of(usage)));
-            }
-            _ if self.legacy => self.write_text(&mut out, event),
-            _ => self.write_chat(&mut out, event),
-        }
-        out.freeze()
-    }
-
-    /// The event that ends the stream.
-    pub fn done() -> Bytes {
-        Bytes::from_static(DONE)
-    }
-
     fn write_chat(&mut self, out: &mut BytesMut, event: &Event) {
         let (index, delta, tokens, finish_reason) = match event {
             Event::Text { choice, text, logprobs } => {
                 let delta = Delta { content: Some(text), ..Delta::default() };
                 (*choice, delta, logprobs.as_slice(), None)
             }
+            Event::Refusal { choice, text } => {
+                let delta = Delta { refusal: Some(text), ..Delta::default() };
+                (*choice, delta, no_tokens(), None)
+            }
             Event::Reasoning { choice, text } => {
                 let delta = Delta { reasoning_content: Some(text), ..Delta::default() };
                 (*choice, delta, no_tokens(), None)
             }
-            Event::ToolCallStart { choice, index, id, name } => {
-                let call = ToolCallDelta::start(*index, id, name);
+            Event::ToolCallStart { choice, index, call } => {
+                let call = ToolCallDelta::start(*index, &call.id, &call.name);
                 let delta = Delta { tool_calls: Some([call]), ..Delta::default() };
                 (*choice, delta, no_tokens(), None)
             }
@@ -143,10 +132,13 @@ impl StreamEncoder {
                 let delta = Delta { tool_calls: Some([call]), ..Delta::default() };
                 (*choice, delta, no_tokens(), None)
             }
-            Event::Finish { choice, reason } => {
-                (*choice, Delta::default(), no_tokens(), Some(reason.as_str()))
+            Event::Finish { choice, reason, .. } => {
+                (*choice, Delta::default(), no_tokens(), Some(reason.as_openai()))
             }
-            Event::Usage(_) => return,
+            Event::ReasoningSigned { .. }
+            | Event::Part { .. }
+            | Event::UsageSoFar(_)
+            | Event::Usage(_) => return,
         };
         if !std::mem::replace(&mut self.choice(index).begun, true) {
             let content = matches!(event, Event::Text { .. } | Event::Finish { .. }).then_some("");
@@ -166,7 +158,7 @@ impl StreamEncoder {
                 let logprobs = openai_completions::LogprobsOut::of(logprobs, offset);
                 TextChoice { text, index: *choice, logprobs, finish_reason: None }
             }
-            Event::Finish { choice, reason } => {
+            Event::Finish { choice, reason, .. } => {
                 let finish_reason = Some(openai_completions::finish_word(*reason));
                 TextChoice { text: "", index: *choice, logprobs: None, finish_reason }
             }
@@ -194,6 +186,37 @@ impl StreamEncoder {
     }
 }
 
+impl StreamEncoder for ChunkWriter {
+    fn encode(&mut self, event: &Event) -> Bytes {
+        let mut out = BytesMut::new();
+        match event {
+            Event::Usage(_) if !self.usage_wanted => {}
+            Event::Usage(usage) => {
+                self.write::<ChatChoice<'_>>(&mut out, &[], Some(UsageOut::of(usage)));
+            }
+            _ if self.legacy => self.write_text(&mut out, event),
+            _ => self.write_chat(&mut out, event),
+        }
+        out.freeze()
+    }
+
+    fn done(&mut self) -> Bytes {
+        Bytes::from_static(DONE)
+    }
+
+    fn failed(&mut self, told: &Told<'_>) -> Bytes {
+        let body = openai_error::encode(told);
+        // An upstream's own error may be written over several lines; an event's data may not.
+        let one_line =
+            body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
+        let mut event = BytesMut::with_capacity(body.len() + 8);
+        event.put_slice(b"data: ");
+        event.extend(one_line);
+        event.put_slice(b"\n\n");
+        event.freeze()
+    }
+}
+
 fn no_tokens<'a>() -> &'a [TokenLogprob] {
     &[]
 }
@@ -217,7 +240,8 @@ mod tests {
         CreateChatCompletionResponse, CreateChatCompletionStreamResponse,
     };
     use async_openai::types::completions::CreateCompletionResponse;
-    use isthmus_inference::chat::FinishReason;
+    use isthmus_inference::answer::FinishReason;
+    use isthmus_inference::part::ToolCall;
     use isthmus_inference::stream::Fold;
     use isthmus_inference::usage::Usage;
     use serde_json::{Value, json};
@@ -235,25 +259,33 @@ mod tests {
         Event::Text { choice, text: text.into(), logprobs: vec![token] }
     }
 
+    fn finish(choice: u32, reason: FinishReason) -> Event {
+        Event::Finish { choice, reason, stop_sequence: None }
+    }
+
+    fn call() -> ToolCall {
+        ToolCall { id: "c1".into(), name: "f".into(), ..ToolCall::default() }
+    }
+
     fn events() -> Vec<Event> {
         vec![
             Event::Reasoning { choice: 0, text: "hm".into() },
             text(0, "a\"é"),
             text(1, "b"),
             text(0, "!"),
-            Event::ToolCallStart { choice: 1, index: 0, id: "c1".into(), name: "f".into() },
+            Event::ToolCallStart { choice: 1, index: 0, call: call() },
             Event::ToolCallArguments { choice: 1, index: 0, text: "{}".into() },
-            Event::Finish { choice: 0, reason: FinishReason::Stop },
-            Event::Finish { choice: 1, reason: FinishReason::ToolCalls },
+            finish(0, FinishReason::Stop),
+            finish(1, FinishReason::ToolCalls),
             Event::Usage(Usage { uncached_input: 3, text_output: 4, ..Usage::default() }),
         ]
     }
 
     fn encoded(operation: Operation, usage_wanted: bool) -> Bytes {
-        let mut encoder = StreamEncoder::new(operation, &STAMP, usage_wanted);
+        let mut encoder = ChunkWriter::new(operation, &STAMP, usage_wanted);
         let mut out = BytesMut::new();
         events().iter().for_each(|event| out.extend_from_slice(&encoder.encode(event)));
-        out.extend_from_slice(&StreamEncoder::done());
+        out.extend_from_slice(&encoder.done());
         out.freeze()
     }
 

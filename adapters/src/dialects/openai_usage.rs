@@ -12,9 +12,6 @@ use serde_json::value::RawValue;
 
 use crate::dialects::openai_error;
 
-/// A rough count where nobody counted: English text has about four bytes to a token.
-const BYTES_PER_TOKEN: u64 = 4;
-
 /// The members of an answer, or of a chunk of one, that the house reads. All others are skipped
 /// without being built.
 #[derive(Deserialize)]
@@ -85,17 +82,6 @@ fn detail(error: &serde_json::Error, body: &[u8]) -> String {
     format!("{class}, wrong at line {} column {}", error.line(), error.column())
 }
 
-/// A rough count for an exchange that reported none.
-pub fn estimate(input_bytes: usize, output_bytes: usize) -> Usage {
-    let tokens = |bytes: usize| (bytes as u64).div_ceil(BYTES_PER_TOKEN);
-    Usage {
-        uncached_input: tokens(input_bytes),
-        text_output: tokens(output_bytes),
-        source: Source::Estimated,
-        ..Usage::default()
-    }
-}
-
 // === impl Told ===
 
 impl Told<'_> {
@@ -157,6 +143,7 @@ impl Wire {
             text_output: output.0,
             reasoning_output,
             audio_output,
+            unexplained: 0,
             source: Source::Reported,
         })
     }

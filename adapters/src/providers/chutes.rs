@@ -5,7 +5,7 @@
 //! [`openai_relay`](crate::dialects::openai_relay), which know all shapes.
 
 use crate::dialects::openai_request::{Quirks, StreamUsage};
-use crate::http_adapter::{self, Wire};
+use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
@@ -14,6 +14,6 @@ const WIRE: Wire =
 
 /// Chutes.
 pub static CHUTES: Provider = Provider {
-    build: |settings| http_adapter::build(settings, &WIRE),
+    build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("chutes", "Chutes", "https://llm.chutes.ai/v1", &["CHUTES_API_KEY"])
 };

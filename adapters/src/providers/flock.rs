@@ -1,6 +1,7 @@
 //! FLock's API platform: a LiteLLM proxy, which takes the credential in a header of its own.
 
-use crate::http_adapter::{self, Auth, Wire};
+use crate::http_adapter::Auth;
+use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
@@ -8,6 +9,6 @@ const WIRE: Wire = Wire { auth: Auth::Header("x-litellm-api-key"), ..PLAIN };
 
 /// FLock.
 pub static FLOCK: Provider = Provider {
-    build: |settings| http_adapter::build(settings, &WIRE),
+    build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("flock", "FLock", "https://api.flock.io/v1", &["FLOCK_API_KEY"])
 };

@@ -5,7 +5,7 @@
 //! for `seed` (its API reference).
 
 use crate::dialects::openai_request::{Quirks, StreamUsage};
-use crate::http_adapter::{self, Wire};
+use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
@@ -19,6 +19,6 @@ const WIRE: Wire = Wire {
 
 /// Mistral AI.
 pub static MISTRAL: Provider = Provider {
-    build: |settings| http_adapter::build(settings, &WIRE),
+    build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("mistral", "Mistral AI", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"])
 };

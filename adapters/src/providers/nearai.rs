@@ -1,6 +1,6 @@
 //! NEAR AI Cloud: the list of models has a path and a shape of its own (nearai/cloud-api).
 
-use crate::http_adapter::{self, Wire};
+use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
@@ -8,7 +8,7 @@ const WIRE: Wire = Wire { models_path: "/model/list", ..PLAIN };
 
 /// NEAR AI Cloud.
 pub static NEARAI: Provider = Provider {
-    build: |settings| http_adapter::build(settings, &WIRE),
+    build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted(
         "nearai",
         "NEAR AI Cloud",

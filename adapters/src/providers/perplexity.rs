@@ -1,7 +1,7 @@
 //! Perplexity: no `/v1` before chat, but one before embeddings and models, and usage in every chunk.
 
 use crate::dialects::openai_request::{Quirks, StreamUsage};
-use crate::http_adapter::{self, Wire};
+use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
@@ -14,7 +14,7 @@ const WIRE: Wire = Wire {
 
 /// Perplexity.
 pub static PERPLEXITY: Provider = Provider {
-    build: |settings| http_adapter::build(settings, &WIRE),
+    build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted(
         "perplexity",
         "Perplexity",

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::dialects::openai_request::{Quirks, StreamUsage};
-use crate::http_adapter::{self, Auth, Wire};
+use crate::http_adapter::Auth;
+use crate::providers::openai_shaped::{self, Wire};
 use crate::registry::{BuildError, Provider};
 use crate::settings::AccountSettings;
 
@@ -117,6 +118,9 @@ pub static OPENAI_COMPATIBLE: Provider = Provider {
     key_variables: &[],
     base_url_variable: None,
     key_optional: true,
+    options: &[],
+    presence_variables: &[],
+    base_url_derived: false,
     build: plain,
 };
 
@@ -134,6 +138,9 @@ pub(crate) const fn hosted(
         key_variables,
         base_url_variable: None,
         key_optional: false,
+        options: &[],
+        presence_variables: &[],
+        base_url_derived: false,
         build: plain,
     }
 }
@@ -154,5 +161,5 @@ const fn own(
 }
 
 fn plain(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
-    http_adapter::build(settings, &PLAIN)
+    openai_shaped::build(settings, &PLAIN)
 }

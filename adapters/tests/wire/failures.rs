@@ -98,7 +98,7 @@ async fn a_server_that_accepts_no_connection_is_given_up() {
     }
     let kind = registry::find("vllm").unwrap();
     let base_url = Some(format!("http://{address}/v1"));
-    let settings = AccountSettings { kind, base_url, api_key: None, headers: Vec::new() };
+    let settings = AccountSettings { base_url, ..AccountSettings::new(kind) };
     let account = (kind.build)(&settings).unwrap();
 
     tokio::time::pause();
@@ -116,7 +116,7 @@ async fn nobody_at_the_address_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let kind = registry::find("vllm").unwrap();
     let base_url = Some(format!("http://{free}/v1"));
-    let settings = AccountSettings { kind, base_url, api_key: None, headers: Vec::new() };
+    let settings = AccountSettings { base_url, ..AccountSettings::new(kind) };
     let refused = failure((kind.build)(&settings).unwrap().call(chat(true)).await).await;
     assert_eq!(refused.kind, Kind::Unreachable);
     assert!(refused.message.contains("no connection"), "{}", refused.message);

@@ -71,12 +71,7 @@ async fn every_kind_is_found_by_its_word_and_needs_what_it_says() {
     for provider in PROVIDERS {
         let found = isthmus_adapters::registry::find(provider.kind).unwrap();
         assert!(std::ptr::eq(found, *provider), "`{}` is there twice", provider.kind);
-        let settings = isthmus_adapters::settings::AccountSettings {
-            kind: provider,
-            base_url: None,
-            api_key: None,
-            headers: Vec::new(),
-        };
+        let settings = isthmus_adapters::settings::AccountSettings::new(provider);
         let built = (provider.build)(&settings);
         let complete = provider.key_optional && provider.base_url.is_some();
         assert_eq!(built.is_ok(), complete, "{}", provider.kind);

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use isthmus_adapters::adapter::Piece;
+use isthmus_adapters::dialect::Refused;
 use isthmus_adapters::dialects::openai_error::from_response;
 use isthmus_adapters::dialects::openai_relay::Relay;
 use isthmus_adapters::dialects::openai_usage::read_answer;
@@ -213,13 +214,13 @@ fn real_errors_say_what_they_said() {
             continue;
         }
         let body = &response["body"];
-        let failure = from_response(
-            StatusCode::from_u16(status.try_into().unwrap()).unwrap(),
-            &HeaderMap::new(),
-            body.to_string().into(),
-            None,
-            SystemTime::UNIX_EPOCH,
-        );
+        let failure = from_response(Refused {
+            status: StatusCode::from_u16(status.try_into().unwrap()).unwrap(),
+            headers: &HeaderMap::new(),
+            body: body.to_string().into(),
+            request_id: None,
+            now: SystemTime::UNIX_EPOCH,
+        });
         let said = [&body["error"]["message"], &body["detail"], &body["message"]];
         let said = said.into_iter().find_map(Value::as_str).unwrap();
         if status == 401 {

@@ -95,10 +95,10 @@ impl Upstream {
     ) -> Result<Arc<dyn Adapter>, registry::BuildError> {
         let kind = registry::find(kind).expect("the kind is registered");
         let settings = AccountSettings {
-            kind,
             base_url: Some(format!("http://{}/v1", self.address)),
             api_key: Some(Secret::from(KEY)),
             headers: headers.iter().map(|(n, v)| ((*n).to_owned(), Secret::from(*v))).collect(),
+            ..AccountSettings::new(kind)
         };
         (kind.build)(&settings)
     }
@@ -242,7 +242,9 @@ pub(crate) fn attempt(operation: Operation, body: &str) -> Attempt {
 
 /// The same within these limits.
 pub(crate) fn attempt_within(operation: Operation, body: &str, timeouts: Timeouts) -> Attempt {
-    let request = dialects::decode(operation, Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    let request =
+        dialects::openai_request::decode(operation, Bytes::copy_from_slice(body.as_bytes()))
+            .unwrap();
     Attempt { request: Arc::new(request), model: "upstream-model".into(), timeouts }
 }
 

@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 
-use isthmus_inference::chat::{FinishReason, TokenLogprob};
+use isthmus_inference::answer::{FinishReason, TokenLogprob};
+use isthmus_inference::part::ToolCall;
 use isthmus_inference::stream::Event;
 
 use super::random::Random;
@@ -86,7 +87,7 @@ impl Answer {
             FinishReason::Stop if called => FinishReason::ToolCalls,
             reason => reason,
         };
-        events.push(Event::Finish { choice: self.choice, reason });
+        events.push(Event::Finish { choice: self.choice, reason, stop_sequence: None });
         events
     }
 
@@ -125,7 +126,8 @@ impl Answer {
             (Spoken::Call { name, arguments }, Some(calls)) => {
                 let (index, id) = (calls.count, format!("call_{}", calls.ids.letters(24)));
                 calls.count += 1;
-                let start = Event::ToolCallStart { choice, index, id, name };
+                let call = ToolCall { id, name, ..ToolCall::default() };
+                let start = Event::ToolCallStart { choice, index, call };
                 vec![start, Event::ToolCallArguments { choice, index, text: arguments }]
             }
             (Spoken::Text(text), _) => vec![Event::Text { choice, text, logprobs: vec![] }],
@@ -161,7 +163,7 @@ mod tests {
                     shown.push_str(&text);
                     covered.extend(logprobs.into_iter().map(|logprob| logprob.bytes));
                 }
-                Event::ToolCallStart { name, .. } => shown += &format!("[{name}"),
+                Event::ToolCallStart { call, .. } => shown += &format!("[{}", call.name),
                 Event::ToolCallArguments { text, .. } => shown += &format!("({text})]"),
                 Event::Finish { reason, .. } => finish = reason,
                 other => panic!("unexpected {other:?}"),

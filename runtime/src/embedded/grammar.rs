@@ -33,7 +33,7 @@ impl Grammars {
         let grammar = match format {
             AnswerFormat::Text => return Ok(None),
             AnswerFormat::JsonObject => of_schema(json!({ "type": "object" })),
-            AnswerFormat::JsonSchema(schema) => of_schema(schema.clone()),
+            AnswerFormat::JsonSchema(format) => of_schema(format.schema.clone()),
             AnswerFormat::Grammar(lark) => TopLevelGrammar::from_lark(lark.clone()),
         };
         self.compile(model, grammar, "response_format").map(Some)

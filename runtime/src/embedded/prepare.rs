@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use isthmus_inference::chat::{ChatRequest, Message, Part, Prompt, Sampling, Tool, ToolChoice};
+use isthmus_inference::chat::{ChatRequest, Message, Prompt, Sampling, Tool, ToolChoice};
 use isthmus_inference::failure::{Failure, Kind};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -17,7 +17,7 @@ use super::model::{Advice, Model};
 use super::random::Random;
 use super::sampling::{Recipe, Sampler};
 use super::scheduler::Lane;
-use super::tools;
+use super::{template, tools};
 use crate::EventStream;
 
 /// The most answers to one request.
@@ -32,14 +32,14 @@ pub(crate) fn chat(model: &Model, request: &ChatRequest) -> Result<(Job, EventSt
     let max_tokens = room(model, request, prompt.len())?;
     let pattern = constraint(model, request)?.map(Arc::new);
     let (sender, receiver) = unbounded_channel();
-    let mut exchange = Exchange::new(prompt, max_tokens, request.choices, sender);
+    let mut exchange = Exchange::new(prompt, max_tokens, request.wanted_choices(), sender);
     exchange.top_logprobs = request.top_logprobs.map(usize::from);
     if request.echo {
         exchange.echo = Some(echo(model, request, &exchange.prompt));
         exchange.scored_from = request.top_logprobs.map(|_| 1);
     }
     let exchange = Arc::new(exchange);
-    let lanes = (0..request.choices).map(|choice| {
+    let lanes = (0..request.wanted_choices()).map(|choice| {
         let recipe = recipe(&request.sampling, model.advice);
         let sampler = Sampler::new(recipe, random(request.sampling.seed, choice));
         let stops: Vec<String> =
@@ -111,9 +111,7 @@ fn conversation_tokens(
     let template = model.template.as_ref().map_err(|reason| {
         Failure::new(Kind::Unsupported, reason.as_str()).with_param("messages")
     })?;
-    let parts = messages.iter().flat_map(|message| &message.content);
-    let lengths = parts.map(|part| if let Part::Text(text) = part { text.len() } else { 0 });
-    model.check_size(lengths.sum(), "messages")?;
+    model.check_size(messages.iter().map(template::size).sum(), "messages")?;
     let guard = Guard::new(&model.control);
     let text = template.render(messages, tools, &guard)?;
     let pieces = guard.pieces(&text);
@@ -186,13 +184,19 @@ fn recipe(sampling: &Sampling, advice: Advice) -> Recipe {
     let top_p = if silent { advice.top_p } else { 1.0 };
     let top_k = if silent { advice.top_k } else { 0 };
     Recipe {
-        temperature: sampling.temperature.unwrap_or(if silent { advice.temperature } else { 1.0 }),
-        top_p: sampling.top_p.unwrap_or(top_p),
+        temperature: narrow(sampling.temperature)
+            .unwrap_or(if silent { advice.temperature } else { 1.0 }),
+        top_p: narrow(sampling.top_p).unwrap_or(top_p),
         top_k: sampling.top_k.unwrap_or(top_k) as usize,
-        presence_penalty: sampling.presence_penalty,
-        frequency_penalty: sampling.frequency_penalty,
+        presence_penalty: sampling.presence_penalty as f32,
+        frequency_penalty: sampling.frequency_penalty as f32,
         bias: sampling.logit_bias.clone(),
     }
+}
+
+/// Logits have no more digits.
+fn narrow(number: Option<f64>) -> Option<f32> {
+    number.map(|number| number as f32)
 }
 
 /// Each choice draws from a stream of its own; the first one's is that of the seed itself.
@@ -204,7 +208,7 @@ fn random(seed: Option<u64>, choice: u32) -> Random {
 
 fn check(request: &ChatRequest, vocabulary: u32) -> Result<(), Failure> {
     let sampling = &request.sampling;
-    if !(1..=MOST_CHOICES).contains(&request.choices) {
+    if !(1..=MOST_CHOICES).contains(&request.wanted_choices()) {
         let message = format!("`n` is {}; choose 1 to {MOST_CHOICES}", request.choices);
         return Err(Failure::invalid("n", message));
     }
@@ -217,7 +221,7 @@ fn check(request: &ChatRequest, vocabulary: u32) -> Result<(), Failure> {
     within("presence_penalty", Some(sampling.presence_penalty), -2.0..=2.0)?;
     within("frequency_penalty", Some(sampling.frequency_penalty), -2.0..=2.0)?;
     for &(token, bias) in &sampling.logit_bias {
-        within("logit_bias", Some(bias), -100.0..=100.0)?;
+        within("logit_bias", Some(f64::from(bias)), -100.0..=100.0)?;
         if token >= vocabulary {
             let message =
                 format!("`logit_bias` names the token {token}; the model knows {vocabulary}");
@@ -227,7 +231,7 @@ fn check(request: &ChatRequest, vocabulary: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-fn within(name: &str, value: Option<f32>, range: RangeInclusive<f32>) -> Result<(), Failure> {
+fn within(name: &str, value: Option<f64>, range: RangeInclusive<f64>) -> Result<(), Failure> {
     match value {
         // NaN is in no range.
         Some(value) if !range.contains(&value) => {
@@ -262,7 +266,7 @@ mod tests {
         let request = |sampling| ChatRequest { sampling, choices: 1, ..ChatRequest::default() };
         let cases = [
             ("temperature", Sampling { temperature: Some(-0.1), ..Sampling::default() }),
-            ("temperature", Sampling { temperature: Some(f32::NAN), ..Sampling::default() }),
+            ("temperature", Sampling { temperature: Some(f64::NAN), ..Sampling::default() }),
             ("top_p", Sampling { top_p: Some(1.5), ..Sampling::default() }),
             ("presence_penalty", Sampling { presence_penalty: 3.0, ..Sampling::default() }),
             ("frequency_penalty", Sampling { frequency_penalty: -3.0, ..Sampling::default() }),

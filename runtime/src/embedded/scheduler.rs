@@ -48,7 +48,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use isthmus_inference::chat::FinishReason;
+use isthmus_inference::answer::FinishReason;
 use isthmus_inference::failure::{Blame, Failure, Kind, Retry};
 
 pub(crate) use batch::Limits;

@@ -3,8 +3,9 @@
 //! Templates are Jinja as `transformers` runs it, and each has its gaps: no system role, no tools.
 //! What a template lacks is found out once, when it is compiled, and put into words it has.
 
-use isthmus_inference::chat::{Message, Part, Role, Tool};
+use isthmus_inference::chat::{Message, Role, Tool};
 use isthmus_inference::failure::{Blame, Failure, Kind};
+use isthmus_inference::part::{Part, ToolCall};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value as Jinja};
 use minijinja::{Environment, Error, ErrorKind, context};
@@ -67,18 +68,19 @@ impl ChatTemplate {
             return Err(Failure::invalid("messages", "`messages` is empty; send at least one"));
         }
         let mut system = match &messages[0] {
-            first if first.role == Role::System => plain_text(first, 0)?,
+            first if first.role == Role::System => plain_text(&first.content, 0)?,
             _ => DEFAULT_SYSTEM.to_owned(),
         };
         let spoken = usize::from(messages[0].role == Role::System);
         if !self.knows_tools && !tools.is_empty() {
             system = format!("{system}\n\n{}", tools::instructions(tools));
         }
-        let turn = |(index, message)| {
-            if self.knows_tools { own_turn(message, index) } else { plain_turn(message, index) }
-        };
-        let mut turns: Vec<Value> =
-            messages.iter().enumerate().skip(spoken).map(turn).collect::<Result<_, _>>()?;
+        let mut turns = Vec::with_capacity(messages.len() + 1);
+        for (index, message) in messages.iter().enumerate().skip(spoken) {
+            let read = turns_of(message, index)?;
+            let write = if self.knows_tools { own_turn } else { plain_turn };
+            turns.extend(read.iter().map(write));
+        }
         if self.knows_system {
             turns.insert(0, json!({ "role": "system", "content": system }));
         } else if spoken == 1 || !tools.is_empty() {
@@ -144,17 +146,69 @@ fn indented(value: &Jinja) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
+/// One turn, taken apart as templates see it.
+struct Turn<'m> {
+    role: Role,
+    name: Option<&'m str>,
+    text: String,
+    calls: Vec<&'m ToolCall>,
+    /// The call that a tool's turn answers.
+    answers: Option<&'m str>,
+}
+
+/// How many bytes of text a turn has.
+pub(crate) fn size(message: &Message) -> usize {
+    fn sum(parts: &[Part]) -> usize {
+        parts.iter().map(of).sum()
+    }
+    fn of(part: &Part) -> usize {
+        match part {
+            Part::Text(text) | Part::Refusal(text) => text.len(),
+            Part::ToolCall(call) => call.name.len() + call.arguments.len(),
+            Part::ToolResult(result) => sum(&result.content),
+            _ => 0,
+        }
+    }
+    sum(&message.content)
+}
+
+/// The turns that a message makes: one, or one for each result of a tool.
+fn turns_of(message: &Message, index: usize) -> Result<Vec<Turn<'_>>, Failure> {
+    let mut calls = Vec::new();
+    let mut results = Vec::new();
+    let mut said = Vec::new();
+    for part in &message.content {
+        match part {
+            Part::ToolCall(call) => calls.push(call),
+            Part::ToolResult(result) => results.push(result),
+            other => said.push(other.clone()),
+        }
+    }
+    let name = message.name.as_deref();
+    let mut turns = Vec::new();
+    for result in &results {
+        let text = plain_text(&result.content, index)?;
+        let answers = Some(result.call_id.as_str());
+        turns.push(Turn { role: Role::Tool, name, text, calls: vec![], answers });
+    }
+    if results.is_empty() || !said.is_empty() {
+        let text = plain_text(&said, index)?;
+        turns.push(Turn { role: message.role, name, text, calls, answers: None });
+    }
+    Ok(turns)
+}
+
 /// A turn for a template that knows tools.
-fn own_turn(message: &Message, index: usize) -> Result<Value, Failure> {
-    let mut turn = plain_turn_of(message.role, &plain_text(message, index)?);
-    if let Some(name) = &message.name {
+fn own_turn(read: &Turn<'_>) -> Value {
+    let mut turn = plain_turn_of(read.role, &read.text);
+    if let Some(name) = read.name {
         turn["name"] = json!(name);
     }
-    if let Some(id) = &message.tool_call_id {
+    if let Some(id) = read.answers {
         turn["tool_call_id"] = json!(id);
     }
-    if !message.tool_calls.is_empty() {
-        let calls = message.tool_calls.iter().map(|call| {
+    if !read.calls.is_empty() {
+        let calls = read.calls.iter().map(|call| {
             // Templates expect arguments as an object, where OpenAI's API has text.
             let arguments: Value =
                 serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!(call.arguments));
@@ -163,23 +217,23 @@ fn own_turn(message: &Message, index: usize) -> Result<Value, Failure> {
         });
         turn["tool_calls"] = calls.collect();
     }
-    Ok(turn)
+    turn
 }
 
 /// A turn for a template that knows only who speaks and what.
-fn plain_turn(message: &Message, index: usize) -> Result<Value, Failure> {
-    let mut text = plain_text(message, index)?;
-    for call in &message.tool_calls {
+fn plain_turn(read: &Turn<'_>) -> Value {
+    let mut text = read.text.clone();
+    for call in &read.calls {
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&tools::written_out(call));
     }
-    if message.role == Role::Tool {
+    if read.role == Role::Tool {
         let result = format!("<tool_response>\n{text}\n</tool_response>");
-        return Ok(plain_turn_of(Role::User, &result));
+        return plain_turn_of(Role::User, &result);
     }
-    Ok(plain_turn_of(message.role, &text))
+    plain_turn_of(read.role, &text)
 }
 
 fn plain_turn_of(role: Role, text: &str) -> Value {
@@ -198,20 +252,22 @@ fn fold_into_first(turns: &mut Vec<Value>, system: &str) {
 }
 
 /// The text of a turn; anything but text is beyond this engine.
-fn plain_text(message: &Message, index: usize) -> Result<String, Failure> {
+fn plain_text(parts: &[Part], index: usize) -> Result<String, Failure> {
     let mut text = String::new();
-    for part in &message.content {
-        let kind = match part {
-            Part::Text(piece) => {
+    for part in parts {
+        match part {
+            Part::Text(piece) | Part::Refusal(piece) => {
                 text.push_str(piece);
                 continue;
             }
-            Part::Image { .. } => "an image",
-            Part::Other(_) => "a part that is not text",
-        };
+            // Earlier thoughts are no part of what was said, and caching is the engine's own affair.
+            Part::Thinking { .. } | Part::CachePoint(_) => continue,
+            _ => {}
+        }
         let message = format!(
-            "`messages[{index}]` contains {kind}, but the embedded engine reads only text; \
-             send text or choose another model"
+            "`messages[{index}]` contains {}, but the embedded engine reads only text; \
+             send text or choose another model",
+            part.what()
         );
         return Err(Failure::new(Kind::Unsupported, message)
             .blamed_on(Blame::Caller)
@@ -224,7 +280,7 @@ fn plain_text(message: &Message, index: usize) -> Result<String, Failure> {
 mod tests {
     use std::sync::LazyLock;
 
-    use isthmus_inference::chat::ToolCall;
+    use isthmus_inference::part::{Media, ToolResult};
 
     use super::*;
     use crate::embedded::guard::Spellings;
@@ -252,13 +308,29 @@ mod tests {
     }
 
     fn turn(role: Role, text: &str) -> Message {
-        let content = vec![Part::Text(text.into())];
-        Message { role, content, name: None, tool_calls: vec![], tool_call_id: None }
+        Message::text(role, text)
+    }
+
+    fn calling(arguments: &str) -> Message {
+        let (id, name, arguments) = ("1".to_owned(), "add".to_owned(), arguments.to_owned());
+        let call = ToolCall { id, name, arguments, signature: None };
+        Message { role: Role::Assistant, content: vec![Part::ToolCall(call)], name: None }
+    }
+
+    fn result(text: &str) -> Message {
+        let content = vec![Part::text(text)];
+        let result = ToolResult { call_id: "1".into(), content, ..ToolResult::default() };
+        Message { role: Role::Tool, content: vec![Part::ToolResult(result)], name: None }
     }
 
     fn adder() -> Tool {
         let parameters = json!({ "type": "object" });
-        Tool { name: "add".into(), description: Some("<sum>".into()), parameters }
+        Tool {
+            name: "add".into(),
+            description: Some("<sum>".into()),
+            parameters,
+            ..Tool::default()
+        }
     }
 
     #[test]
@@ -282,9 +354,7 @@ mod tests {
 
     #[test]
     fn tools_go_into_the_system_turn_where_the_template_has_none() {
-        let call = ToolCall { id: "1".into(), name: "add".into(), arguments: "{}".into() };
-        let asked = Message { tool_calls: vec![call], ..turn(Role::Assistant, "") };
-        let turns = [turn(Role::User, "1 + 1?"), asked, turn(Role::Tool, "2")];
+        let turns = [turn(Role::User, "1 + 1?"), calling("{}"), result("2")];
         let text = template(CHATML).render(&turns, &[adder()], &guard()).unwrap();
         assert!(
             text.starts_with("<|system|>You are a helpful assistant.\n\nYou can call"),
@@ -300,9 +370,7 @@ mod tests {
 
     #[test]
     fn a_template_with_tools_is_given_them() {
-        let call = ToolCall { id: "1".into(), name: "add".into(), arguments: "{\"a\":1}".into() };
-        let asked = Message { tool_calls: vec![call], ..turn(Role::Assistant, "") };
-        let turns = [turn(Role::System, "S"), asked];
+        let turns = [turn(Role::System, "S"), calling("{\"a\":1}")];
         let text = template(WITH_TOOLS).render(&turns, &[adder()], &guard()).unwrap();
         let described = "{\"type\": \"function\", \"function\": {\"name\": \"add\", \
                          \"description\": \"<sum>\", \"parameters\": {\"type\": \"object\"}}}";
@@ -311,8 +379,8 @@ mod tests {
 
     #[test]
     fn refusals_say_where_and_why() {
-        let image =
-            Message { content: vec![Part::Image { url: "data:,".into() }], ..turn(Role::User, "") };
+        let picture = Part::Image { media: Media::of_url("data:,".into()), detail: None };
+        let image = Message { content: vec![picture], ..turn(Role::User, "") };
         let failure = template(CHATML).render(&[image], &[], &guard()).unwrap_err();
         assert_eq!(failure.kind, Kind::Unsupported);
         assert_eq!(failure.param.as_deref(), Some("messages[0].content"));

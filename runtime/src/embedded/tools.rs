@@ -5,8 +5,9 @@
 //! open models know it: a call is a JSON object with `name` and `arguments` between `<tool_call>`
 //! and `</tool_call>`. Models whose template has no tools are told of it in their system prompt.
 
-use isthmus_inference::chat::{Tool, ToolCall, ToolChoice};
+use isthmus_inference::chat::{Tool, ToolChoice};
 use isthmus_inference::failure::Failure;
+use isthmus_inference::part::ToolCall;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

@@ -17,13 +17,13 @@ async fn whole(request: &ChatRequest) -> ChatAnswer {
 }
 
 async fn text(request: &ChatRequest) -> String {
-    whole(request).await.choices.remove(0).text
+    whole(request).await.choices[0].text()
 }
 
 #[tokio::test]
 async fn the_capital_of_france_is_paris() {
     let answer = whole(&ask("What is the capital of France?", 24)).await;
-    assert!(answer.choices[0].text.contains("Paris"), "{answer:?}");
+    assert!(answer.choices[0].text().contains("Paris"), "{answer:?}");
     assert!(answer.usage.text_output > 0);
 }
 
@@ -48,7 +48,7 @@ async fn the_same_seed_draws_the_same_answer() {
     let drawn = async |seed| {
         let sampling = Sampling { temperature: Some(1.0), seed: Some(seed), ..greedy(24) };
         let request = ChatRequest { sampling, ..ask("Tell me a story.", 24) };
-        engine.chat_whole(&request).await.unwrap().choices.remove(0).text
+        engine.chat_whole(&request).await.unwrap().choices[0].text()
     };
     // The first answer fills the prefix cache, so that the two compared are computed alike.
     drawn(0).await;
@@ -63,7 +63,7 @@ async fn choices_differ_and_share_their_prompt() {
     let request = ChatRequest { choices: 3, sampling, ..ask("Invent a name for a ship.", 12) };
     let answer = whole(&request).await;
     assert_eq!(answer.choices.len(), 3);
-    assert_ne!(answer.choices[0].text, answer.choices[1].text);
+    assert_ne!(answer.choices[0].text(), answer.choices[1].text());
     assert!(answer.choices.iter().all(|choice| choice.finish.is_some()));
     let prompt = engine().prompt_tokens(&request).await.unwrap().len() as u64;
     assert_eq!(answer.usage.input(), prompt);
@@ -78,7 +78,7 @@ async fn an_answer_ends_before_a_stop_text() {
     // Spread over three tokens.
     request.sampling.stop = vec!["7, 8".into()];
     let answer = whole(&request).await;
-    assert_eq!(answer.choices[0].text, free.split("7, 8").next().unwrap());
+    assert_eq!(answer.choices[0].text(), free.split("7, 8").next().unwrap());
     assert_eq!(answer.choices[0].finish, Some(FinishReason::Stop));
 }
 
@@ -123,7 +123,7 @@ async fn an_echo_stands_before_the_answer() {
     assert!(choice.logprobs[0].logprob.is_nan(), "the first token follows nothing");
     assert!(choice.logprobs[1..].iter().all(|token| token.logprob <= 0.0));
     let spelt: Vec<u8> = choice.logprobs.iter().flat_map(|token| token.bytes.clone()).collect();
-    assert_eq!(String::from_utf8(spelt).unwrap(), choice.text);
+    assert_eq!(String::from_utf8(spelt).unwrap(), choice.text());
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn tokens_may_be_given_instead_of_text() {
     let by_text = whole(&continue_text(text, 4)).await;
     let tokens = Prompt::Tokens(engine().tokenize(text));
     let by_tokens = whole(&ChatRequest { prompt: tokens, ..continue_text("", 4) }).await;
-    assert_eq!(by_text.choices[0].text, by_tokens.choices[0].text);
+    assert_eq!(by_text.choices[0].text(), by_tokens.choices[0].text());
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn generated_tokens_come_with_their_probabilities() {
         assert_eq!((&token.top[0].0, token.top[0].1), (&token.bytes, token.logprob));
     }
     let spelt: Vec<u8> = logprobs.iter().flat_map(|token| token.bytes.clone()).collect();
-    assert_eq!(String::from_utf8(spelt).unwrap(), answer.choices[0].text);
+    assert_eq!(String::from_utf8(spelt).unwrap(), answer.choices[0].text());
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn scoring_an_answer_finds_the_probabilities_it_was_made_with() {
     let answer = engine().chat_whole(&request).await.unwrap().choices.remove(0);
     let mut tokens = engine().prompt_tokens(&request).await.unwrap();
     let from = tokens.len();
-    tokens.extend(engine().tokenize(&answer.text));
+    tokens.extend(engine().tokenize(&answer.text()));
     let score = engine().score(&Prompt::Tokens(tokens.clone()), from, 1).await.unwrap();
     assert!(!answer.logprobs.is_empty() && !score.logprobs.is_empty());
     assert_eq!(score.logprobs.len(), tokens.len() - from);

@@ -1,6 +1,7 @@
 //! Answers that must have a shape: JSON, grammars, function calls.
 
-use isthmus_inference::chat::{AnswerFormat, ChatRequest, FinishReason, Tool, ToolChoice};
+use isthmus_inference::answer::FinishReason;
+use isthmus_inference::chat::{AnswerFormat, ChatRequest, JsonSchema, Tool, ToolChoice};
 use isthmus_inference::failure::Kind;
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use crate::support::{ask, engine};
 
 async fn shaped(question: &str, format: AnswerFormat) -> String {
     let request = ChatRequest { format, ..ask(question, 120) };
-    engine().chat_whole(&request).await.unwrap().choices.remove(0).text
+    engine().chat_whole(&request).await.unwrap().choices[0].text()
 }
 
 fn weather() -> Tool {
@@ -36,7 +37,7 @@ async fn a_schema_is_obeyed() {
         "additionalProperties": false,
     });
     let question = "Give me the capital of France as JSON with city and population.";
-    let text = shaped(question, AnswerFormat::JsonSchema(schema)).await;
+    let text = shaped(question, AnswerFormat::JsonSchema(JsonSchema { schema, ..JsonSchema::default() })).await;
     let value: Value = serde_json::from_str(&text).unwrap();
     assert!(value["city"].is_string() && value["population"].is_u64(), "{text}");
     assert_eq!(value.as_object().unwrap().len(), 2);
@@ -58,7 +59,10 @@ async fn a_grammar_is_obeyed_and_ends_the_answer() {
 #[tokio::test]
 async fn a_schema_that_is_none_is_refused() {
     let broken = [
-        AnswerFormat::JsonSchema(json!({ "type": "no such type" })),
+        AnswerFormat::JsonSchema(JsonSchema {
+            schema: json!({ "type": "no such type" }),
+            ..JsonSchema::default()
+        }),
         AnswerFormat::Grammar("start: missing".into()),
     ];
     for format in broken {
@@ -78,8 +82,8 @@ async fn a_demanded_call_is_made() {
         };
         let answer = engine().chat_whole(&request).await.unwrap().choices.remove(0);
         assert_eq!(answer.finish, Some(FinishReason::ToolCalls), "{answer:?}");
-        let [call] = answer.tool_calls.as_slice() else { panic!("{answer:?}") };
-        assert_eq!((call.name.as_str(), answer.text.as_str()), ("get_weather", ""));
+        let [call] = answer.tool_calls().collect::<Vec<_>>().as_slice() else { panic!("{answer:?}") };
+        assert_eq!((call.name.as_str(), answer.text().as_str()), ("get_weather", ""));
         assert!(call.id.starts_with("call_"));
         let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
         assert!(arguments["city"].is_string(), "{arguments}");
@@ -106,7 +110,7 @@ async fn a_demanded_call_may_refer_to_definitions() {
         };
         let request = ChatRequest { tools, tool_choice: choice, ..ask("Use metric units.", 60) };
         let answer = engine().chat_whole(&request).await.unwrap().choices.remove(0);
-        let [call] = answer.tool_calls.as_slice() else { panic!("{answer:?}") };
+        let [call] = answer.tool_calls().collect::<Vec<_>>().as_slice() else { panic!("{answer:?}") };
         assert_eq!(call.name, units.name);
         let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
         assert!(["metric", "imperial"].contains(&arguments["unit"].as_str().unwrap()));

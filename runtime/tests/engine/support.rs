@@ -44,7 +44,7 @@ pub(crate) fn engine_with(slots: u32, queue: usize) -> Engine {
 
 pub(crate) fn turn(role: Role, text: &str) -> Message {
     let content = vec![Part::Text(text.into())];
-    Message { role, content, name: None, tool_calls: vec![], tool_call_id: None }
+    Message { role, content, name: None }
 }
 
 /// A question, answered greedily.

@@ -1,6 +1,6 @@
 //! The log-probabilities of legacy completions: parallel lists instead of one list of tokens.
 
-use isthmus_inference::chat::TokenLogprob;
+use isthmus_inference::answer::TokenLogprob;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -158,7 +158,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::dialects::decode;
+    use crate::dialects::openai_request::decode;
 
     const PLAIN: Quirks = Quirks { stream_usage: StreamUsage::Asked, renames: &[] };
     const MISTRAL: Quirks =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use isthmus_inference::chat::{FinishReason, TokenLogprob};
+use isthmus_inference::answer::{FinishReason, TokenLogprob};
 use isthmus_inference::failure::{Failure, Kind};
 
 use crate::embedded::answer::Answer;

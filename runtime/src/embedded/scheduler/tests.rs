@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use isthmus_inference::answer::Choice;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::stream::{Event, Fold};
 use isthmus_inference::usage::Usage;
@@ -218,7 +219,7 @@ impl Reader {
             fold.push(event?);
         }
         let answer = fold.finish("fake".into()).expect("the answer was cut");
-        Ok((answer.choices.into_iter().map(|choice| choice.text).collect(), answer.usage))
+        Ok((answer.choices.iter().map(Choice::text).collect(), answer.usage))
     }
 }
 

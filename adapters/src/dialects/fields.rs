@@ -107,7 +107,7 @@ impl Fields {
         &mut self,
         name: &str,
         range: RangeInclusive<f64>,
-    ) -> Result<Option<f32>, Failure> {
+    ) -> Result<Option<f64>, Failure> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let param = self.param(name);
         let Some(number) = value.as_f64() else {
@@ -118,8 +118,7 @@ impl Fields {
             let message = format!("`{param}` must be from {low} to {high}, got {number}");
             return Err(Failure::invalid(&param, message));
         }
-        // Sampling has no use for more digits.
-        Ok(Some(number as f32))
+        Ok(Some(number))
     }
 
     /// Takes an integer within `range`.

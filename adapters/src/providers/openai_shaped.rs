@@ -1,0 +1,81 @@
+//! An account at a provider that speaks OpenAI's language: its paths and its quirks.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+use isthmus_inference::ident::UpstreamModel;
+use isthmus_inference::request::{Dialect, Operation, Request};
+
+use crate::adapter::Adapter;
+use crate::dialect::RelayDialect;
+use crate::dialects::openai::OpenAiRelay;
+use crate::dialects::openai_models::decode_models;
+use crate::dialects::openai_request::Quirks;
+use crate::http_adapter::{self, Auth};
+use crate::http_client::Target;
+use crate::registry::BuildError;
+use crate::service::{Listing, Route, Service};
+use crate::settings::AccountSettings;
+
+/// How one provider's OpenAI-shaped API differs from the usual.
+#[derive(Debug, Clone, Copy)]
+pub struct Wire {
+    /// How the credential is shown.
+    pub auth: Auth,
+    /// What is appended to the base URL for the list of models.
+    pub models_path: &'static str,
+    /// What is appended to the base URL for embeddings.
+    pub embeddings_path: &'static str,
+    /// What must be sent otherwise than the caller wrote it.
+    pub quirks: Quirks,
+}
+
+/// The paths of one account, parsed once.
+struct OpenAiShaped {
+    chat: Target,
+    completions: Target,
+    embeddings: Target,
+    models: Target,
+    relay: OpenAiRelay,
+}
+
+/// Makes the adapter of an account at a provider with this wire.
+pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>, BuildError> {
+    let service = OpenAiShaped {
+        chat: settings.target("/chat/completions")?,
+        completions: settings.target("/completions")?,
+        embeddings: settings.target(wire.embeddings_path)?,
+        models: settings.target(wire.models_path)?,
+        relay: OpenAiRelay { quirks: wire.quirks },
+    };
+    http_adapter::build(settings, wire.auth, service)
+}
+
+impl Service for OpenAiShaped {
+    fn relay(
+        &self,
+        request: &Request,
+        _model: &UpstreamModel,
+    ) -> Option<Route<'_, dyn RelayDialect>> {
+        if request.dialect != Dialect::OpenAi {
+            return None;
+        }
+        let target = match request.operation {
+            Operation::Chat => &self.chat,
+            Operation::Completion => &self.completions,
+            Operation::Embedding => &self.embeddings,
+            Operation::CountTokens => return None,
+        };
+        Some(Route { target: Cow::Borrowed(target), dialect: &self.relay })
+    }
+
+    fn models(&self) -> Option<Listing> {
+        Some(Listing {
+            target: self.models.clone(),
+            method: Method::GET,
+            headers: HeaderMap::new(),
+            decode: decode_models,
+        })
+    }
+}
