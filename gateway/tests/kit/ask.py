@@ -78,10 +78,11 @@ def anthropic_request(question: dict) -> tuple[dict, set[str]]:
     # Anthropic's scale ends at 1, OpenAI's and Google's at 2.
     if (params.get("temperature") or 0) > 1:
         added.add("temperature")
-    named = {"temperature": "temperature", "top_p": "top_p", "stop": "stop_sequences"}
-    for ours, theirs in named.items():
-        if ours not in added and params.get(ours) not in (None, []):
-            request[theirs] = params[ours]
+    if params.get("stop"):
+        request["stop_sequences"] = params["stop"]
+    # The SDK has no arguments for these any more; the API takes them for older models.
+    sampling = {key: params.get(key) for key in ("temperature", "top_p") if key not in added}
+    request["extra_body"] = {key: value for key, value in sampling.items() if value is not None}
     return request, added
 
 

@@ -91,8 +91,8 @@ def configuration(
     pools: dict[str, dict] | None = None,
     timeouts: dict = TIMEOUTS,
 ) -> str:
-    """The whole file, with a model for each variant beside the given `pools`. JSON is YAML, and needs
-    no thought about quoting."""
+    """The whole file, with a model for each variant beside the given `pools`. JSON is YAML, and
+    needs no thought about quoting."""
     providers, models = {}, dict(pools or {})
     for variant in variants:
         target = targets[variant.id]

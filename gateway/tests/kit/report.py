@@ -26,6 +26,13 @@ class Phase:
         return not all(row["pass"] for row in self.rows) or bool(self.hard_violations)
 
 
+def verdict(phase: Phase) -> str:
+    """One line."""
+    objections = f", {n} objections of the simulator" if (n := len(phase.hard_violations)) else ""
+    mark = "FAILED" if phase.failed else "ok"
+    return f"{mark:6} {phase.name}: {_share(row['pass'] for row in phase.rows)}{objections}"
+
+
 def table(phase: Phase) -> str:
     """A line for each vendor: how many recordings came through, and which checks did not hold."""
     lines = [f"{phase.name}: {_share(row['pass'] for row in phase.rows)} in {phase.seconds:.0f} s"]

@@ -141,7 +141,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     expected.expected()
     by_chunk = variants_by_chunk(options)
-    failed = False
+    verdicts = []
     with Simulator(RUN / "simulator") as simulator:
         variants = itertools.chain.from_iterable(by_chunk.values())
         written = configuration(kit.targets(), variants, simulator.origin)
@@ -151,10 +151,11 @@ def main() -> int:
                 for optional in [False, True][: 1 + options.optional]:
                     if listed := report.failures(phase, optional):
                         print(listed, flush=True)
-                failed |= phase.failed
+                verdicts.append(phase)
             if options.keep:
                 wait_for_interrupt(simulator, gateway)
-    return int(failed)
+    print("\n".join(map(report.verdict, verdicts)))
+    return int(any(phase.failed for phase in verdicts))
 
 
 def wait_for_interrupt(simulator, gateway) -> None:

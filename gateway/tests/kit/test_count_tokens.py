@@ -1,5 +1,5 @@
-"""`/v1/messages/count_tokens` by the Anthropic SDK: relayed where the upstream counts, counted by the
-house elsewhere."""
+"""`/v1/messages/count_tokens` by the Anthropic SDK: relayed where the upstream counts, counted by
+the house elsewhere."""
 
 import json
 import threading
