@@ -14,7 +14,8 @@ import ask  # noqa: E402
 from drive import Client, Seen, main  # noqa: E402
 
 # OpenAI's finish reasons, as the kit speaks, in Anthropic's words (its page "Handling stop
-# reasons"; `pause_turn` has no counterpart). OpenAI does not tell a stop sequence from an end, nor a full window from a limit.
+# reasons"; `pause_turn` has no counterpart). OpenAI does not tell a stop sequence from an end, nor
+# a full window from a limit.
 STOP_REASONS = {
     "stop": {"end_turn", "stop_sequence"},
     "length": {"max_tokens", "model_context_window_exceeded"},
