@@ -6,6 +6,7 @@ pub mod body;
 pub mod openai;
 pub mod render;
 pub mod server;
+pub mod workers;
 
 use std::sync::Arc;
 
