@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod body;
+mod ids;
 pub mod openai;
 pub mod render;
 pub mod server;

@@ -15,7 +15,7 @@ use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::Operation;
 use tokio::time::Instant;
 
-use super::render;
+use super::{ids, render};
 use crate::app::App;
 use crate::keyring::Tenant;
 use crate::pipeline::identify::{CREDENTIAL_HEADERS, presented};
@@ -141,7 +141,7 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     let sane = |id: &&str| !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(plain);
     match theirs.filter(sane) {
         Some(id) => id.into(),
-        None => format!("req_{:032x}", fastrand::u128(..)).into(),
+        None => ids::fresh("req_").into(),
     }
 }
 

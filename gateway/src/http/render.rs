@@ -15,6 +15,7 @@ use isthmus_inference::request::{Operation, Request};
 use serde_json::{Value, json};
 
 use super::body::StreamedAnswer;
+use super::ids;
 use crate::app::App;
 use crate::pipeline::dispatch::{Answer, Content};
 use crate::pipeline::settle::{Outcome, Record, Ticket};
@@ -42,11 +43,11 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
             ticket.used(whole.usage);
             let body = written(&request, whole.content, &stamp);
             let mut response = Response::new(Body::from(body));
+            dress(&mut response, ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             if let Some(cost) = ticket.record().cost() {
                 put(&mut response, COST, &cost.to_string());
             }
-            dress(&mut response, ticket.record());
             ticket.settle(&app.metrics, Outcome::Answered);
             response
         }
@@ -204,8 +205,7 @@ fn written(request: &Request, content: adapter::Content, stamp: &Stamp<'_>) -> B
 
 /// An id in the form that OpenAI's have.
 fn completion_id(operation: Operation) -> String {
-    let head = if operation == Operation::Completion { "cmpl" } else { "chatcmpl" };
-    format!("{head}-{:032x}", fastrand::u128(..))
+    ids::fresh(if operation == Operation::Completion { "cmpl-" } else { "chatcmpl-" })
 }
 
 fn model_card(name: &ModelName, created: i64) -> Value {
