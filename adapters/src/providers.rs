@@ -2,6 +2,7 @@
 //!
 //! [`openai_shaped`] is what all of OpenAI's language have in common.
 
+pub mod azure;
 pub mod chutes;
 pub mod deepseek;
 pub mod flock;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    chutes, deepseek, flock, groq, mistral, nearai, openrouter, perplexity, table, xai,
+    azure, chutes, deepseek, flock, groq, mistral, nearai, openrouter, perplexity, table, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -68,6 +68,7 @@ pub struct BuildError(pub String);
 pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
+    &azure::AZURE,
     &mistral::MISTRAL,
     &groq::GROQ,
     &table::TOGETHER,

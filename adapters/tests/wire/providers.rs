@@ -2,9 +2,11 @@
 
 use isthmus_adapters::adapter::{Answer, Content, Piece};
 use isthmus_adapters::registry::{PROVIDERS, Provider};
+use isthmus_adapters::settings::AccountSettings;
 use isthmus_inference::answer::FinishReason;
 use isthmus_inference::failure::Kind;
 use isthmus_inference::request::Operation;
+use isthmus_inference::secret::Secret;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::{Source, Usage};
 use serde_json::json as value;
@@ -78,7 +80,7 @@ async fn every_kind_is_found_by_its_word_and_needs_what_it_says() {
     for provider in PROVIDERS {
         let found = isthmus_adapters::registry::find(provider.kind).unwrap();
         assert!(std::ptr::eq(found, *provider), "`{}` is there twice", provider.kind);
-        let settings = isthmus_adapters::settings::AccountSettings::new(provider);
+        let settings = AccountSettings::new(provider);
         let built = (provider.build)(&settings);
         let complete = provider.key_optional && provider.base_url.is_some();
         assert_eq!(built.is_ok(), complete, "{}", provider.kind);
@@ -230,4 +232,57 @@ async fn a_wait_that_the_provider_asks_for_is_kept() {
     let failure = upstream::failure(server.account("groq").call(chat(false)).await).await;
     assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
     assert_eq!(failure.upstream.unwrap().request_id.as_deref(), Some("r"));
+}
+
+#[tokio::test]
+async fn azure_names_the_deployment_and_the_version_in_the_path() {
+    let chat = "/chat/completions";
+    let cases = [
+        ("", None, format!("/openai/deployments/upstream-model{chat}?api-version=2024-10-21")),
+        (
+            "",
+            Some("2025-01-01"),
+            format!("/openai/deployments/upstream-model{chat}?api-version=2025-01-01"),
+        ),
+        ("", Some("v1"), format!("/openai/v1{chat}")),
+        ("/openai/v1/", None, format!("/openai/v1{chat}")),
+        ("/openai/v1", Some("preview"), format!("/openai/v1{chat}?api-version=preview")),
+        (
+            "/models",
+            Some("2024-05-01-preview"),
+            format!("/models{chat}?api-version=2024-05-01-preview"),
+        ),
+    ];
+    for (path, version, expected) in cases {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let kind = isthmus_adapters::registry::find("azure").unwrap();
+        let version = version.map(|version| ("api_version", Secret::from(version)));
+        let settings = AccountSettings {
+            base_url: Some(format!("http://{}{path}", server.address)),
+            api_key: Some(Secret::from(KEY)),
+            options: version.into_iter().collect(),
+            ..AccountSettings::new(kind)
+        };
+        let account = (kind.build)(&settings).unwrap();
+        account.call(chat(false)).await.unwrap();
+        let seen = server.next_seen().await;
+        assert_eq!(seen.line, format!("POST {expected}"));
+        assert_eq!(seen.header("api-key"), Some(KEY));
+        assert_eq!(seen.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn azure_shows_an_entra_token_where_there_is_no_key() {
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let kind = isthmus_adapters::registry::find("azure").unwrap();
+    let settings = AccountSettings {
+        base_url: Some(format!("http://{}", server.address)),
+        options: [("access_token", Secret::from("eyJ-token"))].into(),
+        ..AccountSettings::new(kind)
+    };
+    (kind.build)(&settings).unwrap().call(chat(false)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.header("authorization"), Some("Bearer eyJ-token"));
+    assert_eq!(seen.header("api-key"), None);
 }
