@@ -8,6 +8,7 @@
 //! * [`openai_answer`], [`openai_stream`]: neutral answers, written for callers
 //! * [`openai_provider`]: the same on the provider's side, for callers of another language
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
+//! * [`responses`]: OpenAI's Responses, on both sides
 //! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
 
 mod fields;
@@ -25,6 +26,7 @@ pub mod openai_relay;
 pub mod openai_request;
 pub mod openai_stream;
 pub mod openai_usage;
+pub mod responses;
 
 use isthmus_inference::request::Dialect;
 
@@ -34,7 +36,8 @@ use crate::dialect::CallerDialect;
 pub fn caller(dialect: Dialect) -> &'static dyn CallerDialect {
     match dialect {
         Dialect::OpenAi => &openai::OpenAiCaller,
-        // The doors of these two open with their dialects.
-        Dialect::Responses | Dialect::Anthropic => &openai::OpenAiCaller,
+        Dialect::Responses => &responses::ResponsesCaller,
+        // The door of this one opens with its dialect.
+        Dialect::Anthropic => &openai::OpenAiCaller,
     }
 }

@@ -20,11 +20,12 @@ use crate::dialect::{ChatDialect, RelayDialect};
 use crate::dialects::openai::OpenAiRelay;
 use crate::dialects::openai_models::decode_models;
 use crate::dialects::openai_provider::{OPENAI, OpenAiChat};
+use crate::dialects::responses::{self, ResponsesChat, ResponsesRelay};
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::providers::table::PLAIN;
 use crate::registry::{BuildError, Provider, ProviderOption, Shape};
-use crate::service::{Listing, Route, Service};
+use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
 /// The newest version of the data plane that is generally available.
@@ -221,10 +222,16 @@ impl Service for Azure {
         request: &Request,
         model: &UpstreamModel,
     ) -> Option<Route<'_, dyn RelayDialect>> {
-        if request.dialect != Dialect::OpenAi {
-            return None;
+        match request.dialect {
+            Dialect::OpenAi => {}
+            Dialect::Responses => {
+                let target = self.paths.target(&self.settings, None, RESPONSES).ok()?;
+                return Some(Route { target: Cow::Owned(target), dialect: &ResponsesRelay });
+            }
+            Dialect::Anthropic => return None,
         }
         let operation = match request.operation {
+            Operation::Chat if responses::only(model.as_str()) => return None,
             Operation::Chat => "/chat/completions",
             Operation::Completion => "/completions",
             Operation::Embedding => "/embeddings",
@@ -238,8 +245,13 @@ impl Service for Azure {
         model: &UpstreamModel,
         _stream: bool,
     ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
-        let target = self.target(model, "/chat/completions");
-        let target = target.ok_or_else(|| crate::service::unserved("chat", model))?;
+        let unserved = || unserved("chat", model);
+        if responses::only(model.as_str()) {
+            let target = self.paths.target(&self.settings, None, RESPONSES);
+            let target = Cow::Owned(target.map_err(|_| unserved())?);
+            return Ok(Route { target, dialect: &ResponsesChat });
+        }
+        let target = self.target(model, "/chat/completions").ok_or_else(unserved)?;
         Ok(Route { target, dialect: &self.dialect })
     }
 

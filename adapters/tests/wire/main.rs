@@ -11,4 +11,5 @@ mod hub;
 mod providers;
 mod recordings;
 mod recordings_chat;
+mod recordings_responses;
 mod upstream;

@@ -118,8 +118,15 @@ impl Said {
         }
         let calls = message["tool_calls"].as_array().into_iter().flatten();
         for call in calls.map(|call| &call["function"]).chain([&message["function_call"]]) {
-            let Some(arguments) = call.get("arguments") else { continue };
-            let arguments = arguments.as_str().map_or_else(|| arguments.to_string(), str::to_owned);
+            if !call.is_object() {
+                continue;
+            }
+            // Some leave the arguments out where there are none.
+            let arguments = match &call["arguments"] {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                object => object.to_string(),
+            };
             match call["name"].as_str().filter(|name| !name.is_empty()) {
                 Some(name) => self.calls.push((name.to_owned(), arguments)),
                 None => self.calls.last_mut().unwrap().1.push_str(&arguments),
