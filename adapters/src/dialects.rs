@@ -12,6 +12,8 @@
 //!
 //! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
 //! [`gemini`]: Google's own, of AI Studio and Vertex AI.
+//! * [`responses`]: OpenAI's Responses, on both sides
+//! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
 
 mod fields;
 mod openai_sampling;
@@ -32,6 +34,7 @@ pub mod openai_relay;
 pub mod openai_request;
 pub mod openai_stream;
 pub mod openai_usage;
+pub mod responses;
 
 use isthmus_inference::request::Dialect;
 
@@ -41,7 +44,8 @@ use crate::dialect::CallerDialect;
 pub fn caller(dialect: Dialect) -> &'static dyn CallerDialect {
     match dialect {
         Dialect::OpenAi => &openai::OpenAiCaller,
-        // The doors of these two open with their dialects.
-        Dialect::Responses | Dialect::Anthropic => &openai::OpenAiCaller,
+        Dialect::Responses => &responses::ResponsesCaller,
+        // The door of this one opens with its dialect.
+        Dialect::Anthropic => &openai::OpenAiCaller,
     }
 }

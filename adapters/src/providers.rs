@@ -5,6 +5,7 @@
 pub mod anthropic;
 pub mod bittensor_axon;
 pub mod bittensor_epistula;
+pub mod azure;
 pub mod chutes;
 pub mod deepseek;
 pub mod flock;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    anthropic, bittensor_axon, bittensor_epistula, chutes, deepseek, flock, gemini, groq, infernet,
-    mistral, nearai, openrouter, perplexity, table, vertex, xai,
+    anthropic, azure, bittensor_axon, bittensor_epistula, chutes, deepseek, flock, gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -72,6 +71,7 @@ pub static PROVIDERS: &[&Provider] = &[
     &anthropic::ANTHROPIC,
     &gemini::GEMINI,
     &vertex::VERTEX,
+    &azure::AZURE,
     &mistral::MISTRAL,
     &groq::GROQ,
     &table::TOGETHER,

@@ -13,4 +13,5 @@ mod infernet;
 mod providers;
 mod recordings;
 mod recordings_chat;
+mod recordings_responses;
 mod upstream;

@@ -44,6 +44,11 @@ fn streams() -> Vec<(String, Bytes)> {
 
 /// Exchanges of the collection, save those of other APIs.
 pub(crate) fn recordings() -> Vec<(String, Value)> {
+    recordings_of(|recording| recording["api"] != "responses")
+}
+
+/// Those exchanges that this picks.
+pub(crate) fn recordings_of(picks: impl Fn(&Value) -> bool) -> Vec<(String, Value)> {
     let folder = here().join("../../shared/kit/recordings");
     if !folder.exists() {
         println!("skipped the recorded traffic: {} is not there", folder.display());
@@ -52,7 +57,7 @@ pub(crate) fn recordings() -> Vec<(String, Value)> {
     let paths = VENDORS.iter().flat_map(|vendor| files(&folder.join(vendor), "json"));
     paths
         .map(|path| (name(&path), serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()))
-        .filter(|(_, recording): &(_, Value)| recording["api"] != "responses")
+        .filter(|(_, recording): &(_, Value)| picks(recording))
         .collect()
 }
 
