@@ -52,6 +52,11 @@ impl Fields {
         Value::Object(self.members)
     }
 
+    /// Gives all remaining members back that are there.
+    pub(crate) fn into_members(self) -> Map<String, Value> {
+        self.members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    }
+
     /// Takes a member that must be there.
     pub(crate) fn required(&mut self, name: &str) -> Result<Value, Failure> {
         self.take(name).ok_or_else(|| {

@@ -6,4 +6,5 @@ mod failures;
 mod hub;
 mod providers;
 mod recordings;
+mod recordings_anthropic;
 mod upstream;

@@ -44,15 +44,20 @@ fn streams() -> Vec<(String, Bytes)> {
 
 /// Exchanges of the collection, save those of other APIs.
 fn recordings() -> Vec<(String, Value)> {
+    let all = VENDORS.iter().flat_map(|vendor| of_vendor(vendor));
+    all.filter(|(_, recording)| recording["api"] != "responses").collect()
+}
+
+/// The exchanges with one vendor in the collection.
+pub(crate) fn of_vendor(vendor: &str) -> Vec<(String, Value)> {
     let folder = here().join("../../shared/kit/recordings");
     if !folder.exists() {
         println!("skipped the recorded traffic: {} is not there", folder.display());
         return Vec::new();
     }
-    let paths = VENDORS.iter().flat_map(|vendor| files(&folder.join(vendor), "json"));
-    paths
+    files(&folder.join(vendor), "json")
+        .into_iter()
         .map(|path| (name(&path), serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()))
-        .filter(|(_, recording): &(_, Value)| recording["api"] != "responses")
         .collect()
 }
 
@@ -69,7 +74,7 @@ fn name(path: &Path) -> String {
 }
 
 /// The stream in pieces of these lengths, over and over.
-fn cut<'a>(stream: &'a Bytes, lengths: &'a [usize]) -> impl Iterator<Item = Bytes> + 'a {
+pub(crate) fn cut<'a>(stream: &'a Bytes, lengths: &'a [usize]) -> impl Iterator<Item = Bytes> + 'a {
     let mut at = 0;
     lengths.iter().cycle().map_while(move |length| {
         let end = (at + length).min(stream.len());
@@ -240,6 +245,6 @@ fn real_errors_say_what_they_said() {
     println!("{read} errors");
 }
 
-fn count(value: &Value) -> u64 {
+pub(crate) fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
