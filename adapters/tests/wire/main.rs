@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the complaint")]
 
+mod anthropic;
 mod failures;
 mod hub;
 mod providers;
