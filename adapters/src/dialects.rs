@@ -9,13 +9,14 @@
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
 //! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
 //!
-//! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
+//! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers. [`cohere`]: Cohere's v2.
 
 mod edits;
 mod fields;
 mod openai_sampling;
 
 pub mod anthropic;
+pub mod cohere;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;

@@ -4,6 +4,7 @@
 
 pub mod anthropic;
 pub mod chutes;
+pub mod cohere;
 pub mod flock;
 pub mod mistral;
 pub mod nearai;

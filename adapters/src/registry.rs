@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
-use crate::providers::{anthropic, chutes, flock, mistral, nearai, perplexity, table};
+use crate::providers::{anthropic, chutes, cohere, flock, mistral, nearai, perplexity, table};
 use crate::settings::AccountSettings;
 
 /// A kind of provider: what is known of it before anyone has an account there.
@@ -67,6 +67,7 @@ pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
     &anthropic::ANTHROPIC,
+    &cohere::COHERE,
     &mistral::MISTRAL,
     &table::GROQ,
     &table::TOGETHER,
