@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the complaint")]
 
 mod anthropic;
+mod cohere;
 mod failures;
 mod hub;
 mod providers;

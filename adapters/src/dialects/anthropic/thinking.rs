@@ -146,14 +146,18 @@ pub(super) fn sampling(
         && (abilities.both_spreads || temperature.is_none() || !tempered)
         && (!thinks || wanted.top_p >= Some(0.95));
     let members = [
-        ("temperature", temperature.map(number), tempered),
+        // The usual one may always be said.
+        (
+            "temperature",
+            temperature.map(number),
+            tempered || temperature == Some(1.0) && abilities.sampling,
+        ),
         ("top_p", wanted.top_p.map(number), spread),
         ("top_k", limit.map(Value::from), tempered),
     ];
     let mut kept = Map::new();
     for (name, value, is_taken) in members {
         let Some(value) = value else { continue };
-        // The usual temperature needs no saying where it cannot be said.
         let usual = name != "top_k" && value.as_f64() == Some(1.0);
         if is_taken {
             kept.insert(name.to_owned(), value);

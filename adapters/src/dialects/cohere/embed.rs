@@ -74,9 +74,9 @@ pub(super) fn decode(body: &[u8]) -> Result<EmbeddingAnswer, Failure> {
         Failure::new(Kind::Malformed, message).with_detail(class(body))
     };
     let answer: Answer = serde_json::from_slice(body).map_err(|_| malformed())?;
-    let vectors = match answer.embeddings {
-        Some(Vectors::ByType { float } | Vectors::Bare(float)) => float,
-        None => return Err(error::in_answer(body).unwrap_or_else(malformed)),
+    let Some(Vectors::ByType { float: vectors } | Vectors::Bare(vectors)) = answer.embeddings
+    else {
+        return Err(error::in_answer(body).unwrap_or_else(malformed));
     };
     let nothing_said =
         || Usage { source: isthmus_inference::usage::Source::Estimated, ..Usage::default() };
