@@ -8,6 +8,7 @@ pub mod bittensor_epistula;
 pub mod azure;
 pub mod chutes;
 pub mod deepseek;
+pub mod cohere;
 pub mod flock;
 pub mod gemini;
 pub mod groq;

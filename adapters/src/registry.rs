@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
-use crate::providers::{
-    anthropic, azure, bittensor_axon, bittensor_epistula, chutes, deepseek, flock, gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
-};
+use crate::providers::{anthropic, azure, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock, gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai};
 use crate::settings::AccountSettings;
 
 /// A kind of provider: what is known of it before anyone has an account there.
@@ -72,6 +70,7 @@ pub static PROVIDERS: &[&Provider] = &[
     &gemini::GEMINI,
     &vertex::VERTEX,
     &azure::AZURE,
+    &cohere::COHERE,
     &mistral::MISTRAL,
     &groq::GROQ,
     &table::TOGETHER,

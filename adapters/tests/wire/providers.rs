@@ -38,8 +38,10 @@ fn relayed() -> impl Iterator<Item = &'static Provider> {
     let others = [
         "anthropic",
         "azure",
+        "bedrock",
         "bittensor-axon",
         "bittensor-epistula",
+        "cohere",
         "gemini",
         "infernet",
         "mistral",
