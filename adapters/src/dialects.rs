@@ -9,11 +9,13 @@
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
 //! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
 //!
+//! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
 //! [`gemini`]: Google's own, of AI Studio and Vertex AI.
 
 mod fields;
 mod openai_sampling;
 
+pub mod anthropic;
 pub mod gemini;
 pub mod openai;
 pub mod openai_answer;

@@ -52,7 +52,8 @@ pub(crate) fn build(
     auth: Auth,
     service: impl Service,
 ) -> Result<Arc<dyn Adapter>, BuildError> {
-    Ok(Arc::new(HttpAdapter { service, line: Line::new(settings, auth)? }))
+    let line = Line::new(settings, auth, service.headers())?;
+    Ok(Arc::new(HttpAdapter { service, line }))
 }
 
 // === impl HttpAdapter ===

@@ -2,6 +2,7 @@
 //!
 //! [`openai_shaped`] is what all of OpenAI's language have in common.
 
+pub mod anthropic;
 pub mod chutes;
 pub mod flock;
 pub mod gemini;

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
-use crate::providers::{chutes, flock, gemini, mistral, nearai, perplexity, table, vertex};
+use crate::providers::{
+    anthropic, chutes, flock, gemini, mistral, nearai, perplexity, table, vertex,
+};
 use crate::settings::AccountSettings;
 
 /// A kind of provider: what is known of it before anyone has an account there.
@@ -66,6 +68,7 @@ pub struct BuildError(pub String);
 pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
+    &anthropic::ANTHROPIC,
     &gemini::GEMINI,
     &vertex::VERTEX,
     &mistral::MISTRAL,

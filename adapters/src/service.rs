@@ -45,6 +45,11 @@ pub(crate) trait Service: Send + Sync + 'static {
         self.embedding(model)
     }
 
+    /// Headers of every call beside the credential's; the operator's own win over them.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
     /// Where the account's models are listed, and how the answer is read.
     fn models(&self) -> Option<Listing>;
 }

@@ -28,7 +28,7 @@ struct Said {
     status: Option<u16>,
 }
 
-/// What the caller reads when a provider refuses the house's credential.
+/// What a caller is told when the house's own credential was refused, in whatever dialect.
 pub(crate) const CREDENTIAL_REFUSED: &str =
     "the provider refused the gateway's own credential; its operator must mend it";
 /// The longest message that is passed on, in bytes.
@@ -257,7 +257,7 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 /// A body that is no JSON: passed on if it is a line of text, but not if it is a page.
-fn plain(body: &[u8]) -> Option<String> {
+pub(crate) fn plain(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_MESSAGE)]);
     let text = text.trim();
     (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())

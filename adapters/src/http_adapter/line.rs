@@ -86,8 +86,13 @@ impl<'a> Outgoing<'a> {
 // === impl Line ===
 
 impl Line {
-    /// The line to an account; its credential and headers are checked.
-    pub(super) fn new(settings: &AccountSettings, auth: Auth) -> Result<Self, BuildError> {
+    /// The line to an account; its credential and headers are checked. `usual` are the headers of
+    /// every call of its kind.
+    pub(super) fn new(
+        settings: &AccountSettings,
+        auth: Auth,
+        usual: HeaderMap,
+    ) -> Result<Self, BuildError> {
         let kind = settings.kind;
         let each = match &auth {
             Auth::Each(authorise) => Some(Arc::clone(authorise)),
@@ -101,7 +106,7 @@ impl Line {
         }
         let named = settings.headers.iter().map(|(_, value)| value);
         let secrets = Secrets::new(settings.api_key.iter().chain(named));
-        Ok(Self { headers: headers(settings, &auth)?, each, secrets })
+        Ok(Self { headers: headers(settings, &auth, usual)?, each, secrets })
     }
 
     /// What is struck out of the provider's words, as of now.
@@ -201,8 +206,12 @@ impl Line {
 }
 
 /// The headers of every call: the operator's own win over the usual ones.
-fn headers(settings: &AccountSettings, auth: &Auth) -> Result<HeaderMap, BuildError> {
-    let mut headers = HeaderMap::new();
+fn headers(
+    settings: &AccountSettings,
+    auth: &Auth,
+    usual: HeaderMap,
+) -> Result<HeaderMap, BuildError> {
+    let mut headers = usual;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let shown = settings.api_key.as_ref().and_then(|key| match auth {
         Auth::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.expose()))),
