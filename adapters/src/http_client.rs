@@ -15,8 +15,10 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, Method, StatusCode};
 use isthmus_inference::failure::{Failure, Kind};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower::{Layer, Service};
 
+use crate::public_address::is_public;
 use crate::timeouts::Phase;
 
 /// Where requests can be sent, checked and parsed once.
@@ -71,20 +73,55 @@ pub(crate) async fn send(
     body: Bytes,
     connect_limit: Duration,
 ) -> Result<Incoming, Failure> {
-    let clients = CLIENTS.as_ref().map_err(|error| {
-        Failure::new(Kind::Internal, "the gateway cannot make connections").with_detail(error)
-    })?;
+    let clients = CLIENTS.as_ref().map_err(unable)?;
     let client = if target.direct { &clients.direct } else { &clients.outside };
     let mut request = reqwest::Request::new(method, target.url.clone());
     *request.headers_mut() = headers;
     *request.body_mut() = Some(body.into());
-    let sent = CONNECT_LIMIT.scope(connect_limit, client.execute(request)).await;
+    received(CONNECT_LIMIT.scope(connect_limit, client.execute(request)).await, connect_limit)
+}
+
+fn received(
+    sent: reqwest::Result<reqwest::Response>,
+    connect_limit: Duration,
+) -> Result<Incoming, Failure> {
     let mut response = sent.map_err(|error| not_sent(error, connect_limit))?;
     Ok(Incoming {
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
         body: Body(response.bytes_stream().map_err(broken_off).boxed()),
     })
+}
+
+/// Which machines a request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Any.
+    Anywhere,
+    /// Those of the public internet. A caller named the address, and is not to see through the
+    /// house's eyes what only the house can see.
+    Public,
+}
+
+/// Asks for what is at an address that a caller named. Redirects are answers like any other.
+pub(crate) async fn get(
+    target: &Target,
+    headers: HeaderMap,
+    reach: Reach,
+    connect_limit: Duration,
+) -> Result<Incoming, Failure> {
+    if reach == Reach::Anywhere {
+        return send(Method::GET, target, headers, Bytes::new(), connect_limit).await;
+    }
+    // An address in the place of a name is never resolved.
+    let address = target.url.host_str().unwrap_or_default().trim_matches(['[', ']']).parse();
+    if address.is_ok_and(|address| !is_public(address)) {
+        return Err(forbidden());
+    }
+    let client = PUBLIC.as_ref().map_err(unable)?;
+    let mut request = reqwest::Request::new(Method::GET, target.url.clone());
+    *request.headers_mut() = headers;
+    received(CONNECT_LIMIT.scope(connect_limit, client.execute(request)).await, connect_limit)
 }
 
 // === impl Target ===
@@ -125,6 +162,12 @@ impl Target {
     pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
         self
+    }
+
+    /// Like `host:443`.
+    pub(crate) fn host_and_port(&self) -> String {
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        format!("{}:{port}", self.url.host_str().unwrap_or_default())
     }
 
     /// Whether both are at one scheme, host and port, so that a credential for one may go to the
@@ -258,11 +301,53 @@ where
     }
 }
 
+// === reaching only the public internet ===
+
+/// The way to addresses that callers named. It takes no proxy, which would look names up itself.
+static PUBLIC: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(|| {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    build(|| Clients::builder().no_proxy().dns_resolver(PublicOnly))
+});
+
+/// Looks names up, and knows no machines but public ones. What it finds is what is connected to, so
+/// that a name cannot mean something else a moment later.
+#[derive(Clone)]
+struct PublicOnly;
+
+/// A name stands for no machine of the public internet.
+#[derive(Debug, thiserror::Error)]
+#[error("the address is not of the public internet")]
+struct NotPublic;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        }
+        .boxed()
+    }
+}
+
+fn forbidden() -> Failure {
+    Failure::new(Kind::Forbidden, NotPublic.to_string())
+}
+
 // === failures ===
+
+fn unable(error: &String) -> Failure {
+    Failure::new(Kind::Internal, "the gateway cannot make connections").with_detail(error)
+}
 
 fn not_sent(error: reqwest::Error, connect_limit: Duration) -> Failure {
     let error = error.without_url();
-    let failure = if causes(&error).any(<dyn Error>::is::<ConnectTimedOut>) {
+    let failure = if causes(&error).any(<dyn Error>::is::<NotPublic>) {
+        forbidden()
+    } else if causes(&error).any(<dyn Error>::is::<ConnectTimedOut>) {
         Phase::Connect.failure(connect_limit)
     } else if error.is_connect() {
         Failure::new(Kind::Unreachable, "no connection to the provider could be made")

@@ -42,6 +42,7 @@ mod http_client;
 pub mod hub;
 mod media_type;
 pub mod providers;
+mod public_address;
 pub mod registry;
 mod service;
 pub mod settings;

@@ -44,6 +44,7 @@ pub static VERTEX: Provider = Provider {
             ..option("access_token", &[], "an access token, which nobody renews: for trials")
         },
         option("credentials_file", &[], "a JSON file of a service account or of `gcloud`"),
+        http_adapter::MEDIA_HOSTS,
     ],
     build,
     ..hosted("vertex", "Google Vertex AI", "", &[])

@@ -44,15 +44,21 @@ fn streams() -> Vec<(String, Bytes)> {
 
 /// Exchanges of the collection, save those of other APIs.
 fn recordings() -> Vec<(String, Value)> {
+    let mut recordings = recordings_of(&VENDORS);
+    recordings.retain(|(_, recording)| recording["api"] != "responses");
+    recordings
+}
+
+/// Exchanges with these vendors by name.
+pub(crate) fn recordings_of(vendors: &[&str]) -> Vec<(String, Value)> {
     let folder = here().join("../../shared/kit/recordings");
     if !folder.exists() {
         println!("skipped the recorded traffic: {} is not there", folder.display());
         return Vec::new();
     }
-    let paths = VENDORS.iter().flat_map(|vendor| files(&folder.join(vendor), "json"));
+    let paths = vendors.iter().flat_map(|vendor| files(&folder.join(vendor), "json"));
     paths
         .map(|path| (name(&path), serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()))
-        .filter(|(_, recording): &(_, Value)| recording["api"] != "responses")
         .collect()
 }
 
@@ -69,7 +75,7 @@ fn name(path: &Path) -> String {
 }
 
 /// The stream in pieces of these lengths, over and over.
-fn cut<'a>(stream: &'a Bytes, lengths: &'a [usize]) -> impl Iterator<Item = Bytes> + 'a {
+pub(crate) fn cut<'a>(stream: &'a Bytes, lengths: &'a [usize]) -> impl Iterator<Item = Bytes> + 'a {
     let mut at = 0;
     lengths.iter().cycle().map_while(move |length| {
         let end = (at + length).min(stream.len());
