@@ -9,6 +9,7 @@ use isthmus_adapters::dialects::gemini::{
 };
 use isthmus_adapters::framing::sse;
 use isthmus_inference::answer::{ChatAnswer, FinishReason};
+use isthmus_inference::chat::{ChatRequest, Message, Prompt, Role};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::stream::{Event, Fold};
 use proptest::prelude::*;
@@ -161,6 +162,85 @@ fn real_answers_say_what_they_said_however_they_are_cut() {
         streams += 1;
     }
     println!("{streams} streams and {whole} whole answers of Gemini");
+}
+
+/// The parts of an answer as they must stand in the next request: what was only shown of a thought is
+/// left out, and unsigned texts that follow one another are one.
+fn replayable(parts: &[Value]) -> Vec<Value> {
+    let mut kept: Vec<Value> = vec![];
+    for part in parts {
+        let signed = part.get("thoughtSignature").is_some();
+        if !signed && (part["thought"] == true || part["text"] == "") {
+            continue;
+        }
+        let plain = |part: &Value| part.as_object().is_some_and(|members| members.len() == 1);
+        match (kept.last_mut().filter(|last| plain(last)), part["text"].as_str()) {
+            (Some(Value::Object(last)), Some(text)) if last.contains_key("text") => {
+                let joined = format!("{}{text}", last["text"].as_str().unwrap());
+                *last = part.as_object().unwrap().clone();
+                last.insert("text".to_owned(), joined.into());
+            }
+            _ => kept.push(part.clone()),
+        }
+    }
+    for part in &mut kept {
+        if let Some(call) = part.get_mut("functionCall").and_then(Value::as_object_mut) {
+            call.entry("args").or_insert_with(|| json!({}));
+        }
+    }
+    kept
+}
+
+#[test]
+fn a_real_answer_goes_back_as_it_came() {
+    let mut replayed = 0;
+    for (name, recording) in recordings() {
+        let body = &recording["response"]["body"];
+        let Some(parts) = body["candidates"][0]["content"]["parts"].as_array() else { continue };
+        let answer = CHAT.decode(body.to_string().as_bytes()).unwrap();
+        let content = answer.choices[0].content.clone();
+        let messages = vec![
+            Message::text(Role::User, "hi"),
+            Message { role: Role::Assistant, content, name: None },
+        ];
+        let chat = ChatRequest { prompt: Prompt::Messages(messages), ..ChatRequest::default() };
+        let encoded = CHAT.encode(&chat, &"gemini-2.5-flash".into(), false).unwrap();
+        let sent: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let expected = replayable(parts);
+        let sent = sent["contents"][1]["parts"].as_array().cloned().unwrap_or_default();
+        assert_eq!(json!(sent), json!(expected), "{name}");
+        replayed += 1;
+    }
+    println!("{replayed} answers of Gemini replayed");
+}
+
+#[test]
+fn no_bytes_make_the_decoder_panic() {
+    let real: Vec<Bytes> = recordings()
+        .iter()
+        .filter_map(|(_, recording)| recording["response"]["body_text"].as_str())
+        .map(|text| text.to_owned().into())
+        .collect();
+    let own =
+        Bytes::from_static(b"data: {\"candidates\":[{\"index\":4000000000}]}\n\n[{\"error\":{}}]");
+    let streams: Vec<_> = real.into_iter().chain([own]).collect();
+    let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+    let strategy = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<[u8; 3]>());
+    TestRunner::new(config)
+        .run(&strategy, |(which, place, bytes)| {
+            let stream = which.get(&streams);
+            let mut broken = stream.to_vec();
+            let at = place.index(broken.len());
+            broken.splice(at..(at + 2).min(stream.len()), bytes);
+            let _ = streamed(&broken.into(), &[777]);
+            let _ = CHAT.decode(&stream[at..]);
+            Ok(())
+        })
+        .unwrap();
+    for garbage in ["", "null", "[]", "{}", "data: \n\n", "{\"candidates\":[]}", "[1]", "\0"] {
+        assert!(CHAT.decode(garbage.as_bytes()).is_err(), "{garbage}");
+        assert!(streamed(&garbage.into(), &[3]).is_err(), "{garbage}");
+    }
 }
 
 #[test]
