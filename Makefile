@@ -33,7 +33,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-sdk test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-axon test-sdk test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -43,6 +43,11 @@ lint: tools-build ## Format, lints, and the rules of the house
 .PHONY: test-rust
 test-rust: tools-build $(MODEL) $(EMBEDDING_MODEL) ## Unit, property and integration tests
 	cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: test-axon
+test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the original axon
+	AXON_PYTHON=$(CURDIR)/.venv-axon/bin/python \
+		cargo test $(CARGO_FLAGS) --package isthmus-adapters --test axon -- --ignored
 
 .PHONY: test-sdk
 test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
@@ -68,6 +73,13 @@ $(EMBEDDING_MODEL): .venv/ready
 	@# One wheel asks for a newer Python than Debian's without needing it.
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --ignore-requires-python \
 		--requirement charts/requirements.txt
+	@touch $@
+
+# Apart from the others: it pins much that they need newer.
+.venv-axon/ready: adapters/tests/axon/requirements.txt
+	@scripts/tools.sh python
+	python3 -m venv .venv-axon
+	.venv-axon/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .PHONY: tools-build tools-test tools-load

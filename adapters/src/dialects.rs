@@ -6,8 +6,9 @@
 //! * [`openai_request`]: just enough of a request to route it, and its way out with few bytes changed
 //! * [`openai_chat`], [`openai_completions`], [`openai_embeddings`]: requests in full
 //! * [`openai_answer`], [`openai_stream`]: neutral answers, written for callers
+//! * [`openai_provider`]: the same on the provider's side, for callers of another language
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
-//! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
+//! * [`openai_error`], [`openai_models`], [`offers`]: what went wrong there, and what is on offer
 //!
 //! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
 //! [`gemini`]: Google's own, of AI Studio and Vertex AI.
@@ -17,6 +18,8 @@ mod openai_sampling;
 
 pub mod anthropic;
 pub mod gemini;
+pub mod needs;
+pub mod offers;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;
@@ -24,6 +27,7 @@ pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_error;
 pub mod openai_models;
+pub mod openai_provider;
 pub mod openai_relay;
 pub mod openai_request;
 pub mod openai_stream;

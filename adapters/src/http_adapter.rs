@@ -27,11 +27,10 @@ mod media;
 mod pieces;
 mod secrets;
 
-pub(crate) use line::Auth;
+pub(crate) use line::{Auth, Line, Outgoing, collect};
 pub(crate) use media::HOSTS as MEDIA_HOSTS;
 
 use decoding::Decoding;
-use line::{Line, Outgoing};
 use media::Fetcher;
 use pieces::Pieces;
 
@@ -43,7 +42,7 @@ struct HttpAdapter<S> {
 }
 
 /// A list of models is asked for on the operator's behalf, without an attempt's limits.
-const LISTING: Timeouts = Timeouts {
+pub(crate) const LISTING: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(15),
     between_chunks: Duration::from_secs(15),
@@ -200,7 +199,7 @@ fn whole(content: Content, usage: Usage) -> Answer {
 }
 
 /// The names of fields that were left out, unless the caller insists on all of them.
-fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
+pub(crate) fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
     match dropped.first() {
         Some(first) if all_required => {
             let names = dropped.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();

@@ -27,6 +27,8 @@
 //! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
 //! * [`settings`]: what an operator may say about an account
 //! * [`auth`]: the house's credentials, obtained, renewed and shown
+//! * [`bittensor`]: keys and signatures of a network with protocols of its own
+//! * [`mapping`]: a chat as the fields of somebody's own protocol, as the operator says
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
@@ -34,12 +36,14 @@
 
 pub mod adapter;
 pub mod auth;
+pub mod bittensor;
 pub mod dialect;
 pub mod dialects;
 pub mod framing;
 mod http_adapter;
 mod http_client;
 pub mod hub;
+pub mod mapping;
 mod media_type;
 pub mod providers;
 mod public_address;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    anthropic, chutes, flock, gemini, mistral, nearai, perplexity, table, vertex,
+    anthropic, bittensor_axon, bittensor_epistula, chutes, deepseek, flock, gemini, groq, infernet,
+    mistral, nearai, openrouter, perplexity, table, vertex, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -72,12 +73,12 @@ pub static PROVIDERS: &[&Provider] = &[
     &gemini::GEMINI,
     &vertex::VERTEX,
     &mistral::MISTRAL,
-    &table::GROQ,
+    &groq::GROQ,
     &table::TOGETHER,
     &table::FIREWORKS,
-    &table::DEEPSEEK,
-    &table::XAI,
-    &table::OPENROUTER,
+    &deepseek::DEEPSEEK,
+    &xai::XAI,
+    &openrouter::OPENROUTER,
     &perplexity::PERPLEXITY,
     &table::CEREBRAS,
     &table::NVIDIA,
@@ -87,7 +88,10 @@ pub static PROVIDERS: &[&Provider] = &[
     &table::IONET,
     &chutes::CHUTES,
     &table::TARGON,
+    &bittensor_axon::BITTENSOR_AXON,
+    &bittensor_epistula::BITTENSOR_EPISTULA,
     &flock::FLOCK,
+    &infernet::INFERNET,
     &table::PHALA,
     &table::REDPILL,
     &nearai::NEARAI,

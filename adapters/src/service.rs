@@ -36,6 +36,11 @@ pub(crate) trait Service: Send + Sync + 'static {
         Err(unserved("embeddings", model))
     }
 
+    /// Headers of every call beside the credential's; the operator's own win over them.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
     /// Where so many embeddings are made at once, if that is elsewhere.
     fn embeddings(
         &self,
@@ -43,11 +48,6 @@ pub(crate) trait Service: Send + Sync + 'static {
         _count: usize,
     ) -> Result<Route<'_, dyn EmbeddingDialect>, Failure> {
         self.embedding(model)
-    }
-
-    /// Headers of every call beside the credential's; the operator's own win over them.
-    fn headers(&self) -> HeaderMap {
-        HeaderMap::new()
     }
 
     /// Where the account's models are listed, and how the answer is read.

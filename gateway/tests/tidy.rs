@@ -27,6 +27,8 @@ const HOMES: &[(&str, &[&str])] = &[
         &["adapters/src/auth/expiry.rs", "adapters/src/framing/aws_event_stream.rs"],
     ),
     ("axum", &["gateway/src/http", "gateway/src/http.rs"]),
+    ("blake2", &["adapters/src/bittensor"]),
+    ("bs58", &["adapters/src/bittensor"]),
     ("hyper", &["gateway/src/http", "loadtests/src"]),
     ("hyper_util", &["gateway/src/http", "loadtests/src"]),
     ("llama_cpp_2", &["runtime/src/embedded"]),
@@ -34,6 +36,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["gateway/src/telemetry", "gateway/src/http", "gateway/src/app.rs"]),
     ("reqwest", &["adapters/src/http_client.rs"]),
     ("saphyr_parser", &["config/src/tree.rs"]),
+    ("schnorrkel", &["adapters/src/bittensor"]),
+    ("sha3", &["adapters/src/bittensor"]),
     ("sqlx", &["ledger/src/stores"]),
 ];
 

@@ -52,6 +52,16 @@ impl Fields {
         Value::Object(self.members)
     }
 
+    /// Gives all remaining members back, save those that are absent by being `null`.
+    pub(crate) fn rest(self) -> Map<String, Value> {
+        self.members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    }
+
+    /// Puts a member back.
+    pub(crate) fn put(&mut self, name: &str, value: Value) {
+        self.members.insert(name.to_owned(), value);
+    }
+
     /// Takes a member that must be there.
     pub(crate) fn required(&mut self, name: &str) -> Result<Value, Failure> {
         self.take(name).ok_or_else(|| {

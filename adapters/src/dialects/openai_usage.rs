@@ -8,6 +8,7 @@
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::dialects::openai_error;
@@ -76,8 +77,14 @@ pub fn read_answer(body: &[u8]) -> Result<Option<Usage>, Failure> {
     }
 }
 
+/// The usage in a piece of an answer that was read already.
+pub(crate) fn of_value(answer: &Value) -> Option<Usage> {
+    let told = ["/usage", "/x_groq/usage"].into_iter().find_map(|path| answer.pointer(path))?;
+    Wire::deserialize(told).ok()?.apart()
+}
+
 /// For the log: nothing that was answered. A parser's own words may repeat what it found.
-fn detail(error: &serde_json::Error, body: &[u8]) -> String {
+pub(crate) fn detail(error: &serde_json::Error, body: &[u8]) -> String {
     let class = openai_error::class(body);
     format!("{class}, wrong at line {} column {}", error.line(), error.column())
 }

@@ -8,9 +8,12 @@ use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Dialect, Operation, Request};
 
 use crate::adapter::Adapter;
-use crate::dialect::RelayDialect;
+use isthmus_inference::failure::Failure;
+
+use crate::dialect::{ChatDialect, RelayDialect};
 use crate::dialects::openai::OpenAiRelay;
 use crate::dialects::openai_models::decode_models;
+use crate::dialects::openai_provider::{OpenAiChat, Style};
 use crate::dialects::openai_request::Quirks;
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
@@ -29,6 +32,11 @@ pub struct Wire {
     pub embeddings_path: &'static str,
     /// What must be sent otherwise than the caller wrote it.
     pub quirks: Quirks,
+    /// Whether callers and the provider understand each other's chats as they are. Where not, they
+    /// are written anew like those of callers who speak another language.
+    pub relays_chat: bool,
+    /// How chats are written anew.
+    pub style: Style,
 }
 
 /// The paths of one account, parsed once.
@@ -38,6 +46,8 @@ struct OpenAiShaped {
     embeddings: Target,
     models: Target,
     relay: OpenAiRelay,
+    relays_chat: bool,
+    dialect: OpenAiChat,
 }
 
 /// Makes the adapter of an account at a provider with this wire.
@@ -48,6 +58,8 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         embeddings: settings.target(wire.embeddings_path)?,
         models: settings.target(wire.models_path)?,
         relay: OpenAiRelay { quirks: wire.quirks },
+        relays_chat: wire.relays_chat,
+        dialect: OpenAiChat { style: wire.style },
     };
     http_adapter::build(settings, wire.auth.clone(), service)
 }
@@ -62,12 +74,21 @@ impl Service for OpenAiShaped {
             return None;
         }
         let target = match request.operation {
-            Operation::Chat => &self.chat,
-            Operation::Completion => &self.completions,
+            Operation::Chat if self.relays_chat => &self.chat,
+            Operation::Completion if self.relays_chat => &self.completions,
+            Operation::Chat | Operation::Completion => return None,
             Operation::Embedding => &self.embeddings,
             Operation::CountTokens => return None,
         };
         Some(Route { target: Cow::Borrowed(target), dialect: &self.relay })
+    }
+
+    fn chat(
+        &self,
+        _model: &UpstreamModel,
+        _stream: bool,
+    ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
+        Ok(Route { target: Cow::Borrowed(&self.chat), dialect: &self.dialect })
     }
 
     fn models(&self) -> Option<Listing> {

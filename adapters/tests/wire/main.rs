@@ -5,12 +5,15 @@
 mod aws;
 mod credentials;
 mod entra;
+mod epistula;
 mod failures;
 mod gemini;
 mod google;
 mod hub;
+mod infernet;
 mod media;
 mod providers;
 mod recordings;
+mod recordings_chat;
 mod recordings_gemini;
 mod upstream;

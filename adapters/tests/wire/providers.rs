@@ -2,9 +2,11 @@
 
 use isthmus_adapters::adapter::{Answer, Content, Piece};
 use isthmus_adapters::registry::{PROVIDERS, Provider};
+use isthmus_inference::answer::FinishReason;
 use isthmus_inference::failure::Kind;
 use isthmus_inference::request::Operation;
-use isthmus_inference::usage::Source;
+use isthmus_inference::stream::Event;
+use isthmus_inference::usage::{Source, Usage};
 use serde_json::json as value;
 
 use crate::upstream::{self, KEY, Upstream, attempt, chat, json, pieces, whole};
@@ -24,15 +26,24 @@ fn credential(kind: &str) -> (&'static str, String) {
     }
 }
 
-/// The kinds that speak OpenAI's language and need nothing but a key.
-fn openai_shaped() -> impl Iterator<Item = &'static Provider> {
-    let others = ["anthropic", "gemini", "vertex"];
+/// The kinds that OpenAI's language is relayed to at the usual paths, with nothing but a key.
+fn relayed() -> impl Iterator<Item = &'static Provider> {
+    let others = [
+        "anthropic",
+        "azure",
+        "bittensor-axon",
+        "bittensor-epistula",
+        "gemini",
+        "infernet",
+        "mistral",
+        "vertex",
+    ];
     PROVIDERS.iter().copied().filter(move |provider| !others.contains(&provider.kind))
 }
 
 #[tokio::test]
 async fn every_provider_is_sent_the_callers_own_text() {
-    for provider in openai_shaped() {
+    for provider in relayed() {
         let kind = provider.kind;
         let mut server = Upstream::start(|_| json(200, ANSWER)).await;
         let body = r#"{ "vendor_extra" : {"b":1, "a":[2e0]}, "model":"m", "messages":[ {"role":"user","content":"hi é"}] }"#;
@@ -56,7 +67,7 @@ async fn every_provider_is_sent_the_callers_own_text() {
 
 #[tokio::test]
 async fn every_provider_is_asked_for_usage_in_its_own_way() {
-    for provider in openai_shaped() {
+    for provider in relayed() {
         let kind = provider.kind;
         let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
         let (pieces, failure) = pieces(server.account(kind).call(chat(true)).await).await;
@@ -65,7 +76,7 @@ async fn every_provider_is_asked_for_usage_in_its_own_way() {
 
         let asked = server.next_seen().await.json()["stream_options"]["include_usage"].clone();
         let expected = match kind {
-            "mistral" | "perplexity" | "chutes" => value!(null),
+            "perplexity" | "chutes" => value!(null),
             _ => value!(true),
         };
         assert_eq!(asked, expected, "{kind}");
@@ -85,14 +96,45 @@ async fn every_kind_is_found_by_its_word_and_needs_what_it_says() {
 }
 
 #[tokio::test]
-async fn mistral_gets_its_own_names_and_no_stream_options() {
-    let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
-    let body = r#"{"model":"m","seed":7,"max_completion_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[{}]}"#;
-    let (_, failure) =
-        pieces(server.account("mistral").call(attempt(Operation::Chat, body)).await).await;
+async fn chats_with_mistral_are_written_anew() {
+    let stream = [
+        "data: {\"model\":\"mm\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"model_length\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n",
+        "data: [DONE]\n\n",
+    ];
+    let mut server = Upstream::start(move |_| upstream::stream(&stream)).await;
+    let body = r#"{"model":"m","seed":7,"max_completion_tokens":9,"stream":true,"user":"u","stream_options":{"include_usage":true},
+        "messages":[{"role":"developer","content":"be brief","name":"x"},{"role":"user","content":[{"type":"text","text":"hi"}]}]}"#;
+    let answer = server.account("mistral").call(attempt(Operation::Chat, body)).await.unwrap();
+    let Answer::Stream(answer) = answer else { panic!("a stream was asked for") };
+    assert_eq!(answer.dropped, ["user"]);
+    let (pieces, failure) = pieces(Ok(Answer::Stream(answer))).await;
     assert!(failure.is_none());
-    let expected = r#"{"model":"upstream-model","random_seed":7,"max_tokens":9,"stream":true,"messages":[{}]}"#;
-    assert_eq!(server.next_seen().await.body, expected);
+    let expected = value!({
+        "model": "upstream-model", "random_seed": 7, "max_tokens": 9, "stream": true,
+        "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}],
+    });
+    assert_eq!(server.next_seen().await.json(), expected);
+    let usage = Usage { uncached_input: 5, text_output: 2, ..Usage::default() };
+    let (choice, stop_sequence) = (0, None);
+    let expected = [
+        Event::Reasoning { choice, text: "hm".into() },
+        Event::Text { choice, text: "hi".into(), logprobs: vec![] },
+        Event::Finish { choice, reason: FinishReason::ContextLength, stop_sequence },
+        Event::Usage(usage),
+    ];
+    let (done, events) = pieces.split_last().unwrap();
+    assert_eq!(events, expected.map(Piece::Event));
+    assert_eq!(*done, Piece::Done { event: None });
+}
+
+#[tokio::test]
+async fn embeddings_of_mistral_get_its_own_names() {
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let body = r#"{"model":"m","user":"u","input":"a","dimensions":9}"#;
+    server.account("mistral").call(attempt(Operation::Embedding, body)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.body, r#"{"model":"upstream-model","input":"a","output_dimension":9}"#);
 }
 
 #[tokio::test]
@@ -173,6 +215,13 @@ async fn each_providers_errors_are_understood() {
         ),
         ("chutes", 429, r#"{"detail":"m"}"#, Kind::RateLimited),
         (
+            "flock",
+            400,
+            r#"{"error":{"message":"m","type":"budget_exceeded"}}"#,
+            Kind::QuotaExhausted,
+        ),
+        ("akash", 402, r#"{"error":{"message":"m"}}"#, Kind::QuotaExhausted),
+        (
             "mistral",
             422,
             r#"{"object":"error","message":"m","type":"invalid"}"#,
@@ -189,6 +238,21 @@ async fn each_providers_errors_are_understood() {
             assert_eq!(failure.message, "m", "{kind} {status} stream={stream}");
         }
     }
+}
+
+#[tokio::test]
+async fn chutes_breaks_off_with_a_bare_line_behind_the_last_event() {
+    let error = r#"{"error": "Unhandled exception during response stream: infra_overload"}"#;
+    let server = Upstream::start(move |_| upstream::stream(&[STREAM[0], error])).await;
+    let (pieces, failure) = pieces(server.account("chutes").call(chat(true)).await).await;
+    assert_eq!(pieces, [Piece::Relay(STREAM[0].into())]);
+    assert_eq!(failure.unwrap().kind, Kind::Overloaded);
+
+    let body = r#"{"detail":"Infrastructure is at maximum capacity, try again later"}"#;
+    let server = Upstream::start(move |_| whole(429, "x-chutes-invocationid: i-1\r\n", body)).await;
+    let failure = upstream::failure(server.account("chutes").call(chat(false)).await).await;
+    assert_eq!(failure.kind, Kind::Overloaded);
+    assert_eq!(failure.upstream.unwrap().request_id.as_deref(), Some("i-1"));
 }
 
 #[tokio::test]

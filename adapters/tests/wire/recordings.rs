@@ -43,7 +43,7 @@ fn streams() -> Vec<(String, Bytes)> {
 }
 
 /// Exchanges of the collection, save those of other APIs.
-fn recordings() -> Vec<(String, Value)> {
+pub(crate) fn recordings() -> Vec<(String, Value)> {
     let mut recordings = recordings_of(&VENDORS);
     recordings.retain(|(_, recording)| recording["api"] != "responses");
     recordings

@@ -215,6 +215,10 @@ fn check(request: &ChatRequest, vocabulary: u32) -> Result<(), Failure> {
         let message = format!("`n` is {}; choose 1 to {MOST_CHOICES}", request.choices);
         return Err(Failure::invalid("n", message));
     }
+    if !request.native_tools.is_empty() {
+        let message = "this model calls functions alone; `tools` may hold no others";
+        return Err(Failure::new(Kind::Unsupported, message).with_param("tools"));
+    }
     if request.top_logprobs.is_some_and(|count| count > MOST_ALTERNATIVES) {
         let message = format!("`top_logprobs` may be {MOST_ALTERNATIVES} at most");
         return Err(Failure::invalid("top_logprobs", message));
@@ -248,6 +252,10 @@ fn within(name: &str, value: Option<f64>, range: RangeInclusive<f64>) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use isthmus_inference::chat::NativeTool;
+    use isthmus_inference::part::formats;
+    use serde_json::Value;
+
     use super::*;
 
     const ADVICE: Advice = Advice { temperature: 0.6, top_p: 0.9, top_k: 40 };
@@ -284,6 +292,13 @@ mod tests {
         assert!(check(&request(Sampling::default()), 9).is_ok());
         let many = ChatRequest { choices: MOST_CHOICES + 1, ..ChatRequest::default() };
         assert_eq!(check(&many, 9).unwrap_err().param.as_deref(), Some("n"));
+    }
+
+    #[test]
+    fn tools_that_a_provider_would_run_are_refused() {
+        let native = NativeTool { format: formats::OPENAI_CHAT, value: Value::Null };
+        let searching = ChatRequest { native_tools: vec![native], ..ChatRequest::default() };
+        assert_eq!(check(&searching, 9).unwrap_err().kind, Kind::Unsupported);
     }
 
     #[test]
