@@ -17,6 +17,7 @@ mod media;
 mod providers;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_bedrock;
 mod recordings_chat;
 mod recordings_gemini;
 mod recordings_responses;
