@@ -24,18 +24,22 @@ use crate::timeouts::{Deadlines, Paced};
 mod decoding;
 mod embedding;
 mod line;
+mod media;
 mod pieces;
 mod secrets;
 
 pub(crate) use line::{Auth, Line, Outgoing, collect};
+pub(crate) use media::HOSTS as MEDIA_HOSTS;
 
 use decoding::Decoding;
+use media::Fetcher;
 use pieces::Pieces;
 
 /// One account, ready to be called.
 struct HttpAdapter<S> {
     service: S,
     line: Line,
+    media: Fetcher,
 }
 
 /// A list of models is asked for on the operator's behalf, without an attempt's limits.
@@ -53,7 +57,7 @@ pub(crate) fn build(
     service: impl Service,
 ) -> Result<Arc<dyn Adapter>, BuildError> {
     let line = Line::new(settings, auth, service.headers())?;
-    Ok(Arc::new(HttpAdapter { service, line }))
+    Ok(Arc::new(HttpAdapter { service, line, media: Fetcher::new(settings) }))
 }
 
 // === impl HttpAdapter ===
@@ -124,13 +128,14 @@ impl<S: Service> HttpAdapter<S> {
 
     async fn chat(&self, attempt: &Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
-        let chat = caller(request.dialect).chat(request)?;
+        let mut chat = caller(request.dialect).chat(request)?;
         if !matches!(chat.prompt, Prompt::Messages(_)) {
             let message = format!("the provider does not serve {}", word(request.operation));
             return Err(Failure::new(Kind::Unsupported, message).with_param("model"));
         }
         let route = self.service.chat(&attempt.model, request.stream)?;
         let dialect = route.dialect;
+        self.media.inline(&mut chat, dialect, attempt.timeouts.total).await?;
         let mut encoded = dialect.encode(&chat, &attempt.model, request.stream)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), chat.require_parameters)?;
         let format_tool = encoded.format_tool;

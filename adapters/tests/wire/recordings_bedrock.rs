@@ -19,11 +19,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::recordings::{cut, recordings_of};
+use crate::recordings::{cut, of_vendor};
 
 /// Exchanges over Converse.
 fn recordings(api: &str) -> Vec<(String, Value)> {
-    let mut found = recordings_of(&["bedrock"]);
+    let mut found = of_vendor("bedrock");
     found.retain(|(_, recording)| recording["api"] == api);
     found
 }

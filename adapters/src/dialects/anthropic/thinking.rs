@@ -33,7 +33,7 @@ impl Thought {
         forced: bool,
     ) -> Self {
         let reasoning = &chat.reasoning;
-        if reasoning.is_off() || (!reasoning.is_asked() && !forced) || forced {
+        if reasoning.is_off() || !reasoning.is_asked() || forced {
             return Self::without(reasoning, abilities, forced);
         }
         let budgeted = reasoning.budget.is_some();
@@ -54,7 +54,7 @@ impl Thought {
     fn without(reasoning: &Reasoning, abilities: &Abilities, forced: bool) -> Self {
         let wanted = reasoning.is_asked() && !reasoning.is_off();
         let mut thought = Self { dropped: forced && wanted, ..Self::default() };
-        if abilities.can_stop_thinking && (forced || reasoning.is_off()) {
+        if abilities.can_stop_thinking && reasoning.is_off() {
             thought.thinking = Some(json!({ "type": "disabled" }));
         } else if abilities.thinks_unasked && reasoning.is_off() {
             // It cannot be stopped: as little as there is.
@@ -151,14 +151,18 @@ pub(in crate::dialects) fn sampling(
         && (abilities.both_spreads || temperature.is_none() || !tempered)
         && (!thinks || wanted.top_p >= Some(0.95));
     let members = [
-        ("temperature", temperature.map(number), tempered),
+        // The usual one may always be said.
+        (
+            "temperature",
+            temperature.map(number),
+            tempered || temperature == Some(1.0) && abilities.sampling,
+        ),
         ("top_p", wanted.top_p.map(number), spread),
         ("top_k", limit.map(Value::from), tempered),
     ];
     let mut kept = Map::new();
     for (name, value, is_taken) in members {
         let Some(value) = value else { continue };
-        // The usual temperature needs no saying where it cannot be said.
         let usual = name != "top_k" && value.as_f64() == Some(1.0);
         if is_taken {
             kept.insert(name.to_owned(), value);
@@ -222,8 +226,9 @@ mod tests {
     fn a_forced_call_leaves_no_room_to_think() {
         let found = thought("claude-haiku-4-5", effort(Effort::High), 10_000, true);
         assert_eq!(found, Thought { dropped: true, ..Thought::default() });
+        // What a model does unasked, it leaves by itself.
         let found = thought("claude-opus-5", Reasoning::default(), 10_000, true);
-        assert!(!found.is_on() && found.thinking.is_some() && !found.dropped);
+        assert_eq!(found, Thought::default());
     }
 
     #[test]
