@@ -13,6 +13,7 @@
 //! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
 //! [`gemini`]: Google's own, of AI Studio and Vertex AI.
 
+mod edits;
 mod fields;
 mod openai_sampling;
 
@@ -41,7 +42,8 @@ use crate::dialect::CallerDialect;
 pub fn caller(dialect: Dialect) -> &'static dyn CallerDialect {
     match dialect {
         Dialect::OpenAi => &openai::OpenAiCaller,
-        // The doors of these two open with their dialects.
-        Dialect::Responses | Dialect::Anthropic => &openai::OpenAiCaller,
+        Dialect::Anthropic => &anthropic::AnthropicCaller,
+        // Its door opens with its dialect.
+        Dialect::Responses => &openai::OpenAiCaller,
     }
 }

@@ -40,7 +40,11 @@ fn written(case: &[u8]) -> String {
     let model = case["model"].as_str().unwrap().into();
     let encoded = GeminiChat { flavour }.encode(&chat, &model, false).unwrap();
     let body = String::from_utf8(encoded.body.to_vec()).unwrap();
-    let beside = json!({ "dropped": encoded.dropped, "format_tool": encoded.format_tool });
+    let headers = encoded.headers.iter();
+    let headers: Vec<_> =
+        headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    let (dropped, format_tool) = (encoded.dropped, encoded.format_tool);
+    let beside = json!({ "headers": headers, "dropped": dropped, "format_tool": format_tool });
     // The body's own text shows that numbers stay as they are written.
     format!("{beside}\n{}\n", body.replace("{\"role\"", "\n{\"role\""))
 }

@@ -18,8 +18,8 @@ use crate::dialects::openai_error;
 use crate::dialects::openai_usage::Told;
 use crate::framing::sse::{self, Splitter};
 
-mod prelude;
-mod run;
+pub(crate) mod prelude;
+pub(crate) mod run;
 
 use prelude::Prelude;
 use run::Run;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
+use isthmus_inference::request::{Operation, Request};
 
 use crate::adapter::Adapter;
-use crate::dialect::ChatDialect;
-use crate::dialects::anthropic::{AnthropicChat, Flavour};
+use crate::dialect::{ChatDialect, RelayDialect};
+use crate::dialects::anthropic::{AnthropicChat, AnthropicRelay, Flavour};
 use crate::dialects::openai_models::decode_models;
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
@@ -37,11 +38,13 @@ const VERSION: &str = "2023-06-01";
 /// The paths of one account.
 struct Anthropic {
     messages: Target,
+    count: Target,
     models: Target,
     version: HeaderValue,
 }
 
 static CHAT: AnthropicChat = AnthropicChat { flavour: Flavour::Direct };
+static RELAY: AnthropicRelay = AnthropicRelay { flavour: Flavour::Direct };
 
 fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
     let version = settings.option("version").unwrap_or(VERSION);
@@ -49,6 +52,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
         .map_err(|_| BuildError("`version` has characters that no header can hold".to_owned()))?;
     let service = Anthropic {
         messages: settings.target("/v1/messages")?,
+        count: settings.target("/v1/messages/count_tokens")?,
         // The list comes in pages; the largest holds all models that there are.
         models: settings.target("/v1/models")?.with_query("limit", "1000"),
         version,
@@ -57,6 +61,21 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
 }
 
 impl Service for Anthropic {
+    fn relay(
+        &self,
+        request: &Request,
+        _model: &UpstreamModel,
+    ) -> Option<Route<'_, dyn RelayDialect>> {
+        if !AnthropicRelay::takes(request) {
+            return None;
+        }
+        let target = match request.operation {
+            Operation::CountTokens => &self.count,
+            _ => &self.messages,
+        };
+        Some(Route { target: Cow::Borrowed(target), dialect: &RELAY })
+    }
+
     fn chat(
         &self,
         _model: &UpstreamModel,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the complaint")]
 
+mod anthropic;
 mod aws;
 mod credentials;
 mod entra;
@@ -14,6 +15,7 @@ mod infernet;
 mod media;
 mod providers;
 mod recordings;
+mod recordings_anthropic;
 mod recordings_chat;
 mod recordings_gemini;
 mod upstream;

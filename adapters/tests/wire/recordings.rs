@@ -44,20 +44,19 @@ fn streams() -> Vec<(String, Bytes)> {
 
 /// Exchanges of the collection, save those of other APIs.
 pub(crate) fn recordings() -> Vec<(String, Value)> {
-    let mut recordings = recordings_of(&VENDORS);
-    recordings.retain(|(_, recording)| recording["api"] != "responses");
-    recordings
+    let all = VENDORS.iter().flat_map(|vendor| of_vendor(vendor));
+    all.filter(|(_, recording)| recording["api"] != "responses").collect()
 }
 
-/// Exchanges with these vendors by name.
-pub(crate) fn recordings_of(vendors: &[&str]) -> Vec<(String, Value)> {
+/// The exchanges with one vendor in the collection.
+pub(crate) fn of_vendor(vendor: &str) -> Vec<(String, Value)> {
     let folder = here().join("../../shared/kit/recordings");
     if !folder.exists() {
         println!("skipped the recorded traffic: {} is not there", folder.display());
         return Vec::new();
     }
-    let paths = vendors.iter().flat_map(|vendor| files(&folder.join(vendor), "json"));
-    paths
+    files(&folder.join(vendor), "json")
+        .into_iter()
         .map(|path| (name(&path), serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()))
         .collect()
 }
@@ -246,6 +245,6 @@ fn real_errors_say_what_they_said() {
     println!("{read} errors");
 }
 
-fn count(value: &Value) -> u64 {
+pub(crate) fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::recordings::{cut, recordings_of};
+use crate::recordings::{cut, of_vendor};
 
 const CHAT: GeminiChat = GeminiChat { flavour: Flavour::Studio };
 
@@ -32,7 +32,7 @@ struct Said {
 }
 
 fn recordings() -> Vec<(String, Value)> {
-    recordings_of(&["gemini", "vertex"])
+    ["gemini", "vertex"].into_iter().flat_map(of_vendor).collect()
 }
 
 /// The chunks of a recorded answer, and whether it was a stream of events.

@@ -109,7 +109,7 @@ pub(super) fn encode(
         stream,
     };
     drop_wishes(chat, &mut dropped);
-    let headers = headers(&mut body, flavour)?;
+    let headers = headers(&mut body)?;
     let body = serde_json::to_vec(&body).map_err(|error| {
         Failure::new(Kind::Internal, "a request could not be written").with_detail(error)
     })?;
@@ -173,8 +173,8 @@ fn drop_wishes(chat: &ChatRequest, dropped: &mut Vec<String>) {
     dropped.extend(wishes.iter().filter(|(_, given)| *given).map(|(name, _)| (*name).to_owned()));
 }
 
-/// The features that are still in trial must be named: in a header, or on Vertex in a member.
-fn headers(body: &mut Body, flavour: Flavour) -> Result<HeaderMap, Failure> {
+/// The features that are still in trial must be named in a header, on Vertex too.
+fn headers(body: &mut Body) -> Result<HeaderMap, Failure> {
     let mut named: Vec<String> = match body.own.shift_remove("anthropic_beta") {
         Some(Value::Array(names)) => {
             names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -190,10 +190,6 @@ fn headers(body: &mut Body, flavour: Flavour) -> Result<HeaderMap, Failure> {
     }
     let mut headers = HeaderMap::new();
     if named.is_empty() {
-        return Ok(headers);
-    }
-    if flavour == Flavour::Vertex {
-        body.own.insert("anthropic_beta".to_owned(), named.into());
         return Ok(headers);
     }
     let value = HeaderValue::from_str(&named.join(",")).map_err(|_| {

@@ -28,7 +28,7 @@ impl Thought {
     /// thinking with a budget.
     pub(super) fn of(chat: &ChatRequest, abilities: &Abilities, max: u32, forced: bool) -> Self {
         let reasoning = &chat.reasoning;
-        if reasoning.is_off() || (!reasoning.is_asked() && !forced) || forced {
+        if reasoning.is_off() || !reasoning.is_asked() || forced {
             return Self::without(reasoning, abilities, forced);
         }
         let budgeted = reasoning.budget.is_some();
@@ -49,7 +49,7 @@ impl Thought {
     fn without(reasoning: &Reasoning, abilities: &Abilities, forced: bool) -> Self {
         let wanted = reasoning.is_asked() && !reasoning.is_off();
         let mut thought = Self { dropped: forced && wanted, ..Self::default() };
-        if abilities.can_stop_thinking && (forced || reasoning.is_off()) {
+        if abilities.can_stop_thinking && reasoning.is_off() {
             thought.thinking = Some(json!({ "type": "disabled" }));
         } else if abilities.thinks_unasked && reasoning.is_off() {
             // It cannot be stopped: as little as there is.
@@ -217,8 +217,9 @@ mod tests {
     fn a_forced_call_leaves_no_room_to_think() {
         let found = thought("claude-haiku-4-5", effort(Effort::High), 10_000, true);
         assert_eq!(found, Thought { dropped: true, ..Thought::default() });
+        // What a model does unasked, it leaves by itself.
         let found = thought("claude-opus-5", Reasoning::default(), 10_000, true);
-        assert!(!found.is_on() && found.thinking.is_some() && !found.dropped);
+        assert_eq!(found, Thought::default());
     }
 
     #[test]

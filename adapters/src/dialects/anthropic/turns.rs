@@ -5,7 +5,7 @@
 
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::Failure;
-use isthmus_inference::part::Part;
+use isthmus_inference::part::{Part, formats};
 use serde_json::{Value, json};
 
 use super::blocks::{block, system_text};
@@ -79,9 +79,15 @@ impl Turns {
         let first = self.messages.is_empty();
         let follows_user = self.messages.last().is_some_and(|turn| turn.role != "assistant");
         let mut blocks = Vec::new();
+        let mut native = false;
         for (place, part) in message.content.iter().enumerate() {
             match part {
                 Part::CachePoint(life) => mark(&mut blocks, *life),
+                // Such as a tool that is added in the middle: it has its place, and no other words.
+                Part::Native { format, value } if *format == formats::ANTHROPIC => {
+                    native = true;
+                    blocks.push(value.clone());
+                }
                 part => {
                     let text = system_text(part, at, place)?;
                     if !text.trim().is_empty() {
@@ -90,10 +96,10 @@ impl Turns {
                 }
             }
         }
-        if first {
-            self.system.extend(blocks);
-        } else if inline && follows_user {
+        if native || (inline && follows_user) {
             self.extend("system", blocks);
+        } else if first {
+            self.system.extend(blocks);
         } else {
             for block in &mut blocks {
                 let text = block["text"].as_str().unwrap_or_default();

@@ -5,18 +5,18 @@ use std::ops::Range;
 use bytes::Bytes;
 
 /// Plain events that lie side by side in one read, passed on as one slice of it.
-pub(super) struct Run {
+pub(crate) struct Run {
     read: Bytes,
     place: Range<usize>,
 }
 
 impl Run {
-    pub(super) fn of(read: Bytes) -> Self {
+    pub(crate) fn of(read: Bytes) -> Self {
         Self { read, place: 0..0 }
     }
 
     /// Takes the event in, if it lies in the read right behind those taken before.
-    pub(super) fn takes(&mut self, event: &Bytes) -> bool {
+    pub(crate) fn takes(&mut self, event: &Bytes) -> bool {
         let start = (event.as_ptr() as usize).wrapping_sub(self.read.as_ptr() as usize);
         let end = start.wrapping_add(event.len());
         if start >= self.read.len() || end > self.read.len() {
@@ -32,7 +32,7 @@ impl Run {
     }
 
     /// The events taken so far, if any.
-    pub(super) fn take(&mut self) -> Option<Bytes> {
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
         let place = std::mem::replace(&mut self.place, 0..0);
         (!place.is_empty()).then(|| self.read.slice(place))
     }
