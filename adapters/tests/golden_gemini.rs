@@ -13,8 +13,11 @@ use isthmus_adapters::dialects::openai::OpenAiCaller;
 use isthmus_inference::request::Operation;
 use serde_json::{Value, json};
 
+/// From what goes in to what comes out.
+type Way = fn(&[u8]) -> String;
+
 /// What stands in a case's folder, what must come of it, and the way from one to the other.
-const WAYS: [(&str, &str, fn(&[u8]) -> String); 3] = [
+const WAYS: [(&str, &str, Way); 3] = [
     ("request.json", "upstream.json", written),
     ("answer.json", "answer.txt", read),
     ("stream.txt", "events.txt", streamed),
