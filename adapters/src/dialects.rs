@@ -10,14 +10,23 @@
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
 //! * [`openai_error`], [`openai_models`], [`offers`]: what went wrong there, and what is on offer
 //!
-//! [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers.
-//! [`gemini`]: Google's own, of AI Studio and Vertex AI.
+//! Others:
+//!
+//! * [`responses`]: OpenAI's Responses, on both sides
+//! * [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers
+//! * [`bedrock`]: AWS's Converse, and embeddings by InvokeModel
+//! * [`cohere`]: Cohere's v2
+//! * [`gemini`]: Google's own, of AI Studio and Vertex AI
+//!
+//! [`needs`]: what a request asks of an endpoint.
 
 mod edits;
 mod fields;
 mod openai_sampling;
 
 pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
 pub mod gemini;
 pub mod needs;
 pub mod offers;
@@ -33,6 +42,7 @@ pub mod openai_relay;
 pub mod openai_request;
 pub mod openai_stream;
 pub mod openai_usage;
+pub mod responses;
 
 use isthmus_inference::request::Dialect;
 
@@ -42,8 +52,7 @@ use crate::dialect::CallerDialect;
 pub fn caller(dialect: Dialect) -> &'static dyn CallerDialect {
     match dialect {
         Dialect::OpenAi => &openai::OpenAiCaller,
+        Dialect::Responses => &responses::ResponsesCaller,
         Dialect::Anthropic => &anthropic::AnthropicCaller,
-        // Its door opens with its dialect.
-        Dialect::Responses => &openai::OpenAiCaller,
     }
 }

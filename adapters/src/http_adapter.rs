@@ -11,10 +11,10 @@ use futures_util::{FutureExt, StreamExt};
 use isthmus_inference::chat::Prompt;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::{Operation, Request};
-use isthmus_inference::usage::{self, Source, Usage};
+use isthmus_inference::usage::{self, Usage};
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Timeouts, Whole};
-use crate::dialect::{EmbeddingDialect, Encoded, Refused, RelayDialect, Watch};
+use crate::dialect::{Encoded, Refused, RelayDialect, Watch};
 use crate::dialects::{caller, openai_error};
 use crate::registry::BuildError;
 use crate::service::{Listing, Route, Service, word};
@@ -22,6 +22,7 @@ use crate::settings::AccountSettings;
 use crate::timeouts::{Deadlines, Paced};
 
 mod decoding;
+mod embedding;
 mod line;
 mod media;
 mod pieces;
@@ -149,28 +150,6 @@ impl<S: Service> HttpAdapter<S> {
         let mut answer = dialect.decode(&told.body).map_err(|failure| self.struck(failure))?;
         decoding::unwrap_format(&mut answer, format_tool);
         let (usage, content) = (answer.usage, Content::Chat(answer));
-        let upstream_request_id = told.request_id;
-        Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))
-    }
-
-    async fn embed(&self, attempt: &Attempt) -> Result<Answer, Failure> {
-        let request = &attempt.request;
-        let wanted = caller(request.dialect).embedding(request)?;
-        let count = wanted.inputs.len();
-        let route: Route<'_, dyn EmbeddingDialect> =
-            self.service.embeddings(&attempt.model, count)?;
-        let dialect = route.dialect;
-        let mut encoded = dialect.encode(&wanted, &attempt.model)?;
-        let dropped = allowed(std::mem::take(&mut encoded.dropped), wanted.require_parameters)?;
-        let limits = limits(attempt);
-        let outgoing = Outgoing::post(&route.target, encoded, &limits);
-        let told = self.line.whole(outgoing, |refused| dialect.failure(refused)).await?;
-        let answer = dialect.decode(&told.headers, &told.body);
-        let mut answer = answer.map_err(|failure| self.struck(failure))?;
-        if answer.usage.source == Source::Estimated {
-            answer.usage = estimate(request, told.body.len());
-        }
-        let (usage, content) = (answer.usage, Content::Embedding(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))
     }

@@ -17,7 +17,7 @@
 //! end are noticed. Nothing is parsed in full. Where the other side speaks no language at all (the
 //! engine), [`dialects`] also decode requests and encode answers completely.
 //!
-//! Promises: `http_client` alone knows reqwest; nothing matches on a provider's kind; a cut,
+//! Promises: `http_client` alone knows hyper's client; nothing matches on a provider's kind; a cut,
 //! stalled or garbled answer is a `Failure`, never a clean end; everything read is bounded; dropping
 //! a future or a stream ends the call upstream; the house's credentials never come back out.
 //!

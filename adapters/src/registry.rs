@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    anthropic, bittensor_axon, bittensor_epistula, chutes, deepseek, flock, gemini, groq, infernet,
-    mistral, nearai, openrouter, perplexity, table, vertex, xai,
+    anthropic, azure, bedrock, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock,
+    gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -70,8 +70,11 @@ pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
     &anthropic::ANTHROPIC,
+    &bedrock::BEDROCK,
     &gemini::GEMINI,
     &vertex::VERTEX,
+    &azure::AZURE,
+    &cohere::COHERE,
     &mistral::MISTRAL,
     &groq::GROQ,
     &table::TOGETHER,

@@ -17,6 +17,9 @@ const PICTURE: &[(&str, &[&str])] = &[
     ("loadtests", &[]),
 ];
 
+/// Where requests to providers are sent from.
+const HTTP_CLIENT: &[&str] = &["adapters/src/http_client.rs", "adapters/src/http_client"];
+
 /// Libraries that only these places may name.
 const HOMES: &[(&str, &[&str])] = &[
     ("aws_credential_types", &["adapters/src/auth/sigv4.rs"]),
@@ -29,12 +32,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["gateway/src/http", "gateway/src/http.rs"]),
     ("blake2", &["adapters/src/bittensor"]),
     ("bs58", &["adapters/src/bittensor"]),
-    ("hyper", &["gateway/src/http", "loadtests/src"]),
-    ("hyper_util", &["gateway/src/http", "loadtests/src"]),
+    ("hyper", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
+    ("hyper_rustls", HTTP_CLIENT),
+    ("hyper_util", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
     ("llama_cpp_2", &["runtime/src/embedded"]),
     ("llama_cpp_sys_2", &["runtime/src/embedded"]),
     ("prometheus", &["gateway/src/telemetry", "gateway/src/http", "gateway/src/app.rs"]),
-    ("reqwest", &["adapters/src/http_client.rs"]),
     ("saphyr_parser", &["config/src/tree.rs"]),
     ("schnorrkel", &["adapters/src/bittensor"]),
     ("sha3", &["adapters/src/bittensor"]),

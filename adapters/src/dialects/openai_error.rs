@@ -259,7 +259,17 @@ const STATUS_WORDS: [(u16, &[&str]); 6] = [
     (503, &["overloaded", "service_unavailable"]),
     (504, &["timeout"]),
     (404, &["not_found", "notfound"]),
-    (400, &["invalid_request", "badrequest", "bad_request", "invalid_argument"]),
+    (
+        400,
+        &[
+            "invalid_request",
+            "badrequest",
+            "bad_request",
+            "invalid_argument",
+            "invalid_prompt",
+            "invalid_image",
+        ],
+    ),
 ];
 
 /// A message in whatever form.

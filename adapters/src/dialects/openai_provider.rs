@@ -18,7 +18,8 @@ mod stream;
 mod style;
 mod turns;
 
-pub(crate) use style::COMMON_EFFORTS;
+pub(crate) use encode::{effort_of, unsupported};
+pub(crate) use style::{COMMON_EFFORTS, nearest, openai_efforts, reasons};
 pub use style::{COMPATIBLE, Documents, OPENAI, Style, Thinking, Thoughts};
 
 /// Chat completions in one provider's style.

@@ -18,8 +18,8 @@ use crate::dialects::openai_error;
 use crate::dialects::openai_usage::Told;
 use crate::framing::sse::{self, Splitter};
 
-pub(crate) mod prelude;
-pub(crate) mod run;
+pub(super) mod prelude;
+pub(super) mod run;
 
 use prelude::Prelude;
 use run::Run;

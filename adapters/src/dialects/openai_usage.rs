@@ -126,6 +126,8 @@ impl Wire {
         if reasoning > 0 && self.total_tokens == Some(counted_apart) {
             completion += reasoning;
         }
+        // Mistral's totals are larger than their parts at times.
+        let unexplained = self.total_tokens.unwrap_or(0).saturating_sub(prompt + completion);
         let cached = prompt_details
             .cached_tokens
             .or(self.prompt_cache_hit_tokens)
@@ -150,7 +152,7 @@ impl Wire {
             text_output: output.0,
             reasoning_output,
             audio_output,
-            unexplained: 0,
+            unexplained,
             source: Source::Reported,
         })
     }

@@ -15,6 +15,7 @@ use crate::dialects::openai::OpenAiRelay;
 use crate::dialects::openai_models::decode_models;
 use crate::dialects::openai_provider::{OpenAiChat, Style};
 use crate::dialects::openai_request::Quirks;
+use crate::dialects::responses::{self, ResponsesChat, ResponsesRelay};
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::registry::BuildError;
@@ -37,6 +38,8 @@ pub struct Wire {
     pub relays_chat: bool,
     /// How chats are written anew.
     pub style: Style,
+    /// Whether it has Responses too.
+    pub responses: bool,
 }
 
 /// The paths of one account, parsed once.
@@ -48,6 +51,7 @@ struct OpenAiShaped {
     relay: OpenAiRelay,
     relays_chat: bool,
     dialect: OpenAiChat,
+    responses: Option<Target>,
 }
 
 /// Makes the adapter of an account at a provider with this wire.
@@ -60,20 +64,36 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         relay: OpenAiRelay { quirks: wire.quirks },
         relays_chat: wire.relays_chat,
         dialect: OpenAiChat { style: wire.style },
+        responses: wire.responses.then(|| settings.target("/responses")).transpose()?,
     };
     http_adapter::build(settings, wire.auth.clone(), service)
+}
+
+impl OpenAiShaped {
+    /// Where chats with this model go if it speaks Responses alone.
+    fn through_responses(&self, model: &UpstreamModel) -> Option<&Target> {
+        let only = self.dialect.style.openai_models && responses::only(model.as_str());
+        self.responses.as_ref().filter(|_| only)
+    }
 }
 
 impl Service for OpenAiShaped {
     fn relay(
         &self,
         request: &Request,
-        _model: &UpstreamModel,
+        model: &UpstreamModel,
     ) -> Option<Route<'_, dyn RelayDialect>> {
-        if request.dialect != Dialect::OpenAi {
-            return None;
+        match request.dialect {
+            Dialect::OpenAi => {}
+            Dialect::Responses => {
+                let target = Cow::Borrowed(self.responses.as_ref()?);
+                return Some(Route { target, dialect: &ResponsesRelay });
+            }
+            Dialect::Anthropic => return None,
         }
         let target = match request.operation {
+            // Who asks in chat completions for a model without them is answered nevertheless.
+            Operation::Chat if self.through_responses(model).is_some() => return None,
             Operation::Chat if self.relays_chat => &self.chat,
             Operation::Completion if self.relays_chat => &self.completions,
             Operation::Chat | Operation::Completion => return None,
@@ -85,9 +105,12 @@ impl Service for OpenAiShaped {
 
     fn chat(
         &self,
-        _model: &UpstreamModel,
+        model: &UpstreamModel,
         _stream: bool,
     ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
+        if let Some(target) = self.through_responses(model) {
+            return Ok(Route { target: Cow::Borrowed(target), dialect: &ResponsesChat });
+        }
         Ok(Route { target: Cow::Borrowed(&self.chat), dialect: &self.dialect })
     }
 

@@ -35,7 +35,7 @@ const STYLE: Style = Style {
     ..COMPATIBLE
 };
 
-const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
+const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
 
 /// OpenRouter.
 pub static OPENROUTER: Provider = Provider {

@@ -22,9 +22,12 @@ pub const PLAIN: Wire = Wire {
     quirks: Quirks { stream_usage: StreamUsage::Asked, renames: &[], refused: &[] },
     relays_chat: true,
     style: COMPATIBLE,
+    responses: false,
 };
+/// The same with Responses.
+const WITH_RESPONSES: Wire = Wire { responses: true, ..PLAIN };
 /// OpenAI's own.
-const OPENAI_WIRE: Wire = Wire { style: openai_provider::OPENAI, ..PLAIN };
+const OPENAI_WIRE: Wire = Wire { style: openai_provider::OPENAI, ..WITH_RESPONSES };
 
 /// OpenAI.
 pub static OPENAI: Provider = Provider {
@@ -83,14 +86,18 @@ pub static REDPILL: Provider =
     hosted("redpill", "RedPill", "https://api.redpill.ai/v1", &["REDPILL_API_KEY"]);
 
 /// vLLM.
-pub static VLLM: Provider =
-    own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL");
+pub static VLLM: Provider = Provider {
+    build: with_responses,
+    ..own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL")
+};
 /// SGLang.
 pub static SGLANG: Provider =
     own("sglang", "SGLang", "http://127.0.0.1:30000/v1", &["SGLANG_API_KEY"], "SGLANG_BASE_URL");
 /// Ollama.
-pub static OLLAMA: Provider =
-    own("ollama", "Ollama", "http://127.0.0.1:11434/v1", &["OLLAMA_API_KEY"], "OLLAMA_BASE_URL");
+pub static OLLAMA: Provider = Provider {
+    build: with_responses,
+    ..own("ollama", "Ollama", "http://127.0.0.1:11434/v1", &["OLLAMA_API_KEY"], "OLLAMA_BASE_URL")
+};
 /// llama.cpp's server. Its usual port is the gateway's too, so that one of the two must move.
 pub static LLAMACPP: Provider = own(
     "llamacpp",
@@ -100,13 +107,16 @@ pub static LLAMACPP: Provider = own(
     "LLAMACPP_BASE_URL",
 );
 /// LM Studio.
-pub static LMSTUDIO: Provider = own(
-    "lmstudio",
-    "LM Studio",
-    "http://127.0.0.1:1234/v1",
-    &["LMSTUDIO_API_KEY"],
-    "LMSTUDIO_BASE_URL",
-);
+pub static LMSTUDIO: Provider = Provider {
+    build: with_responses,
+    ..own(
+        "lmstudio",
+        "LM Studio",
+        "http://127.0.0.1:1234/v1",
+        &["LMSTUDIO_API_KEY"],
+        "LMSTUDIO_BASE_URL",
+    )
+};
 /// Anything else that speaks OpenAI's language; the operator says where.
 pub static OPENAI_COMPATIBLE: Provider = Provider {
     kind: "openai-compatible",
@@ -164,6 +174,10 @@ const fn own(
         key_optional: true,
         ..hosted(kind, title, base_url, key_variables)
     }
+}
+
+fn with_responses(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
+    openai_shaped::build(settings, &WITH_RESPONSES)
 }
 
 fn plain(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {

@@ -25,7 +25,7 @@ const STYLE: Style = Style {
     ..COMPATIBLE
 };
 
-const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
+const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
 
 /// xAI.
 pub static XAI: Provider = Provider {

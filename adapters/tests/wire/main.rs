@@ -4,6 +4,7 @@
 
 mod anthropic;
 mod aws;
+mod cohere;
 mod credentials;
 mod entra;
 mod epistula;
@@ -16,6 +17,8 @@ mod media;
 mod providers;
 mod recordings;
 mod recordings_anthropic;
+mod recordings_bedrock;
 mod recordings_chat;
 mod recordings_gemini;
+mod recordings_responses;
 mod upstream;

@@ -1,10 +1,17 @@
 //! Each provider's row: the right path, credential and body go out; its answers come in.
 
-use isthmus_adapters::adapter::{Answer, Content, Piece};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use isthmus_adapters::adapter::{Answer, Attempt, Content, Piece};
+use isthmus_adapters::dialect::CallerDialect;
+use isthmus_adapters::dialects::responses::ResponsesCaller;
 use isthmus_adapters::registry::{PROVIDERS, Provider};
+use isthmus_adapters::settings::AccountSettings;
 use isthmus_inference::answer::FinishReason;
 use isthmus_inference::failure::Kind;
 use isthmus_inference::request::Operation;
+use isthmus_inference::secret::Secret;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::{Source, Usage};
 use serde_json::json as value;
@@ -31,8 +38,10 @@ fn relayed() -> impl Iterator<Item = &'static Provider> {
     let others = [
         "anthropic",
         "azure",
+        "bedrock",
         "bittensor-axon",
         "bittensor-epistula",
+        "cohere",
         "gemini",
         "infernet",
         "mistral",
@@ -88,7 +97,7 @@ async fn every_kind_is_found_by_its_word_and_needs_what_it_says() {
     for provider in PROVIDERS {
         let found = isthmus_adapters::registry::find(provider.kind).unwrap();
         assert!(std::ptr::eq(found, *provider), "`{}` is there twice", provider.kind);
-        let settings = isthmus_adapters::settings::AccountSettings::new(provider);
+        let settings = AccountSettings::new(provider);
         let built = (provider.build)(&settings);
         let complete = provider.key_optional && provider.base_url.is_some();
         assert_eq!(built.is_ok(), complete, "{}", provider.kind);
@@ -262,4 +271,104 @@ async fn a_wait_that_the_provider_asks_for_is_kept() {
     let failure = upstream::failure(server.account("groq").call(chat(false)).await).await;
     assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
     assert_eq!(failure.upstream.unwrap().request_id.as_deref(), Some("r"));
+}
+
+#[tokio::test]
+async fn azure_names_the_deployment_and_the_version_in_the_path() {
+    let below = "/chat/completions";
+    let cases = [
+        ("", None, format!("/openai/deployments/upstream-model{below}?api-version=2024-10-21")),
+        (
+            "",
+            Some("2025-01-01"),
+            format!("/openai/deployments/upstream-model{below}?api-version=2025-01-01"),
+        ),
+        ("", Some("v1"), format!("/openai/v1{below}")),
+        ("/openai/v1/", None, format!("/openai/v1{below}")),
+        ("/openai/v1", Some("preview"), format!("/openai/v1{below}?api-version=preview")),
+        (
+            "/models",
+            Some("2024-05-01-preview"),
+            format!("/models{below}?api-version=2024-05-01-preview"),
+        ),
+    ];
+    for (path, version, expected) in cases {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let kind = isthmus_adapters::registry::find("azure").unwrap();
+        let version = version.map(|version| ("api_version", Secret::from(version)));
+        let settings = AccountSettings {
+            base_url: Some(format!("http://{}{path}", server.address)),
+            api_key: Some(Secret::from(KEY)),
+            options: version.into_iter().collect(),
+            ..AccountSettings::new(kind)
+        };
+        let account = (kind.build)(&settings).unwrap();
+        account.call(chat(false)).await.unwrap();
+        let seen = server.next_seen().await;
+        assert_eq!(seen.line, format!("POST {expected}"));
+        assert_eq!(seen.header("api-key"), Some(KEY));
+        assert_eq!(seen.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn azure_shows_an_entra_token_where_there_is_no_key() {
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let kind = isthmus_adapters::registry::find("azure").unwrap();
+    let settings = AccountSettings {
+        base_url: Some(format!("http://{}", server.address)),
+        options: [("access_token", Secret::from("eyJ-token"))].into(),
+        ..AccountSettings::new(kind)
+    };
+    (kind.build)(&settings).unwrap().call(chat(false)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.header("authorization"), Some("Bearer eyJ-token"));
+    assert_eq!(seen.header("api-key"), None);
+}
+
+#[tokio::test]
+async fn responses_are_relayed_to_those_who_speak_them_and_translated_for_others() {
+    const RESPONSE: &str =
+        r#"{"id":"r","vendor_field":1,"output":[],"usage":{"input_tokens":5,"output_tokens":2}}"#;
+    let body = r#"{ "model":"m", "input":"hi", "vendor_extra":[1] }"#;
+    let request = |body: &str| {
+        let request =
+            ResponsesCaller.read(Operation::Chat, Bytes::copy_from_slice(body.as_bytes()));
+        let request = Arc::new(request.unwrap());
+        Attempt { request, model: "upstream-model".into(), timeouts: upstream::LIMITS }
+    };
+    for kind in ["openai", "groq", "openrouter", "xai", "vllm", "ollama", "lmstudio"] {
+        let mut server = Upstream::start(|_| json(200, RESPONSE)).await;
+        let answer = server.account(kind).call(request(body)).await.unwrap();
+        let seen = server.next_seen().await;
+        assert_eq!(seen.line, "POST /v1/responses", "{kind}");
+        assert_eq!(seen.body, body.replace(r#""m""#, r#""upstream-model""#), "{kind}");
+        let Answer::Whole(whole) = answer else { panic!("{kind}: not a whole answer") };
+        assert_eq!((whole.usage.input(), whole.usage.output()), (5, 2), "{kind}");
+        assert!(matches!(whole.content, Content::Relay(bytes) if bytes == RESPONSE), "{kind}");
+    }
+
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let answer = server.account("together").call(request(body)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.line, "POST /v1/chat/completions");
+    let messages = value!([{"role": "user", "content": "hi"}]);
+    assert_eq!(seen.json(), value!({"model": "upstream-model", "messages": messages}));
+    let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
+    assert!(matches!(whole.content, Content::Chat(chat) if chat.choices[0].text() == "hi"));
+    assert_eq!(whole.dropped, ["vendor_extra"]);
+}
+
+#[tokio::test]
+async fn a_model_that_speaks_responses_alone_answers_chats_too() {
+    const RESPONSE: &str = r#"{"model":"o3-pro","status":"completed","usage":{"input_tokens":5,"output_tokens":2},
+        "output":[{"type":"message","content":[{"type":"output_text","text":"hi"}]}]}"#;
+    let mut server = Upstream::start(|_| json(200, RESPONSE)).await;
+    let attempt = Attempt { model: "o3-pro".into(), ..chat(false) };
+    let answer = server.account("openai").call(attempt).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.line, "POST /v1/responses");
+    assert_eq!(seen.json()["input"][0]["content"][0]["text"], "hi");
+    let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
+    assert!(matches!(whole.content, Content::Chat(chat) if chat.choices[0].text() == "hi"));
 }

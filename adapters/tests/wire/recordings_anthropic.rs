@@ -168,7 +168,7 @@ fn real_streams_are_relayed_as_they_came() {
                 while let Some(piece) = watch.next_piece() {
                     match piece {
                         Piece::Relay(event) | Piece::Done { event: Some(event) } => {
-                            passed.push(event)
+                            passed.push(event);
                         }
                         Piece::Usage { usage, event, .. } => {
                             last = usage;

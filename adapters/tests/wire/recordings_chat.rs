@@ -79,7 +79,7 @@ impl Said {
             let usage = [&chunk["usage"], &chunk["x_groq"]["usage"]].into_iter();
             if let Some(usage) = usage.into_iter().find(|usage| usage["prompt_tokens"].is_u64()) {
                 let count = |name: &str| usage[name].as_u64().unwrap_or(0);
-                // xAI counts reasoning only in the total.
+                // xAI counts reasoning only in the total, Mistral what nobody knows.
                 let output = count("completion_tokens")
                     .max(count("total_tokens").saturating_sub(count("prompt_tokens")));
                 said.total = Some((count("prompt_tokens"), output));
@@ -108,11 +108,25 @@ impl Said {
         let thought = ["reasoning_content", "reasoning"].into_iter();
         let thought =
             thought.filter_map(|name| message[name].as_str()).find(|text| !text.is_empty());
-        self.thought.push_str(thought.unwrap_or_default());
+        match thought {
+            Some(text) => self.thought.push_str(text),
+            None => {
+                let details = message["reasoning_details"].as_array().into_iter().flatten();
+                let texts = details.flat_map(|detail| [&detail["text"], &detail["summary"]]);
+                texts.filter_map(Value::as_str).for_each(|text| self.thought.push_str(text));
+            }
+        }
         let calls = message["tool_calls"].as_array().into_iter().flatten();
         for call in calls.map(|call| &call["function"]).chain([&message["function_call"]]) {
-            let Some(arguments) = call.get("arguments") else { continue };
-            let arguments = arguments.as_str().map_or_else(|| arguments.to_string(), str::to_owned);
+            if !call.is_object() {
+                continue;
+            }
+            // Some leave the arguments out where there are none.
+            let arguments = match &call["arguments"] {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                object => object.to_string(),
+            };
             match call["name"].as_str().filter(|name| !name.is_empty()) {
                 Some(name) => self.calls.push((name.to_owned(), arguments)),
                 None => self.calls.last_mut().unwrap().1.push_str(&arguments),
@@ -129,7 +143,8 @@ fn said(answer: &ChatAnswer) -> Said {
         text: choice.text(),
         thought: choice.reasoning(),
         calls: calls.collect(),
-        total: reported.then(|| (answer.usage.input(), answer.usage.output())),
+        total: reported
+            .then(|| (answer.usage.input(), answer.usage.total() - answer.usage.input())),
     }
 }
 

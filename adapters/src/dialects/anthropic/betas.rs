@@ -45,11 +45,18 @@ pub(super) fn needed<'a>(
     } else if members.contains_key("mcp_servers") {
         names.push("mcp-client-2025-04-04");
     }
+    let blocks: Vec<&Value> = blocks.collect();
+    if blocks
+        .iter()
+        .any(|block| block["type"] == "tool_addition" || block["type"] == "tool_removal")
+    {
+        names.push("mid-conversation-tool-changes-2026-07-01");
+    }
     let is_file = |block: &Value| {
         block.pointer("/source/type").is_some_and(|kind| kind == "file")
             || block["type"] == "container_upload"
     };
-    let mut files = blocks.flat_map(|block| {
+    let mut files = blocks.into_iter().flat_map(|block| {
         let inner = block["content"].as_array().into_iter().flatten();
         std::iter::once(block).chain(inner)
     });

@@ -55,7 +55,7 @@ pub(super) fn encode(
 }
 
 /// The provider cannot do this, and the answer depends on it.
-pub(super) fn unsupported(param: &str, what: &str) -> Failure {
+pub(crate) fn unsupported(param: &str, what: &str) -> Failure {
     Failure::new(Kind::Unsupported, format!("the provider of this model does not take {what}"))
         .with_param(param)
 }
