@@ -20,6 +20,11 @@ pub(super) fn parts(value: Value, param: &str) -> Result<Vec<Part>, Failure> {
     let mut parts = Vec::with_capacity(items.len());
     let mut signed = Vec::new();
     for (at, item) in items.into_iter().enumerate() {
+        // What only this vendor knows stays as it is, its cache mark included.
+        if item["type"].as_str().is_some_and(|kind| !KINDS.contains(&kind)) {
+            parts.push(Part::Native { format: formats::ANTHROPIC, value: item });
+            continue;
+        }
         let param = format!("{param}[{at}]");
         let mut block = Fields::of_value(item, &param)?;
         let life = cache_life(&mut block)?;
@@ -39,6 +44,18 @@ pub(super) fn parts(value: Value, param: &str) -> Result<Vec<Part>, Failure> {
     }
     Ok(parts)
 }
+
+/// The types of blocks that there are neutral parts for.
+const KINDS: [&str; 8] = [
+    "text",
+    "image",
+    "document",
+    "search_result",
+    "thinking",
+    "redacted_thinking",
+    "tool_use",
+    "tool_result",
+];
 
 /// What a block turned out to be.
 enum Read {
@@ -85,12 +102,7 @@ fn part(mut block: Fields) -> Result<Option<Read>, Failure> {
             arguments: block.required("input")?.to_string(),
             signature: None,
         }),
-        "tool_result" => Part::ToolResult(tool_result(block)?),
-        _ => {
-            let mut value = block.into_value();
-            value["type"] = kind.into();
-            Part::Native { format: formats::ANTHROPIC, value }
-        }
+        _ => Part::ToolResult(tool_result(block)?),
     };
     Ok(Some(Read::Part(part)))
 }
