@@ -11,7 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use isthmus_inference::chat::Prompt;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::{Operation, Request};
-use isthmus_inference::usage::{self, Usage};
+use isthmus_inference::usage::{self, Source, Usage};
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Timeouts, Whole};
 use crate::dialect::{EmbeddingDialect, Encoded, Refused, RelayDialect, Watch};
@@ -26,10 +26,9 @@ mod line;
 mod pieces;
 mod secrets;
 
-pub(crate) use line::Auth;
+pub(crate) use line::{Auth, Line, Outgoing, collect};
 
 use decoding::Decoding;
-use line::{Line, Outgoing};
 use pieces::Pieces;
 
 /// One account, ready to be called.
@@ -39,7 +38,7 @@ struct HttpAdapter<S> {
 }
 
 /// A list of models is asked for on the operator's behalf, without an attempt's limits.
-const LISTING: Timeouts = Timeouts {
+pub(crate) const LISTING: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(15),
     between_chunks: Duration::from_secs(15),
@@ -152,7 +151,9 @@ impl<S: Service> HttpAdapter<S> {
     async fn embed(&self, attempt: &Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
         let wanted = caller(request.dialect).embedding(request)?;
-        let route: Route<'_, dyn EmbeddingDialect> = self.service.embedding(&attempt.model)?;
+        let count = wanted.inputs.len();
+        let route: Route<'_, dyn EmbeddingDialect> =
+            self.service.embeddings(&attempt.model, count)?;
         let dialect = route.dialect;
         let mut encoded = dialect.encode(&wanted, &attempt.model)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), wanted.require_parameters)?;
@@ -160,7 +161,10 @@ impl<S: Service> HttpAdapter<S> {
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let told = self.line.whole(outgoing, |refused| dialect.failure(refused)).await?;
         let answer = dialect.decode(&told.headers, &told.body);
-        let answer = answer.map_err(|failure| self.struck(failure))?;
+        let mut answer = answer.map_err(|failure| self.struck(failure))?;
+        if answer.usage.source == Source::Estimated {
+            answer.usage = estimate(request, told.body.len());
+        }
         let (usage, content) = (answer.usage, Content::Embedding(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))
@@ -176,7 +180,7 @@ impl<S: Service> HttpAdapter<S> {
     ) -> Result<AnswerStream, Failure> {
         let deadlines = outgoing.deadlines;
         let (body, upstream_request_id) = self.line.stream(outgoing, refused).await?;
-        let pieces = Pieces::new(Paced::new(body, deadlines), watch, self.line.secrets().clone());
+        let pieces = Pieces::new(Paced::new(body, deadlines), watch, self.line.secrets());
         Ok(AnswerStream { pieces: pieces.boxed(), upstream_request_id, dropped })
     }
 
@@ -190,7 +194,7 @@ fn whole(content: Content, usage: Usage) -> Answer {
 }
 
 /// The names of fields that were left out, unless the caller insists on all of them.
-fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
+pub(crate) fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
     match dropped.first() {
         Some(first) if all_required => {
             let names = dropped.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
-use crate::providers::{anthropic, chutes, cohere, flock, mistral, nearai, perplexity, table};
+use crate::providers::{anthropic, azure, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock, gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai};
 use crate::settings::AccountSettings;
 
 /// A kind of provider: what is known of it before anyone has an account there.
@@ -67,14 +67,17 @@ pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
     &anthropic::ANTHROPIC,
+    &gemini::GEMINI,
+    &vertex::VERTEX,
+    &azure::AZURE,
     &cohere::COHERE,
     &mistral::MISTRAL,
-    &table::GROQ,
+    &groq::GROQ,
     &table::TOGETHER,
     &table::FIREWORKS,
-    &table::DEEPSEEK,
-    &table::XAI,
-    &table::OPENROUTER,
+    &deepseek::DEEPSEEK,
+    &xai::XAI,
+    &openrouter::OPENROUTER,
     &perplexity::PERPLEXITY,
     &table::CEREBRAS,
     &table::NVIDIA,
@@ -84,7 +87,10 @@ pub static PROVIDERS: &[&Provider] = &[
     &table::IONET,
     &chutes::CHUTES,
     &table::TARGON,
+    &bittensor_axon::BITTENSOR_AXON,
+    &bittensor_epistula::BITTENSOR_EPISTULA,
     &flock::FLOCK,
+    &infernet::INFERNET,
     &table::PHALA,
     &table::REDPILL,
     &nearai::NEARAI,

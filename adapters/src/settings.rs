@@ -1,11 +1,11 @@
 //! What an operator may say about an account at a provider.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
 use isthmus_inference::secret::Secret;
+use serde::de::DeserializeOwned;
 
+use crate::auth::environment::Environment;
 use crate::http_client::Target;
 use crate::registry::{BuildError, Provider};
 
@@ -22,13 +22,9 @@ pub struct AccountSettings {
     pub headers: Vec<(String, Secret)>,
     /// The fields that only this kind has, by name: those of [`Provider::options`].
     pub options: BTreeMap<&'static str, Secret>,
-    /// Reads a variable of the environment; tests bring their own.
+    /// The variables that the credential may be found by; tests bring their own.
     pub environment: Environment,
 }
-
-/// Reads a variable of the environment. One that is empty counts as unset.
-#[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
 
 impl AccountSettings {
     /// An account of this kind about which nothing is said, in this process's environment.
@@ -56,31 +52,14 @@ impl AccountSettings {
         self.options.get(name).map(Secret::expose)
     }
 
+    /// An option that is a structure.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, BuildError> {
+        let read = self.option(name).map(serde_json::from_str).transpose();
+        read.map_err(|error| BuildError(format!("`{name}`: {error}")))
+    }
+
     /// An option that is a credential.
     pub fn secret(&self, name: &str) -> Option<Secret> {
         self.options.get(name).cloned()
-    }
-}
-
-impl Environment {
-    /// The process's own.
-    pub fn of_process() -> Self {
-        Self::new(|name| std::env::var(name).ok())
-    }
-
-    /// Another.
-    pub fn new(read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
-    }
-
-    /// The value of a variable.
-    pub fn get(&self, name: &str) -> Option<String> {
-        (self.0)(name).filter(|value| !value.is_empty())
-    }
-}
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Environment")
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use isthmus_adapters::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Piece, Whole};
-use isthmus_adapters::dialects::{decode_chat, decode_completion, decode_embedding};
+use isthmus_adapters::dialects::caller;
 use isthmus_inference::chat::ChatRequest;
 use isthmus_inference::failure::{Failure, Kind, Retry};
 use isthmus_inference::request::{Operation, Request};
+use isthmus_inference::usage::Usage;
 use isthmus_runtime::Engine;
 
 /// The engine, called like any provider.
@@ -34,9 +35,13 @@ impl Embedded {
         let request = &attempt.request;
         match request.operation {
             Operation::Embedding => self.embed(request).await,
-            Operation::Chat => self.generate(request, decode_chat(&request.body)?).await,
-            Operation::Completion => {
-                self.generate(request, decode_completion(&request.body)?).await
+            Operation::Chat | Operation::Completion => {
+                self.generate(request, caller(request.dialect).chat(request)?).await
+            }
+            Operation::CountTokens => {
+                let chat = caller(request.dialect).chat(request)?;
+                let tokens = self.engine.prompt_tokens(&chat).await?.len() as u64;
+                Ok(whole(Content::TokenCount(tokens), Usage::default()))
             }
         }
     }
@@ -45,21 +50,19 @@ impl Embedded {
         if !request.stream {
             let answer = self.engine.chat_whole(&chat).await?;
             let usage = answer.usage;
-            let content = Content::Chat(answer);
-            return Ok(Answer::Whole(Whole { content, usage, upstream_request_id: None }));
+            return Ok(whole(Content::Chat(answer), usage));
         }
         let events = self.engine.chat(&chat).await?;
         let done = stream::iter([Ok(Piece::Done { event: None })]);
         // A failure ends the stream by itself: whoever reads it stops there.
         let pieces = events.map(|event| event.map(Piece::Event)).chain(done).boxed();
-        Ok(Answer::Stream(AnswerStream { pieces, upstream_request_id: None }))
+        Ok(Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] }))
     }
 
     async fn embed(&self, request: &Request) -> Result<Answer, Failure> {
-        let answer = self.engine.embed(&decode_embedding(&request.body)?).await?;
+        let answer = self.engine.embed(&caller(request.dialect).embedding(request)?).await?;
         let usage = answer.usage;
-        let content = Content::Embedding(answer);
-        Ok(Answer::Whole(Whole { content, usage, upstream_request_id: None }))
+        Ok(whole(Content::Embedding(answer), usage))
     }
 
     /// The engine holds one model, and answers for no other.
@@ -76,6 +79,10 @@ impl Embedded {
         let failure = Failure::new(Kind::NotFound, message).with_param("model");
         Err(failure.retried(Retry::Elsewhere))
     }
+}
+
+fn whole(content: Content, usage: Usage) -> Answer {
+    Answer::Whole(Whole { content, usage, upstream_request_id: None, dropped: vec![] })
 }
 
 impl Adapter for Embedded {

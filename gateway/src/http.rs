@@ -2,10 +2,14 @@
 //! and hyper.
 
 pub mod admin;
+pub mod anthropic;
 pub mod body;
+pub mod door;
+mod ids;
 pub mod openai;
 pub mod render;
 pub mod server;
+pub mod workers;
 
 use std::sync::Arc;
 
@@ -20,6 +24,9 @@ pub fn street(app: Arc<App>) -> Router {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::completion))
         .route("/v1/embeddings", post(openai::embedding))
+        .route("/v1/responses", post(openai::responses))
+        .route("/v1/messages", post(anthropic::messages))
+        .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
         .route("/v1/models", get(openai::models))
         // A model's name may contain slashes.
         .route("/v1/models/{*id}", get(openai::model))

@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http_body::Body;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::RequestId;
-use isthmus_inference::request::Operation;
+use isthmus_inference::request::{Dialect, Operation};
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -31,6 +31,8 @@ pub struct Call {
     pub arrived: Instant,
     /// What the URL asks for.
     pub operation: Operation,
+    /// In which language.
+    pub dialect: Dialect,
     /// The head.
     pub headers: HeaderMap,
     /// By when the caller must have an answer.

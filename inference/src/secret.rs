@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer};
+
 /// A credential. `Debug` and logs show dots; only [`Secret::expose`] gives the text, so that every
 /// use of one can be found by that word.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +26,13 @@ impl From<String> for Secret {
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
         Self(text.into())
+    }
+}
+
+/// A text that is a credential from the moment it is read.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -97,7 +97,7 @@ async fn one(engine: &Engine, prompt: &[u32], length: u32) -> Outcome<(String, U
         ..ChatRequest::default()
     };
     let answer = engine.chat_whole(&request).await?;
-    let text = answer.choices.into_iter().map(|choice| choice.text).collect();
+    let text = answer.choices.into_iter().map(|choice| choice.text()).collect();
     Ok((text, answer.usage))
 }
 

@@ -52,9 +52,14 @@ impl Fields {
         Value::Object(self.members)
     }
 
-    /// Gives all remaining members back that are there.
-    pub(crate) fn into_members(self) -> Map<String, Value> {
+    /// Gives all remaining members back, save those that are absent by being `null`.
+    pub(crate) fn rest(self) -> Map<String, Value> {
         self.members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    }
+
+    /// Puts a member back.
+    pub(crate) fn put(&mut self, name: &str, value: Value) {
+        self.members.insert(name.to_owned(), value);
     }
 
     /// Takes a member that must be there.

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use isthmus_inference::answer::{ChatAnswer, Choice, FinishReason, TokenLogprob};
-use isthmus_inference::part::{Part, ToolCall};
+use isthmus_inference::part::{Media, Part, ToolCall, formats};
 use isthmus_inference::usage::Usage;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::dialect::Stamp;
+use crate::dialects::openai_chat::reasoning;
 
 /// The lowest log-probability written: JSON has no minus infinity, and OpenAI writes this instead.
 const LEAST_LOGPROB: f32 = -9999.0;
@@ -38,8 +40,14 @@ struct MessageOut<'a> {
     /// The name that DeepSeek, vLLM and others gave to thinking; OpenAI shows none.
     #[serde(skip_serializing_if = "String::is_empty")]
     reasoning_content: String,
+    /// Signed thoughts, in OpenRouter's words, so that they can be sent back with the next turn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallOut<'a>>,
+    /// Pictures that the model made, as OpenRouter gives them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -47,6 +55,8 @@ struct ToolCallOut<'a> {
     id: &'a str,
     r#type: &'static str,
     function: FunctionOut<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -89,7 +99,12 @@ pub(crate) struct UsageOut {
 #[derive(Serialize)]
 struct PromptDetailsOut {
     cached_tokens: u64,
+    /// OpenRouter's word; OpenAI does not charge for them apart.
+    #[serde(skip_serializing_if = "is_zero")]
+    cache_write_tokens: u64,
     audio_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    image_tokens: u64,
 }
 
 #[derive(Serialize)]
@@ -122,6 +137,43 @@ fn refusal(content: &[Part]) -> Option<String> {
     Some(words.fold(first.to_owned(), |all, more| all + more))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Signed thoughts as `reasoning_details`; those without a signature need not come back.
+fn reasoning_details(content: &[Part]) -> Vec<Value> {
+    let mut details = Vec::new();
+    for part in content {
+        if let Part::Thinking { text, signature: Some(signature) } = part {
+            details.extend(reasoning::details(text, signature, details.len()));
+        }
+    }
+    details
+}
+
+/// A picture as an item of `images`, counted from `index`.
+pub(crate) fn image(media: &Media, index: usize) -> Option<Value> {
+    let url = media.as_url()?;
+    Some(json!({"type": "image_url", "image_url": {"url": url}, "index": index}))
+}
+
+fn images(content: &[Part]) -> Vec<Value> {
+    let media = content.iter().filter_map(|part| match part {
+        Part::Image { media, .. } => Some(media),
+        _ => None,
+    });
+    media.enumerate().filter_map(|(index, media)| image(media, index)).collect()
+}
+
+/// What Google wants to see again with a call, in the words of its own OpenAI-shaped API.
+pub(crate) fn extra_content(call: &ToolCall) -> Option<Value> {
+    let signature = call.signature.as_ref()?;
+    (signature.format == formats::GEMINI)
+        .then(|| json!({"google": {"thought_signature": signature.data}}))
+}
+
 /// A value as JSON text.
 pub(crate) fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).map(Bytes::from).unwrap_or_else(|_| {
@@ -149,6 +201,8 @@ impl<'a> ChoiceOut<'a> {
                 content: (!silent).then_some(text),
                 refusal,
                 reasoning_content: choice.reasoning(),
+                reasoning_details: reasoning_details(&choice.content),
+                images: images(&choice.content),
                 tool_calls: choice.tool_calls().map(ToolCallOut::of).collect(),
             },
             logprobs: LogprobsOut::of(&choice.logprobs),
@@ -160,7 +214,7 @@ impl<'a> ChoiceOut<'a> {
 impl<'a> ToolCallOut<'a> {
     fn of(call: &'a ToolCall) -> Self {
         let function = FunctionOut { name: &call.name, arguments: &call.arguments };
-        Self { id: &call.id, r#type: "function", function }
+        Self { id: &call.id, r#type: "function", function, extra_content: extra_content(call) }
     }
 }
 
@@ -201,7 +255,9 @@ impl UsageOut {
             total_tokens: usage.total(),
             prompt_tokens_details: PromptDetailsOut {
                 cached_tokens: usage.cache_read,
+                cache_write_tokens: usage.cache_write_5m + usage.cache_write_1h,
                 audio_tokens: usage.audio_input,
+                image_tokens: usage.image_input,
             },
             completion_tokens_details: CompletionDetailsOut {
                 reasoning_tokens: usage.reasoning_output,

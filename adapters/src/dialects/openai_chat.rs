@@ -1,36 +1,57 @@
-//! Chat completion requests in full, for an engine that does not speak OpenAI's language itself.
+//! Chat completion requests in full, for providers (and the engine) that do not speak OpenAI's
+//! language themselves.
 //!
-//! Fields that steer nothing here (`user`, `metadata`, `store` …) are passed over; a field that
-//! would change the answer and cannot be honoured is refused.
+//! Beside OpenAI's own members those are read that its callers have from elsewhere: `reasoning` and
+//! `reasoning_details` (OpenRouter), `thinking` and `cache_control` (Anthropic, through LiteLLM and
+//! OpenRouter), `reasoning_content` (DeepSeek, vLLM), `extra_content` (Google). Members that no
+//! neutral word exists for are kept in `extra`; what would change the answer and can be kept nowhere
+//! is refused.
 
-use isthmus_inference::chat::{ChatRequest, Message, Prompt, Role, Tool, ToolChoice};
+use isthmus_inference::chat::{ChatRequest, Prompt};
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::part::{Media, Part, ToolCall, ToolResult, formats};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::dialects::fields::{Fields, name_of, wrong_type};
+use crate::dialects::fields::Fields;
 use crate::dialects::openai_sampling::{choices, format, sampling};
+
+mod content;
+mod messages;
+pub(crate) mod reasoning;
+mod tools;
 
 /// The most alternatives beside each generated token.
 const MOST_TOP_LOGPROBS: u32 = 20;
+/// Members that say how the answer is to be sent, not what it is to be.
+const READ_ELSEWHERE: [&str; 3] = ["model", "stream", "stream_options"];
 
 /// Reads the body of `POST /chat/completions`.
 pub fn decode_chat(body: &[u8]) -> Result<ChatRequest, Failure> {
     let mut fields = Fields::of_body(body)?;
     refuse_retired(&mut fields)?;
+    refuse_spoken(&mut fields)?;
+    for name in READ_ELSEWHERE {
+        fields.take(name);
+    }
     let mut sampling = sampling(&mut fields)?;
     sampling.max_tokens = max_tokens(&mut fields)?;
-    let tools = tools(&mut fields)?;
-    let tool_choice = tool_choice(&mut fields, &tools)?;
+    let offered = tools::offered(&mut fields)?;
     Ok(ChatRequest {
-        prompt: Prompt::Messages(messages(&mut fields)?),
-        tools,
-        tool_choice,
+        prompt: Prompt::Messages(messages::messages(&mut fields)?),
+        tools: offered.tools,
+        native_tools: offered.native,
+        tool_choice: offered.choice,
+        parallel_tool_calls: fields.boolean("parallel_tool_calls")?,
         format: format(&mut fields)?,
         sampling,
+        reasoning: reasoning::wanted(&mut fields)?,
         choices: choices(&mut fields)?,
         top_logprobs: top_logprobs(&mut fields)?,
-        ..ChatRequest::default()
+        echo: false,
+        service_tier: fields.text("service_tier")?,
+        user: user(&mut fields)?,
+        metadata: metadata(&mut fields)?,
+        require_parameters: require_parameters(&mut fields)?,
+        extra: fields.rest(),
     })
 }
 
@@ -41,6 +62,20 @@ fn refuse_retired(fields: &mut Fields) -> Result<(), Failure> {
             let message = format!("`{retired}` is not supported by this model; use `{instead}`");
             return Err(Failure::new(Kind::Unsupported, message).with_param(retired));
         }
+    }
+    Ok(())
+}
+
+/// Who wants to hear the answer is not served by reading it.
+fn refuse_spoken(fields: &mut Fields) -> Result<(), Failure> {
+    let modalities = fields.list("modalities")?;
+    if modalities.iter().any(|word| word == "audio") {
+        let message = "spoken answers are not supported by this model; ask for `text`";
+        return Err(Failure::new(Kind::Unsupported, message).with_param("modalities"));
+    }
+    // Text alone is what everybody answers.
+    if modalities.iter().any(|word| word != "text") {
+        fields.put("modalities", Value::Array(modalities));
     }
     Ok(())
 }
@@ -56,6 +91,8 @@ fn top_logprobs(fields: &mut Fields) -> Result<Option<u8>, Failure> {
     let wanted = fields.boolean("logprobs")?.unwrap_or(false);
     let top = fields.integer("top_logprobs", 0..=MOST_TOP_LOGPROBS)?;
     match top.map(u8::try_from) {
+        // The official SDKs' callers write 0 for "none".
+        Some(Ok(0)) if !wanted => Ok(None),
         Some(_) if !wanted => {
             Err(Failure::invalid("top_logprobs", "`top_logprobs` needs `logprobs` to be true"))
         }
@@ -64,177 +101,31 @@ fn top_logprobs(fields: &mut Fields) -> Result<Option<u8>, Failure> {
     }
 }
 
-// === messages ===
-
-fn messages(fields: &mut Fields) -> Result<Vec<Message>, Failure> {
-    fields.required("messages").and_then(|value| match value {
-        Value::Array(items) if items.is_empty() => {
-            Err(Failure::invalid("messages", "`messages` is empty; give at least one"))
-        }
-        Value::Array(items) => items
-            .into_iter()
-            .enumerate()
-            .map(|(at, item)| message(Fields::of_value(item, &format!("messages[{at}]"))?))
-            .collect(),
-        other => Err(wrong_type("messages", "an array of messages", name_of(&other))),
-    })
+/// `safety_identifier` is the newer name.
+fn user(fields: &mut Fields) -> Result<Option<String>, Failure> {
+    let newer = fields.text("safety_identifier")?;
+    let older = fields.text("user")?;
+    Ok(newer.or(older))
 }
 
-fn message(mut fields: Fields) -> Result<Message, Failure> {
-    let role = role(&mut fields)?;
-    let tool_calls = tool_calls(&mut fields)?;
-    let content = content(&mut fields)?;
-    if content.is_none() && tool_calls.is_empty() {
-        let param = fields.param("content");
-        return Err(Failure::invalid(&param, format!("missing required parameter: `{param}`")));
-    }
-    let mut content = content.unwrap_or_default();
-    content.extend(tool_calls.into_iter().map(Part::ToolCall));
-    if role == Role::Tool {
-        let call_id = fields.required_text("tool_call_id")?;
-        content = vec![Part::ToolResult(ToolResult { call_id, content, ..ToolResult::default() })];
-    }
-    Ok(Message { role, content, name: fields.text("name")? })
+fn metadata(fields: &mut Fields) -> Result<Map<String, Value>, Failure> {
+    Ok(fields.object("metadata")?.map(Fields::rest).unwrap_or_default())
 }
 
-fn role(fields: &mut Fields) -> Result<Role, Failure> {
-    let role = fields.required_text("role")?;
-    match role.as_str() {
-        "system" | "developer" => Ok(Role::System),
-        "user" => Ok(Role::User),
-        "assistant" => Ok(Role::Assistant),
-        "tool" => Ok(Role::Tool),
-        other => {
-            let param = fields.param("role");
-            let message = format!(
-                "`{param}` must be `system`, `developer`, `user`, `assistant` or `tool`, \
-                 got `{other}`"
-            );
-            Err(Failure::invalid(&param, message))
-        }
-    }
-}
-
-fn content(fields: &mut Fields) -> Result<Option<Vec<Part>>, Failure> {
-    let param = fields.param("content");
-    match fields.take("content") {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(vec![Part::Text(text)])),
-        Some(Value::Array(parts)) => parts
-            .into_iter()
-            .enumerate()
-            .map(|(at, value)| part(Fields::of_value(value, &format!("{param}[{at}]"))?))
-            .collect::<Result<_, _>>()
-            .map(Some),
-        Some(other) => Err(wrong_type(&param, "a string or an array of parts", name_of(&other))),
-    }
-}
-
-fn part(mut fields: Fields) -> Result<Part, Failure> {
-    let kind = fields.required_text("type")?;
-    match kind.as_str() {
-        "text" => Ok(Part::Text(fields.required_text("text")?)),
-        // A refusal is what the model said in an earlier turn.
-        "refusal" => Ok(Part::Refusal(fields.required_text("refusal")?)),
-        "image_url" => {
-            let param = fields.param("image_url");
-            let mut image = Fields::of_value(fields.required("image_url")?, &param)?;
-            let media = Media::of_url(image.required_text("url")?);
-            Ok(Part::Image { media, detail: image.text("detail")? })
-        }
-        _ => {
-            let mut value = fields.into_value();
-            value["type"] = kind.into();
-            Ok(Part::Native { format: formats::OPENAI_CHAT, value })
-        }
-    }
-}
-
-// === tools ===
-
-fn tool_calls(fields: &mut Fields) -> Result<Vec<ToolCall>, Failure> {
-    let param = fields.param("tool_calls");
-    let items = fields.list("tool_calls")?.into_iter().enumerate();
-    items.map(|(at, item)| tool_call(item, &format!("{param}[{at}]"))).collect()
-}
-
-fn tool_call(item: Value, param: &str) -> Result<ToolCall, Failure> {
-    let mut call = Fields::of_value(item, param)?;
-    let mut function = Fields::of_value(call.required("function")?, &format!("{param}.function"))?;
-    Ok(ToolCall {
-        id: call.required_text("id")?,
-        name: function.required_text("name")?,
-        arguments: function.required_text("arguments")?,
-        signature: None,
-    })
-}
-
-fn tools(fields: &mut Fields) -> Result<Vec<Tool>, Failure> {
-    let items = fields.list("tools")?.into_iter().enumerate();
-    items.map(|(at, item)| tool(item, &format!("tools[{at}]"))).collect()
-}
-
-fn tool(item: Value, param: &str) -> Result<Tool, Failure> {
-    let mut fields = Fields::of_value(item, param)?;
-    let kind = fields.required_text("type")?;
-    if kind != "function" {
-        let message = format!("tools of type `{kind}` are not supported by this model");
-        let param = format!("{param}.type");
-        return Err(Failure::new(Kind::Unsupported, message).with_param(param));
-    }
-    let param = format!("{param}.function");
-    let mut function = Fields::of_value(fields.required("function")?, &param)?;
-    let parameters = function.take("parameters").unwrap_or_else(|| serde_json::json!({}));
-    if !parameters.is_object() {
-        let param = function.param("parameters");
-        return Err(wrong_type(&param, "a JSON Schema object", name_of(&parameters)));
-    }
-    Ok(Tool {
-        name: function.required_text("name")?,
-        description: function.text("description")?,
-        parameters,
-        strict: function.boolean("strict")?,
-        cache: None,
-    })
-}
-
-fn tool_choice(fields: &mut Fields, tools: &[Tool]) -> Result<ToolChoice, Failure> {
-    let param = "tool_choice";
-    let choice = match fields.take(param) {
-        None => return Ok(ToolChoice::Auto),
-        Some(Value::String(word)) => match word.as_str() {
-            "auto" => ToolChoice::Auto,
-            "none" => ToolChoice::None,
-            "required" => ToolChoice::Required,
-            other => {
-                let message = format!(
-                    "`tool_choice` must be `auto`, `none`, `required` or a function, got `{other}`"
-                );
-                return Err(Failure::invalid(param, message));
-            }
-        },
-        Some(value) => {
-            let mut choice = Fields::of_value(value, param)?;
-            let function = choice.required("function")?;
-            let mut function = Fields::of_value(function, "tool_choice.function")?;
-            ToolChoice::Named(function.required_text("name")?)
-        }
-    };
-    match &choice {
-        ToolChoice::Required if tools.is_empty() => {
-            Err(Failure::invalid(param, "`tool_choice` is `required`, but there are no `tools`"))
-        }
-        ToolChoice::Named(name) if !tools.iter().any(|tool| tool.name == *name) => {
-            let message = format!("`tool_choice` names `{name}`, which is not among the `tools`");
-            Err(Failure::invalid(param, message))
-        }
-        _ => Ok(choice),
-    }
+/// The other members of `provider` are for whoever chooses the endpoint.
+fn require_parameters(fields: &mut Fields) -> Result<bool, Failure> {
+    let Some(mut provider) = fields.object("provider")? else { return Ok(false) };
+    Ok(provider.boolean("require_parameters")?.unwrap_or(false))
 }
 
 #[cfg(test)]
 mod tests {
-    use isthmus_inference::chat::{AnswerFormat, JsonSchema, Sampling};
+    use isthmus_inference::chat::{
+        AnswerFormat, Effort, JsonSchema, NativeTool, Role, Sampling, ToolChoice,
+    };
+    use isthmus_inference::part::{
+        CacheLife, Media, Part, Signature, ToolCall, ToolResult, formats,
+    };
     use serde_json::json;
 
     use super::*;
@@ -299,13 +190,107 @@ mod tests {
         assert_eq!(messages[1].content[0], Part::Text("what is this?".into()));
         let media = Media::Inline { media_type: "image/png".into(), base64: "AA".into() };
         assert_eq!(messages[1].content[1], Part::Image { media, detail: None });
-        let audio = json!({"type": "input_audio", "input_audio": {"data": "AA"}});
-        let audio = Part::Native { format: formats::OPENAI_CHAT, value: audio };
-        assert_eq!(messages[1].content[2], audio);
+        let media = Media::Inline { media_type: String::new(), base64: "AA".into() };
+        assert_eq!(messages[1].content[2], Part::Audio(media));
         let Part::ToolCall(call) = &messages[2].content[0] else { panic!("no call") };
         assert_eq!(call.name, "look");
         let Part::ToolResult(result) = &messages[3].content[0] else { panic!("no result") };
         assert_eq!((result.call_id.as_str(), &result.content[0]), ("c1", &Part::text("a cat")));
+    }
+
+    #[test]
+    fn what_callers_have_from_elsewhere_is_read_too() {
+        let ttl = json!({"type": "ephemeral", "ttl": "1h"});
+        let request = with(&json!({
+            "messages": [
+                {"role": "system", "content": "be brief", "cache_control": {"type": "ephemeral"}},
+                {"role": "user", "content": [
+                    {"type": "text", "text": "read", "cache_control": ttl},
+                    {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA"}},
+                    {"type": "file", "file": {"file_id": "file-1"}},
+                    {"type": "input_audio", "input_audio": {"data": "AA", "format": "mp3"}},
+                    {"type": "video_url", "video_url": {"url": "https://a.example/v.mp4"}},
+                    {"type": "hologram", "x": 1},
+                ]},
+                {"role": "assistant", "content": "", "reasoning_content": "hm", "reasoning_details": [
+                    {"type": "reasoning.text", "text": "hm", "signature": "s", "format": formats::ANTHROPIC},
+                ], "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"},
+                     "extra_content": {"google": {"thought_signature": "g"}}},
+                ]},
+                {"role": "tool", "tool_call_id": "c1", "name": "f", "is_error": true, "content": [
+                    {"type": "text", "text": "boom"},
+                ]},
+                {"role": "assistant", "refusal": "no"},
+            ],
+            "tools": [
+                {"type": "function", "cache_control": ttl, "function": {"name": "f"}},
+                {"type": "function", "function": {"name": "g"}},
+                {"type": "custom", "custom": {"name": "c"}},
+            ],
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {
+                "mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}],
+            }},
+            "parallel_tool_calls": false, "service_tier": "flex", "user": "u", "safety_identifier": "s",
+            "metadata": {"a": "b"}, "provider": {"require_parameters": true, "order": ["x"]},
+            "reasoning_effort": "low", "modalities": ["text"], "stream": true,
+            "safe_prompt": true, "store": null,
+        }))
+        .unwrap();
+
+        let Prompt::Messages(messages) = &request.prompt else { panic!("not a conversation") };
+        let pdf = Media::Inline { media_type: "application/pdf".into(), base64: "AA".into() };
+        let mp3 = Media::Inline { media_type: "audio/mpeg".into(), base64: "AA".into() };
+        let film = Media::Url { url: "https://a.example/v.mp4".into(), media_type: None };
+        let thought = Part::Thinking {
+            text: "hm".into(),
+            signature: Some(Signature::new(formats::ANTHROPIC, "s")),
+        };
+        let call = ToolCall {
+            id: "c1".into(),
+            name: "f".into(),
+            arguments: "{}".into(),
+            signature: Some(Signature::new(formats::GEMINI, "g")),
+        };
+        let result = ToolResult {
+            call_id: "c1".into(),
+            name: Some("f".into()),
+            content: vec![Part::text("boom")],
+            is_error: true,
+        };
+        let native = |value| Part::Native { format: formats::OPENAI_CHAT, value };
+        let expected = [
+            vec![Part::text("be brief"), Part::CachePoint(CacheLife::FiveMinutes)],
+            vec![
+                Part::text("read"),
+                Part::CachePoint(CacheLife::OneHour),
+                Part::Document { media: pdf, name: Some("a.pdf".into()) },
+                Part::Document { media: Media::File { id: "file-1".into() }, name: None },
+                Part::Audio(mp3),
+                Part::Video(film),
+                native(json!({"type": "hologram", "x": 1})),
+            ],
+            vec![thought, Part::ToolCall(call)],
+            vec![Part::ToolResult(result)],
+            vec![Part::Refusal("no".into())],
+        ];
+        let contents: Vec<_> = messages.iter().map(|message| message.content.clone()).collect();
+        assert_eq!(contents, expected);
+
+        let names: Vec<_> =
+            request.tools.iter().map(|tool| (tool.name.as_str(), tool.cache)).collect();
+        assert_eq!(names, [("f", Some(CacheLife::OneHour))], "what is not allowed is not offered");
+        let custom = json!({"type": "custom", "custom": {"name": "c"}});
+        let custom = NativeTool { format: formats::OPENAI_CHAT, value: custom };
+        assert_eq!(request.native_tools, [custom]);
+        assert_eq!(request.tool_choice, ToolChoice::Required);
+        assert_eq!(request.parallel_tool_calls, Some(false));
+        assert_eq!(request.service_tier.as_deref(), Some("flex"));
+        assert_eq!(request.user.as_deref(), Some("s"));
+        assert_eq!(request.metadata["a"], "b");
+        assert!(request.require_parameters);
+        assert_eq!(request.reasoning.effort, Some(Effort::Low));
+        assert_eq!(Value::Object(request.extra), json!({"safe_prompt": true}));
     }
 
     #[test]
@@ -372,7 +357,14 @@ mod tests {
                 "messages[0].tool_calls[0].function.arguments",
             ),
             (json!({"tools": {}}), "tools"),
-            (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
+            (json!({"tools": [{"name": "f"}]}), "tools[0].type"),
+            (
+                json!({"tool_choice": {"type": "custom", "custom": {"name": "f"}}}),
+                "tool_choice.type",
+            ),
+            (json!({"modalities": ["text", "audio"]}), "modalities"),
+            (json!({"metadata": "x"}), "metadata"),
+            (json!({"provider": {"require_parameters": 1}}), "provider.require_parameters"),
             (json!({"tools": [{"type": "function"}]}), "tools[0].function"),
             (
                 json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": 1}}]}),

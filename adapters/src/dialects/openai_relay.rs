@@ -4,6 +4,7 @@
 //! house must know. Only what carries usage or an error is read as JSON. A stream that stops without
 //! saying that it is finished is a failure, never a clean end.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::LazyLock;
 
@@ -17,14 +18,17 @@ use crate::dialects::openai_error;
 use crate::dialects::openai_usage::Told;
 use crate::framing::sse::{self, Splitter};
 
-pub(crate) mod prelude;
-pub(crate) mod run;
+pub(super) mod prelude;
+pub(super) mod run;
 
 use prelude::Prelude;
 use run::Run;
 
 /// The largest event that is held in memory: a picture in base64 fits, a flood does not.
-const LARGEST_EVENT: usize = 8 << 20;
+pub(super) const LARGEST_EVENT: usize = 8 << 20;
+
+/// The data of the event that ends a stream.
+pub(super) const DONE: &[u8] = b"[DONE]";
 
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
@@ -194,20 +198,24 @@ impl Relay {
     }
 }
 
-/// Reads an event that may be more than a plain chunk.
-fn read(event: &Bytes) -> Result<Meaning, Failure> {
+/// The data of an event; `None` if it says nothing, as a comment does.
+pub(super) fn data_of(event: &Bytes) -> Result<Option<Cow<'_, [u8]>>, Failure> {
     if let Some(line) = bare_error(event) {
         return Err(openai_error::in_answer(line));
     }
-    let data = match sse::data(event) {
-        Some(data) => data,
-        None if has_fields_only(event) => return Ok(Meaning::Silent),
-        None => return Err(no_event_stream(event)),
-    };
-    match data.trim_ascii() {
-        b"[DONE]" => return Ok(Meaning::Done),
-        b"" => return Ok(Meaning::Silent),
-        _ => {}
+    match sse::data(event) {
+        Some(data) if data.trim_ascii().is_empty() => Ok(None),
+        None if has_fields_only(event) => Ok(None),
+        Some(data) => Ok(Some(data)),
+        None => Err(no_event_stream(event)),
+    }
+}
+
+/// Reads an event that may be more than a plain chunk.
+fn read(event: &Bytes) -> Result<Meaning, Failure> {
+    let Some(data) = data_of(event)? else { return Ok(Meaning::Silent) };
+    if data.trim_ascii() == DONE {
+        return Ok(Meaning::Done);
     }
     let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(event))?;
     if told.error.is_some() || sse::name(event) == Some(b"error") {
@@ -253,7 +261,7 @@ fn has_fields_only(event: &[u8]) -> bool {
         .all(|line| line.is_empty() || FIELDS.iter().any(|field| line.starts_with(field)))
 }
 
-fn no_event_stream(event: &[u8]) -> Failure {
+pub(super) fn no_event_stream(event: &[u8]) -> Failure {
     let message = "the provider's answer is not the event stream that was asked for";
     let detail = format!("it sent an event of {}", openai_error::class(event));
     Failure::new(Kind::Malformed, message).with_detail(detail)
@@ -269,11 +277,11 @@ fn values_of<'e>(key: &Finder<'_>, event: &'e [u8]) -> impl Iterator<Item = &'e 
     })
 }
 
-fn cut() -> Failure {
+pub(super) fn cut() -> Failure {
     Failure::new(Kind::Malformed, "the provider's stream was cut before it was finished")
 }
 
-fn too_large(error: sse::TooLarge) -> Failure {
+pub(super) fn too_large(error: sse::TooLarge) -> Failure {
     let message = "the provider sent an event that is too large to relay";
     Failure::new(Kind::Malformed, message).with_detail(error)
 }

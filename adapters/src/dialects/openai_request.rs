@@ -54,6 +54,32 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
     })
 }
 
+/// The same of a request to `POST /responses`. Its answer always tells usage.
+pub fn decode_responses(body: Bytes) -> Result<Request, Failure> {
+    let text = as_text(&body)?;
+    let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
+    refuse_twice(&outline, text)?;
+    let value = |name: &str| {
+        let member = outline.named(text.as_bytes(), name).next()?;
+        Some(&text[member.value.clone()]).filter(|value| *value != "null")
+    };
+    let model = model(value("model"))?.as_ref().into();
+    if let Some(input) = value("input").filter(|input| !input.starts_with(['[', '"'])) {
+        return Err(wrong_type("input", "a string or an array", name_of_type(input)));
+    }
+    let stream = boolean("stream", value("stream"))?;
+    Ok(Request {
+        operation: Operation::Chat,
+        dialect: Dialect::Responses,
+        model,
+        stream,
+        usage_wanted: false,
+        body,
+        outline,
+        forwarded: Vec::new(),
+    })
+}
+
 /// How many choices an answer to this request has: `n` for each prompt.
 pub fn choices(request: &Request) -> usize {
     let value = |name: &str| {

@@ -2,12 +2,15 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus_inference::answer::TokenLogprob;
+use isthmus_inference::part::{Part, Signature, ToolCall};
 use isthmus_inference::request::Operation;
 use isthmus_inference::stream::Event;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::dialect::{Stamp, StreamEncoder, Told};
 use crate::dialects::openai_answer::{self, UsageOut};
+use crate::dialects::openai_chat::reasoning;
 use crate::dialects::openai_completions;
 use crate::dialects::openai_error;
 
@@ -29,8 +32,16 @@ struct ChoiceSoFar {
     begun: bool,
     /// How many characters its listed tokens had.
     characters: usize,
+    /// The thought that is not signed yet.
+    thought: String,
+    /// How many items of `reasoning_details` it had.
+    details: usize,
+    /// How many pictures it had.
+    images: usize,
 }
 
+/// The longest thought that is kept until its signature comes, in bytes; no model thinks so long.
+const LONGEST_THOUGHT: usize = 4 << 20;
 /// The event that ends every OpenAI stream.
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
@@ -64,8 +75,12 @@ struct Delta<'a> {
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[ToolCallDelta<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<[Value; 1]>,
 }
 
 #[derive(Serialize)]
@@ -76,6 +91,8 @@ struct ToolCallDelta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
     function: FunctionDelta<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -111,6 +128,7 @@ impl ChunkWriter {
     fn write_chat(&mut self, out: &mut BytesMut, event: &Event) {
         let (index, delta, tokens, finish_reason) = match event {
             Event::Text { choice, text, logprobs } => {
+                self.choice(*choice).end_thought(!text.is_empty());
                 let delta = Delta { content: Some(text), ..Delta::default() };
                 (*choice, delta, logprobs.as_slice(), None)
             }
@@ -119,11 +137,13 @@ impl ChunkWriter {
                 (*choice, delta, no_tokens(), None)
             }
             Event::Reasoning { choice, text } => {
+                self.choice(*choice).think(text);
                 let delta = Delta { reasoning_content: Some(text), ..Delta::default() };
                 (*choice, delta, no_tokens(), None)
             }
             Event::ToolCallStart { choice, index, call } => {
-                let call = ToolCallDelta::start(*index, &call.id, &call.name);
+                self.choice(*choice).end_thought(true);
+                let call = ToolCallDelta::start(*index, call);
                 let delta = Delta { tool_calls: Some([call]), ..Delta::default() };
                 (*choice, delta, no_tokens(), None)
             }
@@ -135,10 +155,16 @@ impl ChunkWriter {
             Event::Finish { choice, reason, .. } => {
                 (*choice, Delta::default(), no_tokens(), Some(reason.as_openai()))
             }
-            Event::ReasoningSigned { .. }
-            | Event::Part { .. }
-            | Event::UsageSoFar(_)
-            | Event::Usage(_) => return,
+            Event::ReasoningSigned { choice, signature } => {
+                let reasoning_details = self.choice(*choice).signed(signature);
+                (*choice, Delta { reasoning_details, ..Delta::default() }, no_tokens(), None)
+            }
+            Event::Part { choice, part } => {
+                let Some(image) = self.choice(*choice).image(part) else { return };
+                let delta = Delta { images: Some([image]), ..Delta::default() };
+                (*choice, delta, no_tokens(), None)
+            }
+            Event::UsageSoFar(_) | Event::Usage(_) => return,
         };
         if !std::mem::replace(&mut self.choice(index).begun, true) {
             let content = matches!(event, Event::Text { .. } | Event::Finish { .. }).then_some("");
@@ -221,16 +247,52 @@ fn no_tokens<'a>() -> &'a [TokenLogprob] {
     &[]
 }
 
+// === impl ChoiceSoFar ===
+
+impl ChoiceSoFar {
+    fn think(&mut self, piece: &str) {
+        if self.thought.len() + piece.len() <= LONGEST_THOUGHT {
+            self.thought.push_str(piece);
+        }
+    }
+
+    /// What is said or done behind a thought shows that no signature comes for it.
+    fn end_thought(&mut self, ended: bool) {
+        if ended {
+            self.thought.clear();
+        }
+    }
+
+    /// The details of the thought that is now signed. It comes whole: joining pieces of one, the
+    /// official SDKs would join the words of its other members too.
+    fn signed(&mut self, signature: &Signature) -> Vec<Value> {
+        let text =
+            if signature.redacted { String::new() } else { std::mem::take(&mut self.thought) };
+        let details = reasoning::details(&text, signature, self.details);
+        self.details += details.len();
+        details
+    }
+
+    fn image(&mut self, part: &Part) -> Option<Value> {
+        let Part::Image { media, .. } = part else { return None };
+        let image = openai_answer::image(media, self.images)?;
+        self.images += 1;
+        Some(image)
+    }
+}
+
 // === impl ToolCallDelta ===
 
 impl<'a> ToolCallDelta<'a> {
-    fn start(index: u32, id: &'a str, name: &'a str) -> Self {
-        let function = FunctionDelta { name: Some(name), arguments: "" };
-        Self { index, id: Some(id), r#type: Some("function"), function }
+    fn start(index: u32, call: &'a ToolCall) -> Self {
+        let function = FunctionDelta { name: Some(&call.name), arguments: "" };
+        let extra_content = openai_answer::extra_content(call);
+        Self { index, id: Some(&call.id), r#type: Some("function"), function, extra_content }
     }
 
     fn arguments(index: u32, arguments: &'a str) -> Self {
-        Self { index, id: None, r#type: None, function: FunctionDelta { name: None, arguments } }
+        let function = FunctionDelta { name: None, arguments };
+        Self { index, id: None, r#type: None, function, extra_content: None }
     }
 }
 
@@ -241,10 +303,10 @@ mod tests {
     };
     use async_openai::types::completions::CreateCompletionResponse;
     use isthmus_inference::answer::FinishReason;
-    use isthmus_inference::part::ToolCall;
+    use isthmus_inference::part::{Media, formats};
     use isthmus_inference::stream::Fold;
     use isthmus_inference::usage::Usage;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::adapter::Piece;
@@ -331,6 +393,47 @@ mod tests {
             let last: Value = serde_json::from_slice(chunks.last().unwrap()).unwrap();
             assert_eq!(last["usage"].is_object(), wanted);
         }
+    }
+
+    #[test]
+    fn signed_thoughts_and_pictures_come_whole_and_counted() {
+        let think = |text: &str| Event::Reasoning { choice: 0, text: text.into() };
+        let sign = |signature| Event::ReasoningSigned { choice: 0, signature };
+        let media = Media::of_url("data:image/png;base64,AA".into());
+        let picture = Event::Part { choice: 0, part: Part::Image { media, detail: None } };
+        let google = Signature::new(formats::GEMINI, "g");
+        let call = ToolCall { signature: Some(google), ..call() };
+        let events = [
+            think("lost"),
+            text(0, "so"),
+            think("h"),
+            think("m"),
+            sign(Signature::new(formats::ANTHROPIC, "s")),
+            sign(Signature { redacted: true, ..Signature::new(formats::ANTHROPIC, "r") }),
+            picture.clone(),
+            picture,
+            Event::ToolCallStart { choice: 0, index: 0, call },
+            finish(0, FinishReason::ToolCalls),
+        ];
+        let mut encoder = ChunkWriter::new(Operation::Chat, &STAMP, false);
+        let mut out = BytesMut::new();
+        events.iter().for_each(|event| out.extend_from_slice(&encoder.encode(event)));
+        out.extend_from_slice(&encoder.done());
+        let deltas: Vec<Value> = chunks(out.freeze())
+            .iter()
+            .map(|chunk| serde_json::from_slice::<Value>(chunk).unwrap())
+            .map(|chunk| chunk["choices"][0]["delta"].clone())
+            .collect();
+        let all = |name: &str| {
+            let items = deltas.iter().filter_map(|delta| delta[name].as_array());
+            items.flatten().cloned().collect::<Vec<_>>()
+        };
+        let details = all("reasoning_details");
+        assert_eq!((&details[0]["text"], &details[0]["index"]), (&json!("hm"), &json!(0)));
+        assert_eq!((&details[1]["data"], &details[1]["index"]), (&json!("r"), &json!(1)));
+        let indices: Vec<_> = all("images").iter().map(|image| image["index"].clone()).collect();
+        assert_eq!(indices, [0, 1]);
+        assert_eq!(all("tool_calls")[0]["extra_content"]["google"]["thought_signature"], "g");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::dialects::openai_error;
@@ -76,8 +77,14 @@ pub fn read_answer(body: &[u8]) -> Result<Option<Usage>, Failure> {
     }
 }
 
+/// The usage in a piece of an answer that was read already.
+pub(crate) fn of_value(answer: &Value) -> Option<Usage> {
+    let told = ["/usage", "/x_groq/usage"].into_iter().find_map(|path| answer.pointer(path))?;
+    Wire::deserialize(told).ok()?.apart()
+}
+
 /// For the log: nothing that was answered. A parser's own words may repeat what it found.
-fn detail(error: &serde_json::Error, body: &[u8]) -> String {
+pub(crate) fn detail(error: &serde_json::Error, body: &[u8]) -> String {
     let class = openai_error::class(body);
     format!("{class}, wrong at line {} column {}", error.line(), error.column())
 }
@@ -119,6 +126,8 @@ impl Wire {
         if reasoning > 0 && self.total_tokens == Some(counted_apart) {
             completion += reasoning;
         }
+        // Mistral's totals are larger than their parts at times.
+        let unexplained = self.total_tokens.unwrap_or(0).saturating_sub(prompt + completion);
         let cached = prompt_details
             .cached_tokens
             .or(self.prompt_cache_hit_tokens)
@@ -143,7 +152,7 @@ impl Wire {
             text_output: output.0,
             reasoning_output,
             audio_output,
-            unexplained: 0,
+            unexplained,
             source: Source::Reported,
         })
     }

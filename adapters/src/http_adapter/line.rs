@@ -1,5 +1,6 @@
 //! The line to one account: its credential, its headers, and how a call goes out and an answer comes in.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use isthmus_inference::failure::{Failure, Kind};
 
 use super::secrets::Secrets;
 use crate::adapter::Timeouts;
+use crate::auth::{self, Authorise};
 use crate::dialect::{Encoded, Refused};
 use crate::dialects::openai_error;
 use crate::http_client::{self, Body, Incoming, Target};
@@ -18,36 +20,40 @@ use crate::settings::AccountSettings;
 use crate::timeouts::{Deadlines, Paced};
 
 /// How a credential is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Auth {
     /// `authorization: Bearer …`
     Bearer,
     /// A header of the provider's own, which holds the credential alone.
     Header(&'static str),
+    /// Each call for itself: a signature, or a token that is renewed.
+    Each(Arc<dyn Authorise>),
 }
 
 /// The line to one account.
-pub(super) struct Line {
-    /// Sent with every call, credential included.
+pub(crate) struct Line {
+    /// Sent with every call, with a credential that stays the same.
     headers: HeaderMap,
+    /// The credential that does not.
+    each: Option<Arc<dyn Authorise>>,
     /// To be struck out of whatever the provider repeats of it.
     secrets: Secrets,
 }
 
 /// A call on its way out.
-pub(super) struct Outgoing<'a> {
-    pub(super) method: Method,
-    pub(super) target: &'a Target,
-    pub(super) encoded: Encoded,
-    pub(super) limits: &'a Timeouts,
-    pub(super) deadlines: Deadlines,
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: Method,
+    pub(crate) target: &'a Target,
+    pub(crate) encoded: Encoded,
+    pub(crate) limits: &'a Timeouts,
+    pub(crate) deadlines: Deadlines,
 }
 
 /// A whole answer.
-pub(super) struct ToldWhole {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) request_id: Option<String>,
+pub(crate) struct ToldWhole {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) request_id: Option<String>,
 }
 
 /// The largest whole answer: thousands of embeddings fit.
@@ -57,21 +63,23 @@ const LARGEST_ERROR: usize = 64 << 10;
 /// How long an error's body is awaited: its status alone is enough to try elsewhere.
 const ERROR_BODY: Duration = Duration::from_secs(2);
 /// Headers in which providers name an exchange: OpenAI's and most others', Anthropic's, AkashML's,
-/// AWS's, Azure's, Mistral's.
-const REQUEST_ID_HEADERS: [&str; 6] = [
+/// AWS's, Azure's, Mistral's, Chutes's, LiteLLM's (FLock).
+const REQUEST_ID_HEADERS: [&str; 8] = [
     "x-request-id",
     "request-id",
     "inference-id",
     "x-amzn-requestid",
     "apim-request-id",
     "mistral-correlation-id",
+    "x-chutes-invocationid",
+    "x-litellm-call-id",
 ];
 
 // === impl Outgoing ===
 
 impl<'a> Outgoing<'a> {
     /// A call that begins now.
-    pub(super) fn post(target: &'a Target, encoded: Encoded, limits: &'a Timeouts) -> Self {
+    pub(crate) fn post(target: &'a Target, encoded: Encoded, limits: &'a Timeouts) -> Self {
         let deadlines = Deadlines::from_now(limits);
         Self { method: Method::POST, target, encoded, limits, deadlines }
     }
@@ -82,13 +90,17 @@ impl<'a> Outgoing<'a> {
 impl Line {
     /// The line to an account; its credential and headers are checked. `usual` are the headers of
     /// every call of its kind.
-    pub(super) fn new(
+    pub(crate) fn new(
         settings: &AccountSettings,
         auth: Auth,
         usual: HeaderMap,
     ) -> Result<Self, BuildError> {
         let kind = settings.kind;
-        if settings.api_key.is_none() && !kind.key_optional {
+        let each = match &auth {
+            Auth::Each(authorise) => Some(Arc::clone(authorise)),
+            Auth::Bearer | Auth::Header(_) => None,
+        };
+        if settings.api_key.is_none() && !kind.key_optional && each.is_none() {
             return Err(BuildError(format!(
                 "a provider of kind `{}` needs an `api_key`",
                 kind.kind
@@ -96,15 +108,19 @@ impl Line {
         }
         let named = settings.headers.iter().map(|(_, value)| value);
         let secrets = Secrets::new(settings.api_key.iter().chain(named));
-        Ok(Self { headers: headers(settings, auth, usual)?, secrets })
+        Ok(Self { headers: headers(settings, &auth, usual)?, each, secrets })
     }
 
-    pub(super) fn secrets(&self) -> &Secrets {
-        &self.secrets
+    /// What is struck out of the provider's words, as of now.
+    pub(super) fn secrets(&self) -> Secrets {
+        match &self.each {
+            Some(each) => self.secrets.and(each.secrets()),
+            None => self.secrets.clone(),
+        }
     }
 
     /// Calls, and reads the whole answer.
-    pub(super) async fn whole(
+    pub(crate) async fn whole(
         &self,
         outgoing: Outgoing<'_>,
         refused: impl FnOnce(Refused<'_>) -> Failure,
@@ -125,14 +141,23 @@ impl Line {
         let deadlines = outgoing.deadlines;
         let incoming = self.send(outgoing, refused).await?;
         let request_id = request_id(&incoming.headers);
-        match no_event_stream(&incoming.headers) {
-            Some(kind) => Err(self.not_a_stream(&kind, incoming, deadlines, refused).await),
-            None => Ok((incoming.body, request_id)),
+        let Some(kind) = no_event_stream(&incoming.headers) else {
+            return Ok((incoming.body, request_id));
+        };
+        // Some name the wrong type: the first byte tells an answer's object from an event.
+        let Incoming { status, headers, mut body } = incoming;
+        let first = deadlines.first_byte(body.next()).await?.transpose()?.unwrap_or_default();
+        let begins = first.trim_ascii_start().first();
+        let body = body.behind(first.clone());
+        if matches!(begins, None | Some(b'{' | b'[' | b'<' | b'"')) {
+            let incoming = Incoming { status, headers, body };
+            return Err(self.not_a_stream(&kind, incoming, deadlines, refused).await);
         }
+        Ok((body, request_id))
     }
 
     /// Sends, and turns an error's status into the failure that it is.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         outgoing: Outgoing<'_>,
         refused: impl FnOnce(Refused<'_>) -> Failure,
@@ -140,13 +165,22 @@ impl Line {
         let Outgoing { method, target, encoded, limits, deadlines } = outgoing;
         let mut headers = self.headers.clone();
         headers.extend(encoded.headers);
+        if let Some(each) = &self.each {
+            let (method, body) = (&method, &encoded.body);
+            let signed =
+                auth::Outgoing { method, url: target.as_str(), headers: &mut headers, body };
+            deadlines.first_byte(each.authorise(signed)).await??;
+        }
         let sending = http_client::send(method, target, headers, encoded.body, limits.connect);
         let incoming = deadlines.first_byte(sending).await??;
         if incoming.status.is_success() {
             return Ok(incoming);
         }
+        if let (Some(each), 401 | 403) = (&self.each, incoming.status.as_u16()) {
+            each.refused();
+        }
         let Incoming { status, headers, body } = incoming;
-        let body = self.secrets.strike_body(error_body(body, deadlines).await);
+        let body = self.secrets().strike_body(error_body(body, deadlines).await);
         let (request_id, now) = (request_id(&headers), SystemTime::now());
         Err(refused(Refused { status, headers: &headers, body, request_id, now }))
     }
@@ -161,7 +195,7 @@ impl Line {
         refused: &(dyn Fn(Refused<'_>) -> Failure + Sync),
     ) -> Failure {
         let Incoming { status, headers, body } = incoming;
-        let body = self.secrets.strike_body(error_body(body, deadlines).await);
+        let body = self.secrets().strike_body(error_body(body, deadlines).await);
         if let Some(told) = openai_error::told_status(&body) {
             let (request_id, now) = (request_id(&headers), SystemTime::now());
             let status = http::StatusCode::from_u16(told).unwrap_or(status);
@@ -176,16 +210,17 @@ impl Line {
 /// The headers of every call: the operator's own win over the usual ones.
 fn headers(
     settings: &AccountSettings,
-    auth: Auth,
+    auth: &Auth,
     usual: HeaderMap,
 ) -> Result<HeaderMap, BuildError> {
     let mut headers = usual;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(key) = &settings.api_key {
-        let (name, value) = match auth {
-            Auth::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
-            Auth::Header(name) => (HeaderName::from_static(name), key.expose().to_owned()),
-        };
+    let shown = settings.api_key.as_ref().and_then(|key| match auth {
+        Auth::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.expose()))),
+        Auth::Header(name) => Some((HeaderName::from_static(name), key.expose().to_owned())),
+        Auth::Each(_) => None,
+    });
+    if let Some((name, value)) = shown {
         headers.insert(name, sensitive("`api_key`", &value)?);
     }
     for (name, value) in &settings.headers {
@@ -220,7 +255,7 @@ fn no_event_stream(headers: &HeaderMap) -> Option<String> {
 // === reading a body ===
 
 /// A whole answer.
-async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
+pub(crate) async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
     let Some(first) = body.next().await.transpose()? else { return Ok(Bytes::new()) };
     // Most answers come in one piece, which is passed on as it is.
     let Some(mut chunk) = body.next().await.transpose()? else { return Ok(first) };

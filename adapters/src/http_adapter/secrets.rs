@@ -21,6 +21,12 @@ impl Secrets {
         Self(values.filter(|secret| secret.expose().len() >= SHORTEST).cloned().collect())
     }
 
+    /// These and more.
+    pub(super) fn and(&self, more: Vec<Secret>) -> Self {
+        let all = self.0.iter().cloned().chain(more);
+        Self(all.filter(|secret| secret.expose().len() >= SHORTEST).collect())
+    }
+
     /// The body without the secrets. JSON stays JSON: it is struck inside its texts, however they
     /// are escaped. A body without secrets comes back as it was.
     pub(super) fn strike_body(&self, body: Bytes) -> Bytes {

@@ -1,19 +1,60 @@
-//! Mistral AI: reports the usage of every stream, and refuses fields that it does not know.
+//! Mistral AI: OpenAI's shape with its own words in it, and every other word refused.
 //!
-//! `stream_options.include_usage` and `max_completion_tokens` come back as 422 `extra_forbidden`
-//! (mistralai/client-ts issue 64, openai/openai-agents-python issue 442); `random_seed` is its word
-//! for `seed` (its API reference).
+//! Fields that it does not know come back as 422 `extra_forbidden` (`stream_options`,
+//! `max_completion_tokens`: mistralai/client-ts issue 64, openai/openai-agents-python issue 442);
+//! `random_seed` is its word for `seed`; the content of a reasoning model's answer is a list with
+//! `thinking` in it (its API reference). So chats are not relayed but written anew. It reports the
+//! usage of every stream.
 
+use isthmus_inference::chat::Effort;
+
+use crate::dialects::openai_provider::{COMPATIBLE, Documents, Style, Thinking, Thoughts};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
+const STYLE: Style = Style {
+    seed: "random_seed",
+    takes: &[
+        "n",
+        "logprobs",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "top_k",
+        "metadata",
+        "parallel_tool_calls",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_mode",
+        "safe_prompt",
+        "guardrails",
+        "min_tokens",
+        "random_seed",
+        "repetition_penalty",
+    ],
+    tiers: &["auto", "standard_only"],
+    stream_usage: StreamUsage::OptionRefused,
+    thinking: Thinking::Effort(efforts),
+    thoughts: Thoughts::Chunks,
+    documents: Documents::Url,
+    audio: true,
+    video: false,
+    names: false,
+    short_ids: true,
+    prefix: true,
+    ..COMPATIBLE
+};
+
 const WIRE: Wire = Wire {
     quirks: Quirks {
         stream_usage: StreamUsage::OptionRefused,
-        renames: &[("max_completion_tokens", "max_tokens"), ("seed", "random_seed")],
+        renames: &[("dimensions", "output_dimension")],
+        refused: &["user"],
     },
+    relays_chat: false,
+    style: STYLE,
     ..PLAIN
 };
 
@@ -22,3 +63,17 @@ pub static MISTRAL: Provider = Provider {
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("mistral", "Mistral AI", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"])
 };
+
+/// Its first reasoning models think as they see fit.
+fn efforts(model: &str) -> &'static [Effort] {
+    const ALL: [Effort; 7] = [
+        Effort::None,
+        Effort::Minimal,
+        Effort::Low,
+        Effort::Medium,
+        Effort::High,
+        Effort::XHigh,
+        Effort::Max,
+    ];
+    if model.starts_with("magistral") { &[] } else { &ALL }
+}

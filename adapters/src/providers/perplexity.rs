@@ -1,5 +1,6 @@
 //! Perplexity: no `/v1` before chat, but one before embeddings and models, and usage in every chunk.
 
+use crate::dialects::openai_provider::{COMPATIBLE, Style};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
@@ -8,7 +9,14 @@ use crate::registry::Provider;
 const WIRE: Wire = Wire {
     embeddings_path: "/v1/embeddings",
     models_path: "/v1/models",
-    quirks: Quirks { stream_usage: StreamUsage::Unasked, renames: &[] },
+    quirks: Quirks { stream_usage: StreamUsage::Unasked, ..PLAIN.quirks },
+    style: Style {
+        takes: &["presence_penalty", "frequency_penalty", "top_k"],
+        stream_usage: StreamUsage::Unasked,
+        audio: false,
+        video: false,
+        ..COMPATIBLE
+    },
     ..PLAIN
 };
 

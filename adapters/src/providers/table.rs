@@ -7,28 +7,34 @@
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
+use crate::dialects::openai_provider::{self, COMPATIBLE};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::http_adapter::Auth;
 use crate::providers::openai_shaped::{self, Wire};
 use crate::registry::{BuildError, Provider};
 use crate::settings::AccountSettings;
 
-/// OpenAI's own wire.
+/// The wire of those who speak as OpenAI does.
 pub const PLAIN: Wire = Wire {
     auth: Auth::Bearer,
     models_path: "/models",
     embeddings_path: "/embeddings",
-    quirks: Quirks { stream_usage: StreamUsage::Asked, renames: &[] },
+    quirks: Quirks { stream_usage: StreamUsage::Asked, renames: &[], refused: &[] },
+    relays_chat: true,
+    style: COMPATIBLE,
+    responses: false,
 };
+/// The same with Responses.
+const WITH_RESPONSES: Wire = Wire { responses: true, ..PLAIN };
+/// OpenAI's own.
+const OPENAI_WIRE: Wire = Wire { style: openai_provider::OPENAI, ..WITH_RESPONSES };
 
 /// OpenAI.
 pub static OPENAI: Provider = Provider {
+    build: |settings| openai_shaped::build(settings, &OPENAI_WIRE),
     base_url_variable: Some("OPENAI_BASE_URL"),
     ..hosted("openai", "OpenAI", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
 };
-/// Groq; its streams also report usage unasked, inside `x_groq`.
-pub static GROQ: Provider =
-    hosted("groq", "Groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"]);
 /// Together AI; its list of models is a bare array.
 pub static TOGETHER: Provider =
     hosted("together", "Together AI", "https://api.together.xyz/v1", &["TOGETHER_API_KEY"]);
@@ -39,14 +45,6 @@ pub static FIREWORKS: Provider = hosted(
     "https://api.fireworks.ai/inference/v1",
     &["FIREWORKS_API_KEY"],
 );
-/// DeepSeek; its documents leave the `/v1` out.
-pub static DEEPSEEK: Provider =
-    hosted("deepseek", "DeepSeek", "https://api.deepseek.com", &["DEEPSEEK_API_KEY"]);
-/// xAI; it counts reasoning beside `completion_tokens`.
-pub static XAI: Provider = hosted("xai", "xAI", "https://api.x.ai/v1", &["XAI_API_KEY"]);
-/// OpenRouter; it tells some errors with status 200, or in the middle of a stream.
-pub static OPENROUTER: Provider =
-    hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"]);
 /// Cerebras.
 pub static CEREBRAS: Provider =
     hosted("cerebras", "Cerebras", "https://api.cerebras.ai/v1", &["CEREBRAS_API_KEY"]);
@@ -64,10 +62,12 @@ pub static NVIDIA: Provider = Provider {
 pub static HYPERBOLIC: Provider =
     hosted("hyperbolic", "Hyperbolic", "https://api.hyperbolic.xyz/v1", &["HYPERBOLIC_API_KEY"]);
 
-/// AkashML; it answers 529 when no backend of the model is healthy.
+/// AkashML; it answers 529 when no backend of the model is healthy, and 402 when its credits are spent.
+/// Its list of models has prices, windows and quantization ([`crate::dialects::offers`]).
 pub static AKASH: Provider =
     hosted("akash", "AkashML", "https://api.akashml.com/v1", &["AKASHML_API_KEY"]);
-/// io.net IO Intelligence; its list of models names them by `name`.
+/// io.net IO Intelligence; its list of models names them by `name`, and has their prices per token in
+/// `metadata` ([`crate::dialects::offers`]).
 pub static IONET: Provider = hosted(
     "ionet",
     "io.net IO Intelligence",
@@ -86,14 +86,18 @@ pub static REDPILL: Provider =
     hosted("redpill", "RedPill", "https://api.redpill.ai/v1", &["REDPILL_API_KEY"]);
 
 /// vLLM.
-pub static VLLM: Provider =
-    own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL");
+pub static VLLM: Provider = Provider {
+    build: with_responses,
+    ..own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL")
+};
 /// SGLang.
 pub static SGLANG: Provider =
     own("sglang", "SGLang", "http://127.0.0.1:30000/v1", &["SGLANG_API_KEY"], "SGLANG_BASE_URL");
 /// Ollama.
-pub static OLLAMA: Provider =
-    own("ollama", "Ollama", "http://127.0.0.1:11434/v1", &["OLLAMA_API_KEY"], "OLLAMA_BASE_URL");
+pub static OLLAMA: Provider = Provider {
+    build: with_responses,
+    ..own("ollama", "Ollama", "http://127.0.0.1:11434/v1", &["OLLAMA_API_KEY"], "OLLAMA_BASE_URL")
+};
 /// llama.cpp's server. Its usual port is the gateway's too, so that one of the two must move.
 pub static LLAMACPP: Provider = own(
     "llamacpp",
@@ -103,13 +107,16 @@ pub static LLAMACPP: Provider = own(
     "LLAMACPP_BASE_URL",
 );
 /// LM Studio.
-pub static LMSTUDIO: Provider = own(
-    "lmstudio",
-    "LM Studio",
-    "http://127.0.0.1:1234/v1",
-    &["LMSTUDIO_API_KEY"],
-    "LMSTUDIO_BASE_URL",
-);
+pub static LMSTUDIO: Provider = Provider {
+    build: with_responses,
+    ..own(
+        "lmstudio",
+        "LM Studio",
+        "http://127.0.0.1:1234/v1",
+        &["LMSTUDIO_API_KEY"],
+        "LMSTUDIO_BASE_URL",
+    )
+};
 /// Anything else that speaks OpenAI's language; the operator says where.
 pub static OPENAI_COMPATIBLE: Provider = Provider {
     kind: "openai-compatible",
@@ -145,6 +152,15 @@ pub(crate) const fn hosted(
     }
 }
 
+/// A kind with a protocol of its own, at an address that only the operator knows, without an `api_key`.
+pub(crate) const fn custom(
+    kind: &'static str,
+    title: &'static str,
+    build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
+) -> Provider {
+    Provider { base_url: None, key_optional: true, build, ..hosted(kind, title, "", &[]) }
+}
+
 /// A server of one's own: on this machine unless told otherwise, seldom with a credential.
 const fn own(
     kind: &'static str,
@@ -158,6 +174,10 @@ const fn own(
         key_optional: true,
         ..hosted(kind, title, base_url, key_variables)
     }
+}
+
+fn with_responses(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
+    openai_shaped::build(settings, &WITH_RESPONSES)
 }
 
 fn plain(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {

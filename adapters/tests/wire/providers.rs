@@ -1,10 +1,19 @@
 //! Each provider's row: the right path, credential and body go out; its answers come in.
 
-use isthmus_adapters::adapter::{Answer, Content, Piece};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use isthmus_adapters::adapter::{Answer, Attempt, Content, Piece};
+use isthmus_adapters::dialect::CallerDialect;
+use isthmus_adapters::dialects::responses::ResponsesCaller;
 use isthmus_adapters::registry::{PROVIDERS, Provider};
+use isthmus_adapters::settings::AccountSettings;
+use isthmus_inference::answer::FinishReason;
 use isthmus_inference::failure::Kind;
 use isthmus_inference::request::Operation;
-use isthmus_inference::usage::Source;
+use isthmus_inference::secret::Secret;
+use isthmus_inference::stream::Event;
+use isthmus_inference::usage::{Source, Usage};
 use serde_json::json as value;
 
 use crate::upstream::{self, KEY, Upstream, attempt, chat, json, pieces, whole};
@@ -16,13 +25,6 @@ const STREAM: [&str; 3] = [
     "data: [DONE]\n\n",
 ];
 
-/// Kinds that speak another language than OpenAI's; each has its own tests.
-const OTHERS: [&str; 2] = ["anthropic", "cohere"];
-
-fn speaking_openai() -> impl Iterator<Item = &'static Provider> {
-    PROVIDERS.iter().copied().filter(|provider| !OTHERS.contains(&provider.kind))
-}
-
 /// Providers whose credential stands elsewhere than behind `Bearer`.
 fn credential(kind: &str) -> (&'static str, String) {
     match kind {
@@ -31,9 +33,26 @@ fn credential(kind: &str) -> (&'static str, String) {
     }
 }
 
+/// The kinds that OpenAI's language is relayed to at the usual paths, with nothing but a key.
+fn relayed() -> impl Iterator<Item = &'static Provider> {
+    let others = [
+        "anthropic",
+        "azure",
+        "bedrock",
+        "bittensor-axon",
+        "bittensor-epistula",
+        "cohere",
+        "gemini",
+        "infernet",
+        "mistral",
+        "vertex",
+    ];
+    PROVIDERS.iter().copied().filter(move |provider| !others.contains(&provider.kind))
+}
+
 #[tokio::test]
 async fn every_provider_is_sent_the_callers_own_text() {
-    for provider in speaking_openai() {
+    for provider in relayed() {
         let kind = provider.kind;
         let mut server = Upstream::start(|_| json(200, ANSWER)).await;
         let body = r#"{ "vendor_extra" : {"b":1, "a":[2e0]}, "model":"m", "messages":[ {"role":"user","content":"hi é"}] }"#;
@@ -57,7 +76,7 @@ async fn every_provider_is_sent_the_callers_own_text() {
 
 #[tokio::test]
 async fn every_provider_is_asked_for_usage_in_its_own_way() {
-    for provider in speaking_openai() {
+    for provider in relayed() {
         let kind = provider.kind;
         let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
         let (pieces, failure) = pieces(server.account(kind).call(chat(true)).await).await;
@@ -66,7 +85,7 @@ async fn every_provider_is_asked_for_usage_in_its_own_way() {
 
         let asked = server.next_seen().await.json()["stream_options"]["include_usage"].clone();
         let expected = match kind {
-            "mistral" | "perplexity" | "chutes" => value!(null),
+            "perplexity" | "chutes" => value!(null),
             _ => value!(true),
         };
         assert_eq!(asked, expected, "{kind}");
@@ -78,7 +97,7 @@ async fn every_kind_is_found_by_its_word_and_needs_what_it_says() {
     for provider in PROVIDERS {
         let found = isthmus_adapters::registry::find(provider.kind).unwrap();
         assert!(std::ptr::eq(found, *provider), "`{}` is there twice", provider.kind);
-        let settings = isthmus_adapters::settings::AccountSettings::new(provider);
+        let settings = AccountSettings::new(provider);
         let built = (provider.build)(&settings);
         let complete = provider.key_optional && provider.base_url.is_some();
         assert_eq!(built.is_ok(), complete, "{}", provider.kind);
@@ -86,14 +105,45 @@ async fn every_kind_is_found_by_its_word_and_needs_what_it_says() {
 }
 
 #[tokio::test]
-async fn mistral_gets_its_own_names_and_no_stream_options() {
-    let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
-    let body = r#"{"model":"m","seed":7,"max_completion_tokens":9,"stream":true,"stream_options":{"include_usage":true},"messages":[{}]}"#;
-    let (_, failure) =
-        pieces(server.account("mistral").call(attempt(Operation::Chat, body)).await).await;
+async fn chats_with_mistral_are_written_anew() {
+    let stream = [
+        "data: {\"model\":\"mm\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"model_length\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n",
+        "data: [DONE]\n\n",
+    ];
+    let mut server = Upstream::start(move |_| upstream::stream(&stream)).await;
+    let body = r#"{"model":"m","seed":7,"max_completion_tokens":9,"stream":true,"user":"u","stream_options":{"include_usage":true},
+        "messages":[{"role":"developer","content":"be brief","name":"x"},{"role":"user","content":[{"type":"text","text":"hi"}]}]}"#;
+    let answer = server.account("mistral").call(attempt(Operation::Chat, body)).await.unwrap();
+    let Answer::Stream(answer) = answer else { panic!("a stream was asked for") };
+    assert_eq!(answer.dropped, ["user"]);
+    let (pieces, failure) = pieces(Ok(Answer::Stream(answer))).await;
     assert!(failure.is_none());
-    let expected = r#"{"model":"upstream-model","random_seed":7,"max_tokens":9,"stream":true,"messages":[{}]}"#;
-    assert_eq!(server.next_seen().await.body, expected);
+    let expected = value!({
+        "model": "upstream-model", "random_seed": 7, "max_tokens": 9, "stream": true,
+        "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}],
+    });
+    assert_eq!(server.next_seen().await.json(), expected);
+    let usage = Usage { uncached_input: 5, text_output: 2, ..Usage::default() };
+    let (choice, stop_sequence) = (0, None);
+    let expected = [
+        Event::Reasoning { choice, text: "hm".into() },
+        Event::Text { choice, text: "hi".into(), logprobs: vec![] },
+        Event::Finish { choice, reason: FinishReason::ContextLength, stop_sequence },
+        Event::Usage(usage),
+    ];
+    let (done, events) = pieces.split_last().unwrap();
+    assert_eq!(events, expected.map(Piece::Event));
+    assert_eq!(*done, Piece::Done { event: None });
+}
+
+#[tokio::test]
+async fn embeddings_of_mistral_get_its_own_names() {
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let body = r#"{"model":"m","user":"u","input":"a","dimensions":9}"#;
+    server.account("mistral").call(attempt(Operation::Embedding, body)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.body, r#"{"model":"upstream-model","input":"a","output_dimension":9}"#);
 }
 
 #[tokio::test]
@@ -174,6 +224,13 @@ async fn each_providers_errors_are_understood() {
         ),
         ("chutes", 429, r#"{"detail":"m"}"#, Kind::RateLimited),
         (
+            "flock",
+            400,
+            r#"{"error":{"message":"m","type":"budget_exceeded"}}"#,
+            Kind::QuotaExhausted,
+        ),
+        ("akash", 402, r#"{"error":{"message":"m"}}"#, Kind::QuotaExhausted),
+        (
             "mistral",
             422,
             r#"{"object":"error","message":"m","type":"invalid"}"#,
@@ -193,10 +250,125 @@ async fn each_providers_errors_are_understood() {
 }
 
 #[tokio::test]
+async fn chutes_breaks_off_with_a_bare_line_behind_the_last_event() {
+    let error = r#"{"error": "Unhandled exception during response stream: infra_overload"}"#;
+    let server = Upstream::start(move |_| upstream::stream(&[STREAM[0], error])).await;
+    let (pieces, failure) = pieces(server.account("chutes").call(chat(true)).await).await;
+    assert_eq!(pieces, [Piece::Relay(STREAM[0].into())]);
+    assert_eq!(failure.unwrap().kind, Kind::Overloaded);
+
+    let body = r#"{"detail":"Infrastructure is at maximum capacity, try again later"}"#;
+    let server = Upstream::start(move |_| whole(429, "x-chutes-invocationid: i-1\r\n", body)).await;
+    let failure = upstream::failure(server.account("chutes").call(chat(false)).await).await;
+    assert_eq!(failure.kind, Kind::Overloaded);
+    assert_eq!(failure.upstream.unwrap().request_id.as_deref(), Some("i-1"));
+}
+
+#[tokio::test]
 async fn a_wait_that_the_provider_asks_for_is_kept() {
     let server =
         Upstream::start(|_| whole(429, "retry-after: 7\r\nx-request-id: r\r\n", "{}")).await;
     let failure = upstream::failure(server.account("groq").call(chat(false)).await).await;
     assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
     assert_eq!(failure.upstream.unwrap().request_id.as_deref(), Some("r"));
+}
+
+#[tokio::test]
+async fn azure_names_the_deployment_and_the_version_in_the_path() {
+    let below = "/chat/completions";
+    let cases = [
+        ("", None, format!("/openai/deployments/upstream-model{below}?api-version=2024-10-21")),
+        (
+            "",
+            Some("2025-01-01"),
+            format!("/openai/deployments/upstream-model{below}?api-version=2025-01-01"),
+        ),
+        ("", Some("v1"), format!("/openai/v1{below}")),
+        ("/openai/v1/", None, format!("/openai/v1{below}")),
+        ("/openai/v1", Some("preview"), format!("/openai/v1{below}?api-version=preview")),
+        (
+            "/models",
+            Some("2024-05-01-preview"),
+            format!("/models{below}?api-version=2024-05-01-preview"),
+        ),
+    ];
+    for (path, version, expected) in cases {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let kind = isthmus_adapters::registry::find("azure").unwrap();
+        let version = version.map(|version| ("api_version", Secret::from(version)));
+        let settings = AccountSettings {
+            base_url: Some(format!("http://{}{path}", server.address)),
+            api_key: Some(Secret::from(KEY)),
+            options: version.into_iter().collect(),
+            ..AccountSettings::new(kind)
+        };
+        let account = (kind.build)(&settings).unwrap();
+        account.call(chat(false)).await.unwrap();
+        let seen = server.next_seen().await;
+        assert_eq!(seen.line, format!("POST {expected}"));
+        assert_eq!(seen.header("api-key"), Some(KEY));
+        assert_eq!(seen.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn azure_shows_an_entra_token_where_there_is_no_key() {
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let kind = isthmus_adapters::registry::find("azure").unwrap();
+    let settings = AccountSettings {
+        base_url: Some(format!("http://{}", server.address)),
+        options: [("access_token", Secret::from("eyJ-token"))].into(),
+        ..AccountSettings::new(kind)
+    };
+    (kind.build)(&settings).unwrap().call(chat(false)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.header("authorization"), Some("Bearer eyJ-token"));
+    assert_eq!(seen.header("api-key"), None);
+}
+
+#[tokio::test]
+async fn responses_are_relayed_to_those_who_speak_them_and_translated_for_others() {
+    const RESPONSE: &str =
+        r#"{"id":"r","vendor_field":1,"output":[],"usage":{"input_tokens":5,"output_tokens":2}}"#;
+    let body = r#"{ "model":"m", "input":"hi", "vendor_extra":[1] }"#;
+    let request = |body: &str| {
+        let request =
+            ResponsesCaller.read(Operation::Chat, Bytes::copy_from_slice(body.as_bytes()));
+        let request = Arc::new(request.unwrap());
+        Attempt { request, model: "upstream-model".into(), timeouts: upstream::LIMITS }
+    };
+    for kind in ["openai", "groq", "openrouter", "xai", "vllm", "ollama", "lmstudio"] {
+        let mut server = Upstream::start(|_| json(200, RESPONSE)).await;
+        let answer = server.account(kind).call(request(body)).await.unwrap();
+        let seen = server.next_seen().await;
+        assert_eq!(seen.line, "POST /v1/responses", "{kind}");
+        assert_eq!(seen.body, body.replace(r#""m""#, r#""upstream-model""#), "{kind}");
+        let Answer::Whole(whole) = answer else { panic!("{kind}: not a whole answer") };
+        assert_eq!((whole.usage.input(), whole.usage.output()), (5, 2), "{kind}");
+        assert!(matches!(whole.content, Content::Relay(bytes) if bytes == RESPONSE), "{kind}");
+    }
+
+    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+    let answer = server.account("together").call(request(body)).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.line, "POST /v1/chat/completions");
+    let messages = value!([{"role": "user", "content": "hi"}]);
+    assert_eq!(seen.json(), value!({"model": "upstream-model", "messages": messages}));
+    let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
+    assert!(matches!(whole.content, Content::Chat(chat) if chat.choices[0].text() == "hi"));
+    assert_eq!(whole.dropped, ["vendor_extra"]);
+}
+
+#[tokio::test]
+async fn a_model_that_speaks_responses_alone_answers_chats_too() {
+    const RESPONSE: &str = r#"{"model":"o3-pro","status":"completed","usage":{"input_tokens":5,"output_tokens":2},
+        "output":[{"type":"message","content":[{"type":"output_text","text":"hi"}]}]}"#;
+    let mut server = Upstream::start(|_| json(200, RESPONSE)).await;
+    let attempt = Attempt { model: "o3-pro".into(), ..chat(false) };
+    let answer = server.account("openai").call(attempt).await.unwrap();
+    let seen = server.next_seen().await;
+    assert_eq!(seen.line, "POST /v1/responses");
+    assert_eq!(seen.json()["input"][0]["content"][0]["text"], "hi");
+    let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
+    assert!(matches!(whole.content, Content::Chat(chat) if chat.choices[0].text() == "hi"));
 }

@@ -43,9 +43,14 @@ fn streams() -> Vec<(String, Bytes)> {
 }
 
 /// Exchanges of the collection, save those of other APIs.
-fn recordings() -> Vec<(String, Value)> {
+pub(crate) fn recordings() -> Vec<(String, Value)> {
+    recordings_of(|recording| recording["api"] != "responses")
+}
+
+/// Those exchanges that this picks.
+pub(crate) fn recordings_of(picks: impl Fn(&Value) -> bool) -> Vec<(String, Value)> {
     let all = VENDORS.iter().flat_map(|vendor| of_vendor(vendor));
-    all.filter(|(_, recording)| recording["api"] != "responses").collect()
+    all.filter(|(_, recording)| picks(recording)).collect()
 }
 
 /// The exchanges with one vendor in the collection.

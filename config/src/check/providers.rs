@@ -1,8 +1,9 @@
 //! `providers:`, and the accounts that exist because their variables are set.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use isthmus_adapters::registry::{self, PROVIDERS};
+use isthmus_adapters::registry::{self, PROVIDERS, ProviderOption, Shape};
 use isthmus_adapters::settings::AccountSettings;
 use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
@@ -97,7 +98,8 @@ fn remote(fields: &mut Fields<'_, '_>, kind: &'static registry::Provider) -> Acc
         Some(value) => base_url(value),
         None => base_url_variable(kind, whole),
     };
-    if written_url.is_none() && base_url.is_none() && kind.base_url.is_none() {
+    let known = kind.base_url.is_some() || kind.base_url_derived;
+    if written_url.is_none() && base_url.is_none() && !known {
         let or = kind.base_url_variable.map_or_else(String::new, |name| format!(", or set {name}"));
         whole.refuse_field::<()>(format!("`base_url` is missing{or}"));
     }
@@ -110,7 +112,39 @@ fn remote(fields: &mut Fields<'_, '_>, kind: &'static registry::Provider) -> Acc
         let or = if or.is_empty() { or } else { format!(", or set {or}") };
         whole.refuse_field::<()>(format!("`api_key` is missing{or}"));
     }
-    AccountSettings { kind, base_url, api_key, headers }
+    let options = options(fields, kind);
+    AccountSettings { base_url, api_key, headers, options, ..AccountSettings::new(kind) }
+}
+
+/// The fields that only this kind has; each may stand in a variable instead.
+fn options(
+    fields: &mut Fields<'_, '_>,
+    kind: &'static registry::Provider,
+) -> BTreeMap<&'static str, Secret> {
+    let mut options = BTreeMap::new();
+    for option in kind.options {
+        let value = match fields.get(option.name) {
+            Some(value) => match option.shape {
+                Shape::Secret => value.secret(),
+                Shape::Text => value.scalar_text().map(Secret::from),
+                Shape::Json => value.json().map(|json| Secret::from(json.to_string())),
+            },
+            None => option.variables.iter().find_map(|name| fields.whole().secret_variable(name)),
+        };
+        options.extend(value.map(|value| (option.name, value)));
+    }
+    options
+}
+
+fn offered_options(
+    kind: &'static registry::Provider,
+    root: &Value<'_>,
+) -> BTreeMap<&'static str, Secret> {
+    let variable = |option: &ProviderOption| {
+        let value = option.variables.iter().find_map(|name| root.secret_variable(name))?;
+        Some((option.name, value))
+    };
+    kind.options.iter().filter_map(variable).collect()
 }
 
 /// A URL that a path can be appended to. It may carry a password, so complaints do not show it.
@@ -157,8 +191,13 @@ fn offered(kind: &'static registry::Provider, root: &Value<'_>) -> Option<Accoun
         return None;
     }
     let base_url = base_url_variable(kind, root);
-    let reachable = base_url.is_some() || api_key.is_some() && kind.base_url.is_some();
-    reachable.then_some(AccountSettings { kind, base_url, api_key, headers: vec![] })
+    let present = api_key.is_some()
+        || kind.presence_variables.iter().any(|name| root.variable(name).is_some());
+    let known = kind.base_url.is_some() || kind.base_url_derived;
+    let reachable = base_url.is_some() || present && known;
+    let options = offered_options(kind, root);
+    let settings = AccountSettings { base_url, api_key, options, ..AccountSettings::new(kind) };
+    reachable.then_some(settings)
 }
 
 fn key_variable(kind: &'static registry::Provider, value: &Value<'_>) -> Option<Secret> {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use isthmus_inference::secret::Secret;
+use serde_json::Value as Json;
 
 use crate::near;
 use crate::reader::Value;
@@ -28,6 +29,34 @@ impl<'a> Value<'a> {
         }
         let text = self.expanded(scalar)?;
         if text.trim().is_empty() { self.refuse("must not be empty") } else { Some(text) }
+    }
+
+    /// A scalar as it is written, be it text, a number or a word: a project's number, a version.
+    pub(crate) fn scalar_text(&self) -> Option<String> {
+        let scalar = self.scalar("text")?;
+        let text = self.expanded(scalar)?;
+        if text.trim().is_empty() { self.refuse("must not be empty") } else { Some(text) }
+    }
+
+    /// Any value, as JSON: what a provider's adapter reads by itself.
+    pub(crate) fn json(&self) -> Option<Json> {
+        match &self.node.content {
+            Content::Nothing => Some(Json::Null),
+            Content::List(_) => self.list(|item| item.json()).map(Json::Array),
+            Content::Map(_) => {
+                let mut members = serde_json::Map::new();
+                self.each(|name, value| {
+                    members.extend(value.json().map(|value| (name.to_owned(), value)));
+                })?;
+                Some(Json::Object(members))
+            }
+            Content::Scalar(scalar) => {
+                let text = self.expanded(scalar)?;
+                let typed = unquoted(scalar) && !matches!(kind_of(scalar), "text");
+                let value = typed.then(|| serde_json::from_str(&text).ok()).flatten();
+                Some(value.unwrap_or(Json::String(text)))
+            }
+        }
     }
 
     /// Text that no complaint may show. It will travel in a header, so a line break at its end,

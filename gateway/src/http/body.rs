@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -12,24 +12,27 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http_body::{Body, Frame};
 use isthmus_adapters::adapter::{AnswerStream, Piece};
-use isthmus_adapters::dialects::{Stamp, StreamEncoder};
+use isthmus_adapters::dialect::{Stamp, StreamEncoder, Told};
+use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Source;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde_json::json;
 use tokio::time::Sleep;
 
-use super::render;
 use crate::app::App;
 use crate::pipeline::settle::{Outcome, Ticket};
+
+/// The beginning of an event's data; a searcher for it takes longer to build than to use.
+static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("data:"));
 
 /// The body of a streamed answer.
 pub struct StreamedAnswer {
     first: Option<Piece>,
     rest: BoxStream<'static, Result<Piece, Failure>>,
-    encoder: StreamEncoder,
+    encoder: Box<dyn StreamEncoder>,
     usage_wanted: bool,
     usage_shown: bool,
     /// Rings when the caller's time is up.
@@ -50,7 +53,7 @@ impl StreamedAnswer {
         rest: AnswerStream,
     ) -> Self {
         Self {
-            encoder: StreamEncoder::new(request.operation, stamp, request.usage_wanted),
+            encoder: caller(request.dialect).encoder(request, stamp),
             usage_wanted: request.usage_wanted,
             usage_shown: false,
             deadline: Box::pin(tokio::time::sleep_until(ticket.record().deadline)),
@@ -83,13 +86,21 @@ impl StreamedAnswer {
             Piece::Event(Event::Usage(usage)) => {
                 self.ticket.as_mut()?.used(usage);
                 let event = self.encoder.encode(&Event::Usage(usage));
-                self.usage_wanted.then(|| self.signed(&event))
+                Some(if self.usage_wanted { self.signed(&event) } else { event })
+                    .filter(|event| !event.is_empty())
             }
             Piece::Event(event) => {
-                self.ticket.as_mut()?.relayed(1);
-                Some(self.encoder.encode(&event))
+                let ticket = self.ticket.as_mut()?;
+                match &event {
+                    Event::UsageSoFar(usage) => ticket.used_so_far(*usage),
+                    _ => ticket.relayed(1),
+                }
+                Some(self.encoder.encode(&event)).filter(|event| !event.is_empty())
             }
-            Piece::Done { event } => Some(self.close(event.unwrap_or_else(StreamEncoder::done))),
+            Piece::Done { event } => {
+                let closing = event.unwrap_or_else(|| self.encoder.done());
+                Some(self.close(closing))
+            }
         }
     }
 
@@ -113,18 +124,10 @@ impl StreamedAnswer {
     /// The true end of a stream that broke: an error event, never a clean close.
     fn fail(&mut self, failure: &Failure) -> Option<Bytes> {
         let ticket = self.ticket.take()?;
+        let told = Told { failure, request_id: ticket.id().as_str() };
+        let event = self.encoder.failed(&told);
         ticket.settle(&self.app.metrics, Outcome::Failed(failure));
-        let body = render::error_body(failure);
-        let mut event = BytesMut::with_capacity(body.len() + 8);
-        event.put_slice(b"data: ");
-        // An upstream's own error may be written over several lines; an event's data may not.
-        event.extend(
-            body.iter()
-                .copied()
-                .map(|byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }),
-        );
-        event.put_slice(b"\n\n");
-        Some(event.freeze())
+        Some(event)
     }
 
     /// The usage event with the house's own line on it.
@@ -201,7 +204,7 @@ fn with_extras(event: &[u8], extras: &str) -> Bytes {
 
 /// How many events these bytes hold, near enough for an estimate.
 fn count_events(events: &[u8]) -> u64 {
-    memmem::find_iter(events, b"data:").count() as u64
+    DATA.find_iter(events).count() as u64
 }
 
 #[cfg(test)]

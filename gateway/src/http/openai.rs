@@ -1,69 +1,40 @@
-//! OpenAI's API: bytes in, [`Call`], pipeline, bytes out.
+//! OpenAI's API: chat, legacy completions, embeddings, Responses, and the list of models.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Uri};
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::ident::{ModelName, RequestId};
-use isthmus_inference::request::Operation;
-use tokio::time::Instant;
+use isthmus_inference::ident::ModelName;
+use isthmus_inference::request::{Dialect, Operation};
 
+use super::door::{answer, request_id};
 use super::render;
 use crate::app::App;
 use crate::keyring::Tenant;
-use crate::pipeline::identify::{CREDENTIAL_HEADERS, presented};
-use crate::pipeline::settle::{Outcome, Ticket};
-use crate::pipeline::{self, Call};
-use crate::telemetry::events::CallPanicked;
+use crate::pipeline::identify::presented;
 
 /// `POST /v1/chat/completions`
 pub async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(app, Operation::Chat, request).await
+    answer(app, Dialect::OpenAi, Operation::Chat, request).await
 }
 
 /// `POST /v1/completions`
 pub async fn completion(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(app, Operation::Completion, request).await
+    answer(app, Dialect::OpenAi, Operation::Completion, request).await
 }
 
 /// `POST /v1/embeddings`
 pub async fn embedding(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(app, Operation::Embedding, request).await
+    answer(app, Dialect::OpenAi, Operation::Embedding, request).await
 }
 
-async fn answer(app: Arc<App>, operation: Operation, request: Request<Body>) -> Response {
-    let arrived = Instant::now();
-    let (head, body) = request.into_parts();
-    let id = request_id(&head.headers);
-    let timeout = timeout(&head.headers, app.request_timeout);
-    let deadline = arrived + *timeout.as_ref().unwrap_or(&app.request_timeout);
-    let mut call = Call { id: id.clone(), arrived, operation, headers: head.headers, deadline };
-    hide_credentials(&mut call.headers);
-
-    let mut ticket = Ticket::open(&app.metrics, &app.reaper, &call);
-    let stages = async {
-        timeout?;
-        pipeline::run(&app, call, body, &mut ticket).await
-    };
-    let outcome = AssertUnwindSafe(stages).catch_unwind().await.unwrap_or_else(|_| {
-        CallPanicked { request_id: &id }.emit();
-        Err(Failure::new(Kind::Internal, "the gateway failed; this is a defect in it"))
-    });
-    match outcome {
-        Ok(answer) => render::answer(&app, answer, ticket),
-        Err(failure) => {
-            let response = render::refusal(&failure, ticket.record());
-            ticket.settle(&app.metrics, Outcome::Failed(&failure));
-            response
-        }
-    }
+/// `POST /v1/responses`
+pub async fn responses(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    answer(app, Dialect::Responses, Operation::Chat, request).await
 }
 
 /// `GET /v1/models`
@@ -71,7 +42,7 @@ pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
     let id = request_id(&headers);
     match app.keyring.identify(presented(&headers)) {
         Ok(tenant) => render::models(&visible(&app, &tenant), app.started_at, &id),
-        Err(failure) => render::failure(&failure, &id),
+        Err(failure) => render::failure(&failure, Dialect::OpenAi, &id),
     }
 }
 
@@ -84,7 +55,7 @@ pub async fn model(
     let id = request_id(&headers);
     let Ok(Path(model)) = model else {
         let failure = Failure::invalid("model", "the model's name in the path is not UTF-8");
-        return render::failure(&failure, &id);
+        return render::failure(&failure, Dialect::OpenAi, &id);
     };
     let model = ModelName::from(model);
     let found = app.keyring.identify(presented(&headers)).and_then(|tenant| {
@@ -97,104 +68,28 @@ pub async fn model(
     });
     match found {
         Ok(()) => render::model(&model, app.started_at, &id),
-        Err(failure) => render::failure(&failure, &id),
+        Err(failure) => render::failure(&failure, Dialect::OpenAi, &id),
     }
 }
 
 /// Any other path.
 pub async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response {
     let message = format!(
-        "`{}` is not a path of this API; it has /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models",
+        "`{}` is not a path of this API; it has /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages and /v1/models",
         uri.path()
     );
-    render::failure(&Failure::new(Kind::NotFound, message), &request_id(&headers))
+    let failure = Failure::new(Kind::NotFound, message);
+    render::failure(&failure, Dialect::OpenAi, &request_id(&headers))
 }
 
 /// A path of ours, asked in another way.
 pub async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let message = format!("`{}` does not take {method}", uri.path());
-    render::wrong_method(&Failure::invalid("", message), &request_id(&headers))
+    let failure = Failure::invalid("", message);
+    render::wrong_method(&failure, Dialect::OpenAi, &request_id(&headers))
 }
 
 fn visible(app: &App, tenant: &Tenant) -> Vec<ModelName> {
     let allowed = |name: &&ModelName| tenant.allows(name.as_str());
     app.directory.names().into_iter().filter(allowed).cloned().collect()
-}
-
-/// Marks what must not print, should anyone print the head.
-fn hide_credentials(headers: &mut HeaderMap) {
-    for name in CREDENTIAL_HEADERS {
-        if let Some(value) = headers.get_mut(name) {
-            value.set_sensitive(true);
-        }
-    }
-}
-
-/// The longest request id that is taken over from a caller.
-const LONGEST_ID: usize = 128;
-
-/// The caller's `x-request-id` if it is sane, else one of ours.
-fn request_id(headers: &HeaderMap) -> RequestId {
-    let theirs = headers.get("x-request-id").and_then(|value| value.to_str().ok());
-    // Spaces and quotes could forge fields of a log line.
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-    let sane = |id: &&str| !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(plain);
-    match theirs.filter(sane) {
-        Some(id) => id.into(),
-        None => format!("req_{:032x}", fastrand::u128(..)).into(),
-    }
-}
-
-/// The time that the caller gives, or the house's, whichever is shorter.
-fn timeout(headers: &HeaderMap, house: Duration) -> Result<Duration, Failure> {
-    const NAME: &str = "x-isthmus-timeout-ms";
-    let Some(value) = headers.get(NAME) else { return Ok(house) };
-    let milliseconds = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
-    match milliseconds.filter(|milliseconds| *milliseconds > 0) {
-        Some(milliseconds) => Ok(house.min(Duration::from_millis(milliseconds))),
-        None => Err(Failure::invalid(
-            NAME,
-            format!("`{NAME}` must be a whole number of milliseconds, at least 1"),
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(name: &'static str, value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
-    }
-
-    #[test]
-    fn a_callers_request_id_is_echoed_unless_it_is_absurd() {
-        assert_eq!(request_id(&headers("x-request-id", "abc")).as_str(), "abc");
-        let ours = request_id(&headers("x-request-id", &"x".repeat(LONGEST_ID + 1)));
-        assert!(ours.as_str().starts_with("req_"));
-        assert_ne!(ours, request_id(&HeaderMap::new()));
-        let forged = request_id(&headers("x-request-id", "a status=200"));
-        assert!(forged.as_str().starts_with("req_"));
-    }
-
-    #[test]
-    fn a_printed_head_tells_no_key() {
-        for name in CREDENTIAL_HEADERS {
-            let mut headers = headers(name, "Bearer isk-secret");
-            hide_credentials(&mut headers);
-            assert!(!format!("{headers:?}").contains("secret"), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_caller_may_shorten_its_time_and_not_lengthen_it() {
-        let house = Duration::from_secs(10);
-        let with = |value| timeout(&headers("x-isthmus-timeout-ms", value), house);
-        assert_eq!(with("250").unwrap(), Duration::from_millis(250));
-        assert_eq!(with("99999999").unwrap(), house);
-        assert_eq!(timeout(&HeaderMap::new(), house).unwrap(), house);
-        for wrong in ["0", "-1", "soon", ""] {
-            assert_eq!(with(wrong).unwrap_err().param.as_deref(), Some("x-isthmus-timeout-ms"));
-        }
-    }
 }

@@ -8,18 +8,23 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use isthmus_adapters::adapter;
-use isthmus_adapters::dialects::{self, Stamp, decode_embedding};
-use isthmus_inference::failure::{Blame, Failure, Kind};
+use isthmus_adapters::dialect::{Stamp, Told};
+use isthmus_adapters::dialects::caller;
+use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::{ModelName, RequestId};
-use isthmus_inference::request::{Operation, Request};
+use isthmus_inference::request::{Dialect, Request};
 use serde_json::{Value, json};
 
 use super::body::StreamedAnswer;
+use super::ids;
 use crate::app::App;
 use crate::pipeline::dispatch::{Answer, Content};
 use crate::pipeline::settle::{Outcome, Record, Ticket};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The fields that the endpoint has no word for and that were left out.
+const DROPPED: HeaderName = HeaderName::from_static("x-isthmus-dropped-params");
 const ENDPOINT: HeaderName = HeaderName::from_static("x-isthmus-endpoint");
 const PROVIDER: HeaderName = HeaderName::from_static("x-isthmus-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-isthmus-model");
@@ -34,7 +39,7 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// An answer, whole or streamed; the ticket is settled at its last byte.
 pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
     let Answer { endpoint, request, content } = answer;
-    let id = completion_id(request.operation);
+    let id = answer_id(&request);
     let created = crate::keyring::now().unsigned_abs();
     let stamp = Stamp { id: &id, created, model: endpoint.model.as_str() };
     let mut response = match content {
@@ -42,11 +47,11 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
             ticket.used(whole.usage);
             let body = written(&request, whole.content, &stamp);
             let mut response = Response::new(Body::from(body));
+            dress(&mut response, ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             if let Some(cost) = ticket.record().cost() {
                 put(&mut response, COST, &cost.to_string());
             }
-            dress(&mut response, ticket.record());
             ticket.settle(&app.metrics, Outcome::Answered);
             response
         }
@@ -67,14 +72,15 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
 
 /// A call that failed on its way.
 pub fn refusal(failure: &Failure, record: &Record) -> Response {
-    let mut response = self::failure(failure, &record.id);
+    let mut response = self::failure(failure, record.dialect, &record.id);
     dress(&mut response, record);
     response
 }
 
-/// A failure in OpenAI's shape.
-pub fn failure(failure: &Failure, id: &RequestId) -> Response {
-    let mut response = Response::new(Body::from(error_body(failure)));
+/// A failure in the caller's dialect.
+pub fn failure(failure: &Failure, dialect: Dialect, id: &RequestId) -> Response {
+    let body = caller(dialect).error(&Told { failure, request_id: id.as_str() });
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status_of(failure);
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     put(&mut response, REQUEST_ID, id.as_str());
@@ -85,8 +91,8 @@ pub fn failure(failure: &Failure, id: &RequestId) -> Response {
 }
 
 /// A failure of the method, which HTTP has a status of its own for. The router adds `Allow`.
-pub fn wrong_method(failure: &Failure, id: &RequestId) -> Response {
-    let mut response = self::failure(failure, id);
+pub fn wrong_method(failure: &Failure, dialect: Dialect, id: &RequestId) -> Response {
+    let mut response = self::failure(failure, dialect, id);
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }
@@ -102,75 +108,28 @@ pub fn model(name: &ModelName, created: i64, id: &RequestId) -> Response {
     json_response(&model_card(name, created), id)
 }
 
-/// The status that makes the official SDKs raise the right exception. An upstream's own error
-/// keeps its status, unless it was about the house's credential.
-pub fn status_of(failure: &Failure) -> StatusCode {
-    if let Some(upstream) = &failure.upstream
-        && failure.kind != Kind::UpstreamAuth
-        && let Ok(status) = StatusCode::from_u16(upstream.status)
-        && (status.is_client_error() || status.is_server_error())
-    {
-        return status;
-    }
-    match failure.kind {
-        Kind::InvalidRequest | Kind::ContextLength | Kind::ContentFilter | Kind::Unsupported => {
-            StatusCode::BAD_REQUEST
-        }
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::RateLimited | Kind::QuotaExhausted => StatusCode::TOO_MANY_REQUESTS,
-        Kind::Overloaded | Kind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Timeout if failure.blame == Blame::Caller => StatusCode::REQUEST_TIMEOUT,
-        Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Kind::Malformed | Kind::ProviderError | Kind::UpstreamAuth => StatusCode::BAD_GATEWAY,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-/// OpenAI's error object; an upstream's own, if it is one already.
-pub fn error_body(failure: &Failure) -> Bytes {
-    if let Some(upstream) = &failure.upstream
-        && failure.kind != Kind::UpstreamAuth
-        && is_openai_error(&upstream.body)
-    {
-        return upstream.body.clone();
-    }
-    let error = json!({ "error": {
-        "message": failure.message,
-        "type": error_type(status_of(failure)),
-        "param": failure.param,
-        "code": failure.kind.as_str(),
-    }});
-    error.to_string().into()
-}
-
-fn is_openai_error(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body)
-        .is_ok_and(|body| body.pointer("/error/message").is_some_and(Value::is_string))
-}
-
-fn error_type(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "authentication_error",
-        403 => "permission_error",
-        429 => "rate_limit_error",
-        400..500 => "invalid_request_error",
-        _ => "server_error",
-    }
+/// The failure's status, for HTTP.
+fn status_of(failure: &Failure) -> StatusCode {
+    StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Whole seconds, rounded up. Where nobody said how long, a moment: the SDKs wait at least that.
 fn retry_after(failure: &Failure) -> Option<u64> {
     let asked = failure.retry_after.map(|wait| wait.as_secs_f64().ceil().max(1.0) as u64);
-    let fails_for_a_while = matches!(status_of(failure).as_u16(), 429 | 503);
+    let fails_for_a_while = matches!(failure.status(), 429 | 503);
     asked.or((fails_for_a_while && failure.kind != Kind::QuotaExhausted).then_some(1))
 }
 
 /// The headers that say how the call went.
 fn dress<T>(response: &mut http::Response<T>, record: &Record) {
     put(response, REQUEST_ID, record.id.as_str());
+    if record.dialect == Dialect::Anthropic {
+        // Where Anthropic's SDKs look for it.
+        put(response, ANTHROPIC_REQUEST_ID, record.id.as_str());
+    }
+    if !record.dropped.is_empty() {
+        put(response, DROPPED, &record.dropped.join(","));
+    }
     response.headers_mut().insert(ATTEMPTS, record.attempts.into());
     let overhead = u64::try_from(record.overhead().as_micros()).unwrap_or(u64::MAX);
     response.headers_mut().insert(OVERHEAD, overhead.into());
@@ -189,23 +148,18 @@ fn put<T>(response: &mut http::Response<T>, name: HeaderName, value: &str) {
 }
 
 fn written(request: &Request, content: adapter::Content, stamp: &Stamp<'_>) -> Bytes {
+    let caller = caller(request.dialect);
     match content {
         adapter::Content::Relay(bytes) => bytes,
-        adapter::Content::Embedding(answer) => {
-            let encoding = decode_embedding(&request.body).map(|request| request.encoding);
-            dialects::encode_embedding_answer(&answer, encoding.unwrap_or_default(), stamp.model)
-        }
-        adapter::Content::Chat(answer) if request.operation == Operation::Completion => {
-            dialects::encode_completion_answer(&answer, stamp)
-        }
-        adapter::Content::Chat(answer) => dialects::encode_chat_answer(&answer, stamp),
+        adapter::Content::Chat(answer) => caller.answer(request, &answer, stamp),
+        adapter::Content::Embedding(answer) => caller.vectors(request, &answer, stamp),
+        adapter::Content::TokenCount(tokens) => caller.token_count(tokens),
     }
 }
 
-/// An id in the form that OpenAI's have.
-fn completion_id(operation: Operation) -> String {
-    let head = if operation == Operation::Completion { "cmpl" } else { "chatcmpl" };
-    format!("{head}-{:032x}", fastrand::u128(..))
+/// An id in the form that the caller's dialect has for it.
+fn answer_id(request: &Request) -> String {
+    ids::fresh(caller(request.dialect).id_prefix(request.operation))
 }
 
 fn model_card(name: &ModelName, created: i64) -> Value {
@@ -225,6 +179,10 @@ mod tests {
 
     use super::*;
 
+    fn body_of(failure: &Failure) -> Bytes {
+        caller(Dialect::OpenAi).error(&Told { failure, request_id: "req_1" })
+    }
+
     fn upstream(kind: Kind, status: u16, body: &'static str) -> Failure {
         let body = Bytes::from_static(body.as_bytes());
         Failure::new(kind, "ours").with_upstream(UpstreamError { status, body, request_id: None })
@@ -235,7 +193,7 @@ mod tests {
         let theirs = r#"{"error":{"message":"conflict","type":"t","param":null,"code":"c"}}"#;
         let failure = upstream(Kind::InvalidRequest, 409, theirs);
         assert_eq!(
-            (status_of(&failure).as_u16(), &error_body(&failure)[..]),
+            (status_of(&failure).as_u16(), &body_of(&failure)[..]),
             (409, theirs.as_bytes())
         );
     }
@@ -245,7 +203,7 @@ mod tests {
         let theirs = r#"{"error":{"message":"Incorrect API key provided: sk-secret"}}"#;
         let failure = upstream(Kind::UpstreamAuth, 401, theirs);
         assert_eq!(status_of(&failure), StatusCode::BAD_GATEWAY);
-        let body = error_body(&failure);
+        let body = body_of(&failure);
         assert!(!body.windows(9).any(|window| window == b"sk-secret"));
         assert!(std::str::from_utf8(&body).unwrap().contains("upstream_auth_failed"));
     }
@@ -253,7 +211,7 @@ mod tests {
     #[test]
     fn a_body_in_another_shape_is_told_in_ours() {
         let failure = upstream(Kind::ProviderError, 529, "<html>overloaded</html>");
-        let body: Value = serde_json::from_slice(&error_body(&failure)).unwrap();
+        let body: Value = serde_json::from_slice(&body_of(&failure)).unwrap();
         assert_eq!(status_of(&failure).as_u16(), 529);
         assert_eq!(body["error"]["message"], "ours");
         assert_eq!(body["error"]["type"], "server_error");

@@ -38,6 +38,16 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// The fields of the request that were left out.
+    fn dropped(&mut self) -> &mut Vec<String> {
+        match self {
+            Self::Whole(whole) => &mut whole.dropped,
+            Self::Stream { rest, .. } => &mut rest.dropped,
+        }
+    }
+}
+
 /// Tries the endpoints of the plan until one answers, or none is left, or time is up.
 pub async fn dispatch(planned: Planned, ticket: &mut Ticket) -> Result<Answer, Failure> {
     let mut endpoints = planned.endpoints().peekable();
@@ -45,7 +55,8 @@ pub async fn dispatch(planned: Planned, ticket: &mut Ticket) -> Result<Answer, F
     while let Some(endpoint) = endpoints.next() {
         let has_alternative = endpoints.peek().is_some();
         match persist(&planned, endpoint, has_alternative, ticket).await {
-            Ok(content) => {
+            Ok(mut content) => {
+                ticket.dropped(content.dropped());
                 let endpoint = Arc::clone(endpoint);
                 return Ok(Answer { endpoint, request: Arc::clone(&planned.request), content });
             }

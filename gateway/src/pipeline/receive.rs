@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use isthmus_adapters::dialects;
+use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Blame, Failure, Kind};
 use isthmus_inference::request::Request;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -43,9 +44,20 @@ where
     let Identified { call, tenant } = identified;
     let room = room_for(room, &body, limits)?;
     let bytes = ticket.waiting(collect(limits, body)).await?;
-    let request = dialects::decode(call.operation, bytes)?;
+    let mut request = caller(call.dialect).read(call.operation, bytes)?;
+    request.forwarded = forwarded(&call.headers);
     ticket.received(&request);
     Ok(Received { call, tenant, request: Arc::new(request), room })
+}
+
+/// The headers that belong to the caller's dialect and change what an endpoint of it does.
+fn forwarded(headers: &HeaderMap) -> Vec<(String, String)> {
+    const NAMES: [&str; 2] = ["anthropic-beta", "openai-beta"];
+    let named = NAMES.iter().flat_map(|name| {
+        let values = headers.get_all(*name).iter().filter_map(|value| value.to_str().ok());
+        values.map(|value| ((*name).to_owned(), value.to_owned()))
+    });
+    named.collect()
 }
 
 /// Takes room for a body before it is read. One that does not say its size takes the most.

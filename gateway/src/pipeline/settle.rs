@@ -11,7 +11,7 @@ use std::time::Duration;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::money::Money;
-use isthmus_inference::request::{Operation, Request};
+use isthmus_inference::request::{Dialect, Operation, Request};
 use isthmus_inference::usage::{Source, Usage};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -37,6 +37,8 @@ pub struct Record {
     pub id: RequestId,
     /// What the URL asked for.
     pub operation: Operation,
+    /// In which language.
+    pub dialect: Dialect,
     /// When its head was complete.
     pub arrived: Instant,
     /// Who is calling.
@@ -63,6 +65,10 @@ pub struct Record {
     pub relayed_events: u64,
     /// What the endpoint reported.
     pub usage: Option<Usage>,
+    /// What it reported before it was done.
+    pub usage_so_far: Option<Usage>,
+    /// The fields of the request that the endpoint has no word for and that were left out.
+    pub dropped: Vec<String>,
 }
 
 /// How a call ended.
@@ -75,9 +81,6 @@ pub enum Outcome<'a> {
     /// The caller left.
     Abandoned,
 }
-
-/// Bytes of a prompt per token, roughly, where nobody counted; English text has about four.
-const BYTES_PER_TOKEN: u64 = 4;
 
 // === impl Ticket ===
 
@@ -92,6 +95,7 @@ impl Ticket {
         let record = Record {
             id: call.id.clone(),
             operation: call.operation,
+            dialect: call.dialect,
             arrived: call.arrived,
             tenant: None,
             model: None,
@@ -105,6 +109,8 @@ impl Ticket {
             first_output: None,
             relayed_events: 0,
             usage: None,
+            usage_so_far: None,
+            dropped: Vec::new(),
         };
         Self { open: Some(Box::new(record)), reaper: reaper.clone() }
     }
@@ -176,6 +182,15 @@ impl Ticket {
         self.record_mut().relayed_events += events;
     }
 
+    /// Notes what the endpoint reported before it was done.
+    pub fn used_so_far(&mut self, usage: Usage) {
+        self.record_mut().usage_so_far = Some(usage);
+    }
+
+    pub(super) fn dropped(&mut self, names: &mut Vec<String>) {
+        self.record_mut().dropped = std::mem::take(names);
+    }
+
     /// Notes what the endpoint reported.
     pub fn used(&mut self, usage: Usage) {
         self.record_mut().usage = Some(usage);
@@ -207,11 +222,11 @@ impl Record {
 
     /// What was used: as reported, or as far as can be told.
     pub fn usage_or_estimate(&self) -> Usage {
-        self.usage.unwrap_or_else(|| Usage {
-            uncached_input: self.request_bytes as u64 / BYTES_PER_TOKEN,
-            text_output: self.relayed_events,
-            source: Source::Estimated,
-            ..Usage::default()
+        self.usage.unwrap_or_else(|| {
+            let known =
+                self.usage_so_far.unwrap_or_else(|| Usage::estimated(self.request_bytes, 0));
+            let text_output = known.text_output.max(self.relayed_events);
+            Usage { text_output, source: Source::Estimated, ..known }
         })
     }
 

@@ -12,7 +12,6 @@ use isthmus_runtime::LoadError;
 use tracing::{debug, error, info, warn};
 
 use crate::directory::Endpoint;
-use crate::http::render::status_of;
 use crate::pipeline::settle::{Outcome, Record};
 use crate::telemetry::metrics::Metrics;
 
@@ -228,7 +227,7 @@ impl CallFinished<'_> {
             Outcome::Answered => "200",
             // nginx's word for a client that closed the connection.
             Outcome::Abandoned => "499",
-            Outcome::Failed(failure) => status_word(status_of(failure)),
+            Outcome::Failed(failure) => status_word(failure.status()),
         }
     }
 }
@@ -243,8 +242,8 @@ impl CallPanicked<'_> {
 }
 
 /// A status as a label, without allocating for those that occur.
-fn status_word(status: http::StatusCode) -> &'static str {
-    match status.as_u16() {
+fn status_word(status: u16) -> &'static str {
+    match status {
         400 => "400",
         401 => "401",
         403 => "403",

@@ -17,8 +17,9 @@ use isthmus_gateway::directory::{Directory, Endpoint, Pool, Prices};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
 use isthmus_gateway::telemetry::metrics::Metrics;
+use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
-use isthmus_inference::request::Operation;
+use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::usage::Usage;
 use isthmus_policies::retry::RetryRules;
 use tokio::time::Instant;
@@ -61,6 +62,14 @@ pub(crate) struct House {
 impl House {
     /// A house with one pool, `chat`, of these endpoints.
     pub(crate) fn new(endpoints: &[(&'static str, Vec<Step>)]) -> Self {
+        Self::limited(endpoints, |_| None)
+    }
+
+    /// The same, with what the operator says that each can do.
+    pub(crate) fn limited(
+        endpoints: &[(&'static str, Vec<Step>)],
+        capabilities: fn(&str) -> Option<Capabilities>,
+    ) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let calls = Calls::default();
         let endpoints = endpoints.iter().map(|(name, steps)| {
@@ -73,6 +82,7 @@ impl House {
                 adapter,
                 narrows: false,
                 price: None,
+                capabilities: capabilities(name),
                 timeouts: Timeouts {
                     connect: ATTEMPT_LIMIT,
                     first_byte: ATTEMPT_LIMIT,
@@ -123,13 +133,24 @@ impl House {
         self.reaper.take().unwrap().run(Arc::clone(&self.app.metrics), finish).await;
     }
 
+    /// Asks with more members in the request's body.
+    pub(crate) async fn ask_with(&self, members: &str) -> Result<Told, Failure> {
+        self.sent("chat", members, Duration::from_secs(60)).await
+    }
+
     async fn asked(&self, model: &str, time: Duration) -> Result<Told, Failure> {
-        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"x"}}]}}"#);
+        self.sent(model, r#""n":1"#, time).await
+    }
+
+    async fn sent(&self, model: &str, members: &str, time: Duration) -> Result<Told, Failure> {
+        let messages = r#"[{"role":"user","content":"x"}]"#;
+        let body = format!(r#"{{"model":"{model}","messages":{messages},{members}}}"#);
         let arrived = Instant::now();
         let call = Call {
             id: "test".into(),
             arrived,
             operation: Operation::Chat,
+            dialect: Dialect::OpenAi,
             headers: HeaderMap::new(),
             deadline: arrived + time,
         };
@@ -156,6 +177,7 @@ impl Adapter for Scripted {
                     content: Content::Relay(Bytes::from_static(b"{}")),
                     usage: Usage::default(),
                     upstream_request_id: None,
+                    dropped: vec![],
                 })),
                 Step::Fail(failure) => Err(failure),
                 Step::Stream => Ok(streamed(Ok(Piece::Relay(Bytes::from_static(b"data: {}\n\n"))))),
@@ -173,5 +195,5 @@ impl Adapter for Scripted {
 
 fn streamed(piece: Result<Piece, Failure>) -> Answer {
     let pieces = stream::iter([piece]).boxed();
-    Answer::Stream(AnswerStream { pieces, upstream_request_id: None })
+    Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] })
 }

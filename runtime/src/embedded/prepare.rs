@@ -184,8 +184,11 @@ fn recipe(sampling: &Sampling, advice: Advice) -> Recipe {
     let top_p = if silent { advice.top_p } else { 1.0 };
     let top_k = if silent { advice.top_k } else { 0 };
     Recipe {
-        temperature: narrow(sampling.temperature)
-            .unwrap_or(if silent { advice.temperature } else { 1.0 }),
+        temperature: narrow(sampling.temperature).unwrap_or(if silent {
+            advice.temperature
+        } else {
+            1.0
+        }),
         top_p: narrow(sampling.top_p).unwrap_or(top_p),
         top_k: sampling.top_k.unwrap_or(top_k) as usize,
         presence_penalty: sampling.presence_penalty as f32,
@@ -211,6 +214,10 @@ fn check(request: &ChatRequest, vocabulary: u32) -> Result<(), Failure> {
     if !(1..=MOST_CHOICES).contains(&request.wanted_choices()) {
         let message = format!("`n` is {}; choose 1 to {MOST_CHOICES}", request.choices);
         return Err(Failure::invalid("n", message));
+    }
+    if !request.native_tools.is_empty() {
+        let message = "this model calls functions alone; `tools` may hold no others";
+        return Err(Failure::new(Kind::Unsupported, message).with_param("tools"));
     }
     if request.top_logprobs.is_some_and(|count| count > MOST_ALTERNATIVES) {
         let message = format!("`top_logprobs` may be {MOST_ALTERNATIVES} at most");
@@ -245,6 +252,10 @@ fn within(name: &str, value: Option<f64>, range: RangeInclusive<f64>) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use isthmus_inference::chat::NativeTool;
+    use isthmus_inference::part::formats;
+    use serde_json::Value;
+
     use super::*;
 
     const ADVICE: Advice = Advice { temperature: 0.6, top_p: 0.9, top_k: 40 };
@@ -279,8 +290,15 @@ mod tests {
             assert!(failure.message.contains(param), "{}", failure.message);
         }
         assert!(check(&request(Sampling::default()), 9).is_ok());
-        let none = ChatRequest { choices: 0, ..ChatRequest::default() };
-        assert_eq!(check(&none, 9).unwrap_err().param.as_deref(), Some("n"));
+        let many = ChatRequest { choices: MOST_CHOICES + 1, ..ChatRequest::default() };
+        assert_eq!(check(&many, 9).unwrap_err().param.as_deref(), Some("n"));
+    }
+
+    #[test]
+    fn tools_that_a_provider_would_run_are_refused() {
+        let native = NativeTool { format: formats::OPENAI_CHAT, value: Value::Null };
+        let searching = ChatRequest { native_tools: vec![native], ..ChatRequest::default() };
+        assert_eq!(check(&searching, 9).unwrap_err().kind, Kind::Unsupported);
     }
 
     #[test]

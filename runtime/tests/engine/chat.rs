@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use isthmus_inference::chat::{
-    ChatAnswer, ChatRequest, FinishReason, Part, Prompt, Role, Sampling,
-};
+use isthmus_inference::answer::{ChatAnswer, FinishReason};
+use isthmus_inference::chat::{ChatRequest, Prompt, Role, Sampling};
 use isthmus_inference::failure::Kind;
+use isthmus_inference::part::{Media, Part};
 use isthmus_inference::stream::Event;
 
 use crate::support::{ask, continue_text, engine, engine_with, greedy, turn};
@@ -174,7 +174,8 @@ async fn what_does_not_fit_the_window_is_refused_by_numbers() {
 async fn what_the_model_cannot_read_is_refused() {
     let mut request = ask("What is this?", 1);
     let mut look = turn(Role::User, "Look:");
-    look.content.push(Part::Image { url: "data:image/png;base64,".into() });
+    let media = Media::of_url("data:image/png;base64,".into());
+    look.content.push(Part::Image { media, detail: None });
     request.prompt = Prompt::Messages(vec![look]);
     assert_eq!(engine().chat(&request).await.unwrap_err().kind, Kind::Unsupported);
     let unknown = Prompt::Tokens(vec![1, 999_999]);

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use isthmus_inference::embedding::{EmbeddingInput, EmbeddingRequest, Encoding};
+use isthmus_inference::embedding::{EmbeddingInput, EmbeddingRequest};
 use isthmus_inference::failure::Kind;
 use isthmus_runtime::{Engine, EngineSettings};
 
@@ -17,7 +17,7 @@ fn embedder() -> &'static Engine {
 
 fn request(texts: &[&str]) -> EmbeddingRequest {
     let inputs = texts.iter().map(|&text| EmbeddingInput::Text(text.into())).collect();
-    EmbeddingRequest { inputs, dimensions: None, encoding: Encoding::Float }
+    EmbeddingRequest { inputs, ..EmbeddingRequest::default() }
 }
 
 fn likeness(first: &[f32], second: &[f32]) -> f32 {

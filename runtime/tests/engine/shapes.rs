@@ -22,6 +22,7 @@ fn weather() -> Tool {
             "required": ["city"],
             "additionalProperties": false,
         }),
+        ..Tool::default()
     }
 }
 
@@ -37,7 +38,9 @@ async fn a_schema_is_obeyed() {
         "additionalProperties": false,
     });
     let question = "Give me the capital of France as JSON with city and population.";
-    let text = shaped(question, AnswerFormat::JsonSchema(JsonSchema { schema, ..JsonSchema::default() })).await;
+    let text =
+        shaped(question, AnswerFormat::JsonSchema(JsonSchema { schema, ..JsonSchema::default() }))
+            .await;
     let value: Value = serde_json::from_str(&text).unwrap();
     assert!(value["city"].is_string() && value["population"].is_u64(), "{text}");
     assert_eq!(value.as_object().unwrap().len(), 2);
@@ -82,7 +85,8 @@ async fn a_demanded_call_is_made() {
         };
         let answer = engine().chat_whole(&request).await.unwrap().choices.remove(0);
         assert_eq!(answer.finish, Some(FinishReason::ToolCalls), "{answer:?}");
-        let [call] = answer.tool_calls().collect::<Vec<_>>().as_slice() else { panic!("{answer:?}") };
+        let calls: Vec<_> = answer.tool_calls().collect();
+        let [call] = calls.as_slice() else { panic!("{answer:?}") };
         assert_eq!((call.name.as_str(), answer.text().as_str()), ("get_weather", ""));
         assert!(call.id.starts_with("call_"));
         let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
@@ -102,6 +106,7 @@ async fn a_demanded_call_may_refer_to_definitions() {
             "additionalProperties": false,
             "$defs": { "Unit": { "enum": ["metric", "imperial"] } },
         }),
+        ..Tool::default()
     };
     for choice in [ToolChoice::Required, ToolChoice::Named(units.name.clone())] {
         let tools = match choice {
@@ -110,7 +115,8 @@ async fn a_demanded_call_may_refer_to_definitions() {
         };
         let request = ChatRequest { tools, tool_choice: choice, ..ask("Use metric units.", 60) };
         let answer = engine().chat_whole(&request).await.unwrap().choices.remove(0);
-        let [call] = answer.tool_calls().collect::<Vec<_>>().as_slice() else { panic!("{answer:?}") };
+        let calls: Vec<_> = answer.tool_calls().collect();
+        let [call] = calls.as_slice() else { panic!("{answer:?}") };
         assert_eq!(call.name, units.name);
         let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
         assert!(["metric", "imperial"].contains(&arguments["unit"].as_str().unwrap()));

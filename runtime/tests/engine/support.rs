@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use isthmus_inference::chat::{ChatRequest, Message, Part, Prompt, Role, Sampling};
+use isthmus_inference::chat::{ChatRequest, Message, Prompt, Role, Sampling};
+use isthmus_inference::part::Part;
 use isthmus_runtime::{Engine, EngineSettings};
 
 /// The chat model's file: `ISTHMUS_TEST_MODEL`, else the one that `make model` fetches.

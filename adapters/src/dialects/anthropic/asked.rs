@@ -59,7 +59,7 @@ pub(super) fn chat(request: &Request) -> Result<ChatRequest, Failure> {
         choices: 1,
         service_tier,
         user,
-        extra: fields.into_members(),
+        extra: fields.rest(),
         ..ChatRequest::default()
     })
 }

@@ -31,6 +31,11 @@ pub(crate) fn read(headers: &HeaderMap, now: SystemTime, limited: bool) -> Optio
     wait.map(|wait| wait.min(LONGEST))
 }
 
+/// The wait until a moment that a body tells, in seconds or milliseconds since 1970.
+pub(super) fn until(moment: &str, now: SystemTime) -> Option<Duration> {
+    until_reset(moment, now).map(|wait| wait.min(LONGEST))
+}
+
 fn seconds(text: &str) -> Option<f64> {
     text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
 }

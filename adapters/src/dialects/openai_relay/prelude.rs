@@ -11,14 +11,14 @@ const LONGEST: usize = 64 << 10;
 
 /// Events without data, held back until the first one with data.
 #[derive(Debug, Default)]
-pub(crate) struct Prelude {
+pub(in crate::dialects) struct Prelude {
     held: BytesMut,
     over: bool,
 }
 
 impl Prelude {
     /// Holds an event without data back, if it is still time for that.
-    pub(crate) fn holds(&mut self, event: &[u8]) -> bool {
+    pub(in crate::dialects) fn holds(&mut self, event: &[u8]) -> bool {
         self.over |= self.held.len() + event.len() > LONGEST;
         if !self.over {
             self.held.extend_from_slice(event);
@@ -27,7 +27,7 @@ impl Prelude {
     }
 
     /// Ends the prelude: all that was held back, and `event` behind it, in one.
-    pub(crate) fn joined(&mut self, event: Bytes) -> Bytes {
+    pub(in crate::dialects) fn joined(&mut self, event: Bytes) -> Bytes {
         self.over = true;
         if self.held.is_empty() {
             return event;

@@ -18,6 +18,8 @@ pub struct Quirks {
     pub stream_usage: StreamUsage,
     /// Top-level fields that it knows by another name: (OpenAI's, its own).
     pub renames: &'static [(&'static str, &'static str)],
+    /// Top-level fields that it refuses and nobody misses.
+    pub refused: &'static [&'static str],
 }
 
 /// How an upstream comes to report the usage of a stream.
@@ -41,7 +43,8 @@ pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Byt
             StreamUsage::Unasked => false,
             StreamUsage::OptionRefused => true,
         };
-    if !ask && quirks.renames.is_empty() && request.model.as_str() == model.as_str() {
+    let edited = ask || !quirks.renames.is_empty() || !quirks.refused.is_empty();
+    if !edited && request.model.as_str() == model.as_str() {
         return request.body.clone();
     }
     let edits = edits(request, model, quirks);
@@ -86,6 +89,9 @@ fn edits(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Vec<Edit>
             })),
         }
     }
+    for name in quirks.refused {
+        gone.extend(request.outline.named(body, name));
+    }
     edits.extend(take_out(&request.outline.members, &gone));
     edits
 }
@@ -119,9 +125,12 @@ mod tests {
     use super::*;
     use crate::dialects::openai_request::decode;
 
-    const PLAIN: Quirks = Quirks { stream_usage: StreamUsage::Asked, renames: &[] };
-    const MISTRAL: Quirks =
-        Quirks { stream_usage: StreamUsage::OptionRefused, renames: &[("input", "inputs")] };
+    const PLAIN: Quirks = Quirks { stream_usage: StreamUsage::Asked, renames: &[], refused: &[] };
+    const MISTRAL: Quirks = Quirks {
+        stream_usage: StreamUsage::OptionRefused,
+        renames: &[("input", "inputs")],
+        refused: &["user"],
+    };
 
     fn chat(body: &str) -> Result<Request, Failure> {
         decode(Operation::Chat, Bytes::copy_from_slice(body.as_bytes()))
@@ -179,6 +188,7 @@ mod tests {
             r#"{"stream_options":{"a":[1,2]} , "model":"m","messages":[{}],"stream":true}"#,
             r#"{"model":"m", "stream_options":{},"messages":[{}],"stream":true}"#,
             r#"{"model":"m","messages":[{}],"stream":true , "stream_options":null }"#,
+            r#"{"user":"u","model":"m","messages":[{}],"stream":true,"user":null}"#,
         ];
         for body in cases {
             let sent: Value = serde_json::from_str(&rewritten(body, "m", &MISTRAL)).unwrap();

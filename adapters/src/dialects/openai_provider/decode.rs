@@ -1,0 +1,397 @@
+//! A chat completion, or one chunk of it, read into neutral events.
+//!
+//! A message and a delta have the same members, so both are read by the same code: a whole answer is
+//! a stream of one piece. Reading is lenient, because providers differ in what they leave out, write
+//! as `null` or put where a text should be.
+
+use std::sync::Arc;
+
+use isthmus_inference::answer::{ChatAnswer, FinishReason, TokenLogprob};
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::part::{Media, Part, ToolCall, formats};
+use isthmus_inference::stream::{Event, Fold};
+use isthmus_inference::usage::Usage;
+use serde_json::Value;
+
+use crate::dialects::openai_chat::reasoning::{self, Detail};
+use crate::dialects::{openai_error, openai_usage};
+
+/// The most answers in one.
+const MOST_CHOICES: usize = 128;
+/// The most calls in one answer.
+const MOST_CALLS: usize = 1024;
+
+/// Every word for why an answer ended that OpenAI and its kin use (their API references; Mistral's
+/// `model_length`, DeepSeek's `insufficient_system_resource`, Z.AI's `sensitive` and `network_error`,
+/// vLLM's and SGLang's `abort`, Text Generation Inference's `eos_token` and `stop_sequence`).
+const FINISH: [(&str, FinishReason); 16] = [
+    ("stop", FinishReason::Stop),
+    ("eos", FinishReason::Stop),
+    ("eos_token", FinishReason::Stop),
+    ("stop_sequence", FinishReason::StopSequence),
+    ("length", FinishReason::Length),
+    ("max_tokens", FinishReason::Length),
+    ("model_length", FinishReason::ContextLength),
+    ("model_context_window_exceeded", FinishReason::ContextLength),
+    ("tool_calls", FinishReason::ToolCalls),
+    ("function_call", FinishReason::ToolCalls),
+    ("content_filter", FinishReason::ContentFilter),
+    ("sensitive", FinishReason::ContentFilter),
+    ("error", FinishReason::Failed),
+    ("abort", FinishReason::Failed),
+    ("network_error", FinishReason::Failed),
+    ("insufficient_system_resource", FinishReason::Failed),
+];
+
+/// What was read of an answer so far.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    choices: Vec<ChoiceSoFar>,
+    usage: Option<Usage>,
+    model: Option<Arc<str>>,
+    /// How many bytes of text came, for an answer that counts no tokens.
+    said: usize,
+}
+
+#[derive(Debug, Default)]
+struct ChoiceSoFar {
+    calls: Vec<CallSoFar>,
+    finish: Option<(FinishReason, Option<String>)>,
+}
+
+/// A call, told once its name is known.
+#[derive(Debug, Default)]
+struct CallSoFar {
+    /// The upstream's number for it.
+    number: Option<u64>,
+    call: ToolCall,
+    begun: bool,
+}
+
+/// Reads a whole answer.
+pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
+    let answer: Value = serde_json::from_slice(body).map_err(|error| {
+        let message = "the provider's answer is not the JSON object that it should be";
+        Failure::new(Kind::Malformed, message).with_detail(openai_usage::detail(&error, body))
+    })?;
+    if answer.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(openai_error::in_answer(body));
+    }
+    let (mut reader, mut events) = (Reader::default(), Vec::new());
+    reader.read(&answer, &mut events)?;
+    reader.close(&mut events)?;
+    let mut fold = Fold::default();
+    events.into_iter().for_each(|event| fold.push(event));
+    let model = reader.model.unwrap_or_default();
+    fold.finish(model).ok_or_else(|| malformed("the provider's answer has no end"))
+}
+
+fn malformed(message: &str) -> Failure {
+    Failure::new(Kind::Malformed, message)
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// Reads an answer or a chunk of one.
+    pub(super) fn read(&mut self, answer: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
+        if let Some(model) = answer.get("model").and_then(Value::as_str)
+            && self.model.is_none()
+        {
+            self.model = Some(model.into());
+        }
+        self.usage = openai_usage::of_value(answer).or(self.usage);
+        let choices = answer.get("choices").and_then(Value::as_array);
+        for choice in choices.map(Vec::as_slice).unwrap_or_default() {
+            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+            let place = usize::try_from(index).unwrap_or(usize::MAX);
+            if place >= MOST_CHOICES {
+                return Err(malformed(
+                    "the provider's answer counts more choices than there can be",
+                ));
+            }
+            if self.choices.len() <= place {
+                self.choices.resize_with(place + 1, ChoiceSoFar::default);
+            }
+            let from = events.len();
+            self.choices[place].read(place as u32, choice, events)?;
+            self.said += events[from..].iter().map(size).sum::<usize>();
+        }
+        Ok(())
+    }
+
+    /// Whether every answer that began has said why it ended.
+    pub(super) fn is_finished(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some())
+    }
+
+    /// Adds what ends the answer. Providers may repeat why it ended, or tell it before they have said
+    /// all, so that it is told here and once.
+    pub(super) fn close(&mut self, events: &mut Vec<Event>) -> Result<(), Failure> {
+        if self.choices.is_empty() {
+            return Err(malformed("the provider's answer has no choices"));
+        }
+        for (choice, index) in self.choices.iter_mut().zip(0..) {
+            choice.close(index, events);
+        }
+        let usage = self.usage.unwrap_or_else(|| Usage::estimated(0, self.said));
+        events.push(Event::Usage(usage));
+        Ok(())
+    }
+}
+
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Text { text, .. }
+        | Event::Refusal { text, .. }
+        | Event::Reasoning { text, .. }
+        | Event::ToolCallArguments { text, .. } => text.len(),
+        _ => 0,
+    }
+}
+
+// === impl ChoiceSoFar ===
+
+impl ChoiceSoFar {
+    fn read(&mut self, choice: u32, value: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
+        let said = ["delta", "message"]
+            .into_iter()
+            .find_map(|name| value.get(name).filter(|said| said.is_object()));
+        if let Some(said) = said {
+            think(choice, said, events);
+            say(choice, said, value.get("logprobs"), events);
+            self.call(choice, said, events)?;
+        }
+        if let Some(word) = value.get("finish_reason").and_then(Value::as_str)
+            && !word.is_empty()
+            && self.finish.is_none()
+        {
+            // vLLM tells which of the stop texts it met.
+            let stop = value.get("stop_reason").and_then(Value::as_str).map(str::to_owned);
+            let known = FINISH.iter().find(|(known, _)| *known == word);
+            let reason = match known.map_or(FinishReason::Stop, |(_, reason)| *reason) {
+                FinishReason::Stop if stop.is_some() => FinishReason::StopSequence,
+                reason => reason,
+            };
+            self.finish = Some((reason, stop));
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, choice: u32, said: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
+        let calls = said.get("tool_calls").and_then(Value::as_array);
+        for call in calls.map(Vec::as_slice).unwrap_or_default() {
+            match call.get("function") {
+                Some(function) => self.piece_of_call(choice, call, function, events)?,
+                // A custom tool takes free text.
+                None => {
+                    let part = Part::Native { format: formats::OPENAI_CHAT, value: call.clone() };
+                    events.push(Event::Part { choice, part });
+                }
+            }
+        }
+        // What came before `tool_calls`: one call without an id.
+        if let Some(function) = said.get("function_call").filter(|call| call.is_object()) {
+            self.piece_of_call(choice, &Value::Null, function, events)?;
+        }
+        Ok(())
+    }
+
+    fn piece_of_call(
+        &mut self,
+        choice: u32,
+        piece: &Value,
+        function: &Value,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Failure> {
+        let number = piece.get("index").and_then(Value::as_u64);
+        let text = |value: &Value, name: &str| {
+            value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (id, name) = (text(piece, "id"), text(function, "name"));
+        let place = match self.continued(number, &id, &name) {
+            Some(place) => place,
+            None if self.calls.len() >= MOST_CALLS => {
+                return Err(malformed("the provider's answer makes more calls than there can be"));
+            }
+            None => {
+                self.calls.push(CallSoFar { number, ..CallSoFar::default() });
+                self.calls.len() - 1
+            }
+        };
+        let index = place as u32;
+        let so_far = &mut self.calls[place];
+        so_far.call.signature = reasoning::call_signature(piece).or(so_far.call.signature.take());
+        so_far.take_in((choice, index), (id, &name), arguments(function), events);
+        Ok(())
+    }
+
+    /// The call that a piece belongs to, if it is no new one. Some providers number none, and some
+    /// number all alike.
+    fn continued(&self, number: Option<u64>, id: &str, name: &str) -> Option<usize> {
+        let place = match number {
+            Some(_) => self.calls.iter().rposition(|call| call.number == number)?,
+            None if id.is_empty() && name.is_empty() => self.calls.len().checked_sub(1)?,
+            None => self.calls.iter().rposition(|call| !id.is_empty() && call.call.id == id)?,
+        };
+        let known = &self.calls[place].call;
+        let another = !id.is_empty() && !name.is_empty() && !known.id.is_empty() && known.id != id;
+        (!another).then_some(place)
+    }
+
+    fn close(&mut self, choice: u32, events: &mut Vec<Event>) {
+        for (call, index) in self.calls.iter_mut().zip(0..) {
+            if !call.begun {
+                call.begin(choice, index, events);
+            }
+        }
+        let (reason, stop_sequence) = self.finish.take().unwrap_or((FinishReason::Stop, None));
+        // A demanded call ends with `stop` at OpenAI; with some others every call does.
+        let called = reason == FinishReason::Stop && !self.calls.is_empty();
+        let reason = if called { FinishReason::ToolCalls } else { reason };
+        events.push(Event::Finish { choice, reason, stop_sequence });
+    }
+}
+
+// === impl CallSoFar ===
+
+impl CallSoFar {
+    fn take_in(
+        &mut self,
+        (choice, index): (u32, u32),
+        (id, name): (String, &str),
+        arguments: String,
+        events: &mut Vec<Event>,
+    ) {
+        if self.begun {
+            if !arguments.is_empty() {
+                events.push(Event::ToolCallArguments { choice, index, text: arguments });
+            }
+            return;
+        }
+        if self.call.id.is_empty() {
+            self.call.id = id;
+        }
+        self.call.name.push_str(name);
+        self.call.arguments.push_str(&arguments);
+        if !self.call.name.is_empty() {
+            self.begin(choice, index, events);
+        }
+    }
+
+    fn begin(&mut self, choice: u32, index: u32, events: &mut Vec<Event>) {
+        self.begun = true;
+        if self.call.id.is_empty() {
+            self.call.id = format!("call_{index}_{}", self.call.name);
+        }
+        let text = std::mem::take(&mut self.call.arguments);
+        events.push(Event::ToolCallStart { choice, index, call: self.call.clone() });
+        if !text.is_empty() {
+            events.push(Event::ToolCallArguments { choice, index, text });
+        }
+    }
+}
+
+/// Arguments are JSON text; a few providers write the JSON itself.
+fn arguments(function: &Value) -> String {
+    match function.get("arguments") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+// === what was thought and said ===
+
+/// `reasoning_details` (OpenRouter) say all that `reasoning` does, and more.
+fn think(choice: u32, said: &Value, events: &mut Vec<Event>) {
+    let details = said.get("reasoning_details").and_then(Value::as_array);
+    let from = events.len();
+    let mut shown = false;
+    for detail in details.map(Vec::as_slice).unwrap_or_default() {
+        let Detail { text, signature } = Detail::of_value(detail);
+        shown |= text.is_some();
+        events.extend(text.map(|text| Event::Reasoning { choice, text }));
+        events.extend(signature.map(|signature| Event::ReasoningSigned { choice, signature }));
+    }
+    let plain = ["reasoning_content", "reasoning"].into_iter();
+    let plain = plain.filter_map(|name| said.get(name)?.as_str()).find(|text| !text.is_empty());
+    if let Some(text) = plain.filter(|_| !shown) {
+        events.insert(from, Event::Reasoning { choice, text: text.to_owned() });
+    }
+}
+
+fn say(choice: u32, said: &Value, logprobs: Option<&Value>, events: &mut Vec<Event>) {
+    let logprobs = logprobs.map(tokens).unwrap_or_default();
+    match said.get("content") {
+        Some(Value::String(text)) if !text.is_empty() || !logprobs.is_empty() => {
+            events.push(Event::Text { choice, text: text.clone(), logprobs });
+        }
+        Some(Value::Array(chunks)) => chunks.iter().for_each(|part| chunk(choice, part, events)),
+        // Cloudflare gives the JSON that a schema asked for as JSON.
+        Some(object @ Value::Object(_)) => {
+            events.push(Event::Text { choice, text: object.to_string(), logprobs });
+        }
+        _ if !logprobs.is_empty() => {
+            events.push(Event::Text { choice, text: String::new(), logprobs });
+        }
+        _ => {}
+    }
+    if let Some(text) = said.get("refusal").and_then(Value::as_str)
+        && !text.is_empty()
+    {
+        events.push(Event::Refusal { choice, text: text.to_owned() });
+    }
+    let images = said.get("images").and_then(Value::as_array);
+    events.extend(images.into_iter().flatten().filter_map(|image| picture(choice, image)));
+}
+
+/// A part of Mistral's content lists.
+fn chunk(choice: u32, part: &Value, events: &mut Vec<Event>) {
+    match part.get("type").and_then(Value::as_str) {
+        Some("text") => {
+            let text = part.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+            events.push(Event::Text { choice, text, logprobs: vec![] });
+        }
+        Some("thinking") => {
+            let text = match part.get("thinking") {
+                Some(Value::String(text)) => text.clone(),
+                Some(chunks) => reasoning::thought_text(chunks),
+                None => String::new(),
+            };
+            events.push(Event::Reasoning { choice, text });
+        }
+        Some("image_url") => events.extend(picture(choice, part)),
+        _ => {
+            let part = Part::Native { format: formats::OPENAI_CHAT, value: part.clone() };
+            events.push(Event::Part { choice, part });
+        }
+    }
+}
+
+fn picture(choice: u32, image: &Value) -> Option<Event> {
+    let url = image.pointer("/image_url/url").or_else(|| image.get("image_url"))?.as_str()?;
+    let media = Media::of_url(url.to_owned());
+    Some(Event::Part { choice, part: Part::Image { media, detail: None } })
+}
+
+fn tokens(logprobs: &Value) -> Vec<TokenLogprob> {
+    let tokens = logprobs.get("content").and_then(Value::as_array);
+    let token = |value: &Value| {
+        let top = value.get("top_logprobs").and_then(Value::as_array);
+        let top = top.into_iter().flatten().filter_map(weighed).collect();
+        let (bytes, logprob) = weighed(value)?;
+        Some(TokenLogprob { bytes, logprob, top })
+    };
+    tokens.into_iter().flatten().filter_map(token).collect()
+}
+
+fn weighed(token: &Value) -> Option<(Vec<u8>, f32)> {
+    let logprob = token.get("logprob")?.as_f64()? as f32;
+    let bytes = token
+        .get("bytes")
+        .and_then(Value::as_array)
+        .map(|bytes| bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect());
+    let text = || Some(token.get("token")?.as_str()?.as_bytes().to_vec());
+    Some((bytes.or_else(text)?, logprob))
+}

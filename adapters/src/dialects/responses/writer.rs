@@ -1,0 +1,369 @@
+//! Streamed answers, written as the events of a response (API reference, "Streaming events").
+//!
+//! Thoughts and texts come one after the other; calls stay open until the answer ends, because their
+//! arguments may come interleaved. Each event is counted, and each item has a place in the output.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use isthmus_inference::answer::{FinishReason, TokenLogprob};
+use isthmus_inference::part::{Signature, ToolCall};
+use isthmus_inference::request::Request;
+use isthmus_inference::stream::Event;
+use isthmus_inference::usage::Usage;
+use serde_json::{Value, json};
+
+use super::answer::{self, Response};
+use crate::dialect::{Stamp, StreamEncoder, Told};
+
+/// Writes the events of one streamed response.
+#[derive(Debug)]
+pub(super) struct EventWriter {
+    response: Response,
+    out: BytesMut,
+    /// How many events were written.
+    sequence: u64,
+    /// The items, as far as they are complete.
+    output: Vec<Value>,
+    open: Open,
+    calls: Vec<OpenCall>,
+    finish: Option<FinishReason>,
+    usage: Usage,
+}
+
+/// The thought or text that is being written, at the end of the output.
+#[derive(Debug, Default)]
+enum Open {
+    #[default]
+    Nothing,
+    Thought {
+        id: String,
+        text: String,
+    },
+    Message {
+        id: String,
+        /// The parts that are complete.
+        content: Vec<Value>,
+        kind: Spoken,
+        text: String,
+        logprobs: Vec<Value>,
+    },
+}
+
+/// What a part of a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Text,
+    Refusal,
+}
+
+/// A call whose arguments may still come.
+#[derive(Debug)]
+struct OpenCall {
+    place: usize,
+    index: u32,
+    id: String,
+    call: ToolCall,
+    arguments: String,
+}
+
+impl EventWriter {
+    /// A writer for the answer to this request.
+    pub(super) fn new(request: &Request, stamp: &Stamp<'_>) -> Self {
+        Self {
+            response: Response::new(request, stamp),
+            out: BytesMut::new(),
+            sequence: 0,
+            output: Vec::new(),
+            open: Open::Nothing,
+            calls: Vec::new(),
+            finish: None,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Writes an event; `members` lack its type and number.
+    fn write(&mut self, kind: &str, mut members: Value) {
+        members["type"] = kind.into();
+        members["sequence_number"] = self.sequence.into();
+        self.sequence += 1;
+        self.out.put_slice(b"event: ");
+        self.out.put_slice(kind.as_bytes());
+        self.out.put_slice(b"\ndata: ");
+        self.out.put_slice(members.to_string().as_bytes());
+        self.out.put_slice(b"\n\n");
+    }
+
+    fn begin(&mut self) {
+        if self.sequence == 0 {
+            let response = self.response.begun();
+            self.write("response.created", json!({ "response": response }));
+            self.write("response.in_progress", json!({ "response": response }));
+        }
+    }
+
+    /// An item takes its place in the output.
+    fn add(&mut self, item: &Value) -> usize {
+        let place = self.output.len();
+        self.write("response.output_item.added", json!({"output_index": place, "item": item}));
+        self.output.push(Value::Null);
+        place
+    }
+
+    fn done(&mut self, place: usize, item: Value) {
+        self.write("response.output_item.done", json!({"output_index": place, "item": item}));
+        self.output[place] = item;
+    }
+
+    /// An item that comes whole.
+    fn whole(&mut self, item: Value) {
+        let place = self.add(&item);
+        self.done(place, item);
+    }
+
+    /// The place of the item that is open: the last one before any call.
+    fn place(&self) -> usize {
+        let before = |place: &usize| self.output[*place].is_null() && !self.is_call(*place);
+        (0..self.output.len()).rev().find(before).unwrap_or_default()
+    }
+
+    fn is_call(&self, place: usize) -> bool {
+        self.calls.iter().any(|call| call.place == place)
+    }
+
+    // === thoughts ===
+
+    fn think(&mut self, piece: &str) {
+        if !matches!(self.open, Open::Thought { .. }) {
+            self.close(None);
+            let id = self.response.id("rs", self.output.len());
+            let place = self.add(&answer::thought(&id, "", None));
+            let part = json!({"type": "summary_text", "text": ""});
+            self.write(
+                "response.reasoning_summary_part.added",
+                json!({"item_id": id, "output_index": place, "summary_index": 0, "part": part}),
+            );
+            self.open = Open::Thought { id, text: String::new() };
+        }
+        let place = self.place();
+        if let Open::Thought { id, text } = &mut self.open {
+            text.push_str(piece);
+            let members = json!({
+                "item_id": id, "output_index": place, "summary_index": 0, "delta": piece,
+            });
+            self.write("response.reasoning_summary_text.delta", members);
+        }
+    }
+
+    fn sign(&mut self, signature: &Signature) {
+        if matches!(self.open, Open::Thought { .. }) && !signature.redacted {
+            self.close(Some(signature));
+        } else {
+            self.close(None);
+            let id = self.response.id("rs", self.output.len());
+            self.whole(answer::thought(&id, "", Some(signature)));
+        }
+    }
+
+    // === texts ===
+
+    fn speak(&mut self, kind: Spoken, piece: &str, tokens: &[TokenLogprob]) {
+        if !matches!(self.open, Open::Message { .. }) {
+            self.close(None);
+            let id = self.response.id("msg", self.output.len());
+            self.add(&answer::message(&id, "in_progress", &[]));
+            let (content, text, logprobs) = (vec![], String::new(), vec![]);
+            self.open = Open::Message { id, content, kind, text, logprobs };
+            self.part_added();
+        } else if !matches!(self.open, Open::Message { kind: open, .. } if open == kind) {
+            self.part_done();
+            if let Open::Message { kind: open, .. } = &mut self.open {
+                *open = kind;
+            }
+            self.part_added();
+        }
+        let place = self.place();
+        let Open::Message { id, content, text, logprobs, .. } = &mut self.open else { return };
+        text.push_str(piece);
+        let new = answer::tokens(tokens);
+        logprobs.extend(new.iter().cloned());
+        let mut members = json!({
+            "item_id": id, "output_index": place, "content_index": content.len(), "delta": piece,
+        });
+        match kind {
+            Spoken::Text => {
+                members["logprobs"] = new.into();
+                self.write("response.output_text.delta", members);
+            }
+            Spoken::Refusal => self.write("response.refusal.delta", members),
+        }
+    }
+
+    fn part_added(&mut self) {
+        let place = self.place();
+        if let Open::Message { id, content, kind, .. } = &self.open {
+            let part = kind.part("", &[]);
+            let members = json!({
+                "item_id": id, "output_index": place, "content_index": content.len(), "part": part,
+            });
+            self.write("response.content_part.added", members);
+        }
+    }
+
+    fn part_done(&mut self) {
+        let place = self.place();
+        let Open::Message { id, content, kind, text, logprobs } = &mut self.open else { return };
+        let (said, tokens) = (std::mem::take(text), std::mem::take(logprobs));
+        let part = kind.part(&said, &tokens);
+        let place = json!({"item_id": id, "output_index": place, "content_index": content.len()});
+        content.push(part.clone());
+        let with = |name: &str, value: Value| {
+            let mut members = place.clone();
+            members[name] = value;
+            members
+        };
+        match kind {
+            Spoken::Text => {
+                let mut members = with("text", said.into());
+                members["logprobs"] = tokens.into();
+                self.write("response.output_text.done", members);
+            }
+            Spoken::Refusal => {
+                let members = with("refusal", said.into());
+                self.write("response.refusal.done", members);
+            }
+        }
+        self.write("response.content_part.done", with("part", part));
+    }
+
+    // === calls ===
+
+    fn call(&mut self, index: u32, call: &ToolCall) {
+        self.close(None);
+        let id = self.response.id("fc", self.output.len());
+        let place = self.add(&answer::call(&id, call, "in_progress", ""));
+        let call = call.clone();
+        self.calls.push(OpenCall { place, index, id, call, arguments: String::new() });
+    }
+
+    /// Arguments of a call that never began have nowhere to go.
+    fn arguments(&mut self, index: u32, piece: &str) {
+        let Some(call) = self.calls.iter_mut().find(|call| call.index == index) else { return };
+        call.arguments.push_str(piece);
+        let members = json!({"item_id": call.id, "output_index": call.place, "delta": piece});
+        self.write("response.function_call_arguments.delta", members);
+    }
+
+    fn end_calls(&mut self) {
+        for OpenCall { place, id, call, arguments, .. } in std::mem::take(&mut self.calls) {
+            let members = json!({
+                "item_id": id, "output_index": place, "name": call.name, "arguments": arguments,
+            });
+            self.write("response.function_call_arguments.done", members);
+            self.done(place, answer::call(&id, &call, "completed", &arguments));
+        }
+    }
+
+    /// Ends the open thought or message.
+    fn close(&mut self, signature: Option<&Signature>) {
+        let place = self.place();
+        if matches!(self.open, Open::Message { .. }) {
+            self.part_done();
+        }
+        match std::mem::take(&mut self.open) {
+            Open::Nothing => {}
+            Open::Thought { id, text } => {
+                let at = json!({"item_id": id, "output_index": place, "summary_index": 0});
+                let mut members = at.clone();
+                members["text"] = text.as_str().into();
+                self.write("response.reasoning_summary_text.done", members);
+                let mut members = at;
+                members["part"] = json!({"type": "summary_text", "text": text});
+                self.write("response.reasoning_summary_part.done", members);
+                // The id was told when the item was added, so it stays.
+                let signature = signature.map(|known| Signature { id: None, ..known.clone() });
+                self.done(place, answer::thought(&id, &text, signature.as_ref()));
+            }
+            Open::Message { id, content, .. } => {
+                self.done(place, answer::message(&id, "completed", &content));
+            }
+        }
+    }
+
+    fn close_all(&mut self) {
+        self.close(None);
+        self.end_calls();
+    }
+
+    fn taken(&mut self) -> Bytes {
+        self.out.split().freeze()
+    }
+}
+
+impl StreamEncoder for EventWriter {
+    fn encode(&mut self, event: &Event) -> Bytes {
+        self.begin();
+        match event {
+            Event::Text { choice: 0, text, logprobs } => self.speak(Spoken::Text, text, logprobs),
+            Event::Refusal { choice: 0, text } => self.speak(Spoken::Refusal, text, &[]),
+            Event::Reasoning { choice: 0, text } => self.think(text),
+            Event::ReasoningSigned { choice: 0, signature } => self.sign(signature),
+            Event::ToolCallStart { choice: 0, index, call } => self.call(*index, call),
+            Event::ToolCallArguments { choice: 0, index, text } => self.arguments(*index, text),
+            Event::Part { choice: 0, part } => {
+                if let Some(item) = self.response.item(part, self.output.len()) {
+                    self.close(None);
+                    self.whole(item);
+                }
+            }
+            Event::Finish { choice: 0, reason, .. } => {
+                self.close_all();
+                self.finish = Some(*reason);
+            }
+            Event::Usage(usage) => self.usage = *usage,
+            // The format has one choice.
+            _ => {}
+        }
+        self.taken()
+    }
+
+    fn done(&mut self) -> Bytes {
+        // A relayed stream has told its end itself.
+        if self.sequence == 0 {
+            return Bytes::new();
+        }
+        self.close_all();
+        let output = std::mem::take(&mut self.output);
+        let response = self.response.ended(self.finish, output, &self.usage);
+        let kind = match response["status"].as_str() {
+            Some("incomplete") => "response.incomplete",
+            Some("failed") => "response.failed",
+            _ => "response.completed",
+        };
+        self.write(kind, json!({ "response": response }));
+        self.taken()
+    }
+
+    /// The members stand where the reference has them, and in an `error` within, where OpenAI writes
+    /// them and the official SDKs look for them.
+    fn failed(&mut self, told: &Told<'_>) -> Bytes {
+        let body = crate::dialects::openai_error::encode(told);
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let error = if body["error"].is_object() { body["error"].clone() } else { body };
+        let members = json!({
+            "code": error["code"], "message": error["message"], "param": error["param"],
+            "error": error,
+        });
+        self.write("error", members);
+        self.taken()
+    }
+}
+
+// === impl Spoken ===
+
+impl Spoken {
+    fn part(self, text: &str, logprobs: &[Value]) -> Value {
+        match self {
+            Self::Text => answer::text(text, logprobs),
+            Self::Refusal => answer::refusal(text),
+        }
+    }
+}

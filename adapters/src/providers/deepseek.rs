@@ -1,0 +1,24 @@
+//! DeepSeek: its documents leave the `/v1` out; thinking is switched on and off, and the thoughts
+//! behind calls must come back with the calls' results (its guides "Thinking mode", "Tool calls").
+
+use crate::dialects::openai_provider::{COMPATIBLE, Style, Thinking, Thoughts};
+use crate::providers::openai_shaped::{self, Wire};
+use crate::providers::table::{PLAIN, hosted};
+use crate::registry::Provider;
+
+const STYLE: Style = Style {
+    takes: &["logprobs", "presence_penalty", "frequency_penalty"],
+    thinking: Thinking::Switch,
+    thoughts: Thoughts::Text,
+    audio: false,
+    video: false,
+    ..COMPATIBLE
+};
+
+const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
+
+/// DeepSeek.
+pub static DEEPSEEK: Provider = Provider {
+    build: |settings| openai_shaped::build(settings, &WIRE),
+    ..hosted("deepseek", "DeepSeek", "https://api.deepseek.com", &["DEEPSEEK_API_KEY"])
+};

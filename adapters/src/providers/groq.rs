@@ -1,0 +1,36 @@
+//! Groq: streams report usage unasked too, inside `x_groq`; a single answer and no probabilities (its
+//! API reference: `n`, `logprobs`, `logit_bias`).
+
+use isthmus_inference::chat::Effort;
+
+use crate::dialects::openai_provider::{COMMON_EFFORTS, COMPATIBLE, Style, Thinking};
+use crate::providers::openai_shaped::{self, Wire};
+use crate::providers::table::{PLAIN, hosted};
+use crate::registry::Provider;
+
+const STYLE: Style = Style {
+    max_tokens: "max_completion_tokens",
+    takes: &["seed", "user", "parallel_tool_calls"],
+    tiers: &["auto", "on_demand", "flex", "performance"],
+    thinking: Thinking::Effort(efforts),
+    audio: false,
+    video: false,
+    ..COMPATIBLE
+};
+
+const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
+
+/// Groq.
+pub static GROQ: Provider = Provider {
+    build: |settings| openai_shaped::build(settings, &WIRE),
+    ..hosted("groq", "Groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"])
+};
+
+/// The words are those of its API reference, `reasoning_effort`.
+fn efforts(model: &str) -> &'static [Effort] {
+    match model {
+        model if model.contains("gpt-oss") => &COMMON_EFFORTS,
+        model if model.contains("qwen") => &[Effort::None],
+        _ => &[],
+    }
+}

@@ -1,0 +1,44 @@
+//! OpenRouter: tells some errors with status 200, or in the middle of a stream; keeps signed thoughts
+//! (`reasoning_details`) and cache marks of whoever answers behind it.
+
+use crate::dialects::openai_provider::{COMPATIBLE, Documents, Style, Thinking, Thoughts};
+use crate::providers::openai_shaped::{self, Wire};
+use crate::providers::table::{PLAIN, hosted};
+use crate::registry::Provider;
+
+const STYLE: Style = Style {
+    takes: &[
+        "logprobs",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "user",
+        "top_k",
+        "parallel_tool_calls",
+        "min_p",
+        "top_a",
+        "repetition_penalty",
+        "verbosity",
+        "prediction",
+        "modalities",
+        "models",
+        "plugins",
+        "route",
+        "transforms",
+    ],
+    tiers: &["auto", "default", "flex", "priority"],
+    thinking: Thinking::Object,
+    thoughts: Thoughts::Details,
+    documents: Documents::FileOrUrl,
+    cache_marks: true,
+    ..COMPATIBLE
+};
+
+const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
+
+/// OpenRouter.
+pub static OPENROUTER: Provider = Provider {
+    build: |settings| openai_shaped::build(settings, &WIRE),
+    ..hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"])
+};
