@@ -145,12 +145,6 @@ impl Target {
         Ok(Self { url, uri, proxy_credential })
     }
 
-    /// The same with one more pair in its query.
-    pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
-        self.url.query_pairs_mut().append_pair(name, value);
-        self
-    }
-
     /// The URL as it is sent.
     pub(crate) fn as_str(&self) -> &str {
         self.url.as_str()

@@ -58,7 +58,7 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
 pub fn decode_responses(body: Bytes) -> Result<Request, Failure> {
     let text = as_text(&body)?;
     let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
-    refuse_twice(&outline, text)?;
+    refuse_twice(&READ_HERE, &outline, text)?;
     let value = |name: &str| {
         let member = outline.named(text.as_bytes(), name).next()?;
         Some(&text[member.value.clone()]).filter(|value| *value != "null")
