@@ -25,10 +25,10 @@ mod fields;
 mod openai_sampling;
 
 pub mod anthropic;
+pub mod cohere;
 pub mod gemini;
 pub mod needs;
 pub mod offers;
-pub mod cohere;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;

@@ -3,12 +3,12 @@
 //! [`openai_shaped`] is what all of OpenAI's language have in common.
 
 pub mod anthropic;
+pub mod azure;
 pub mod bittensor_axon;
 pub mod bittensor_epistula;
-pub mod azure;
 pub mod chutes;
-pub mod deepseek;
 pub mod cohere;
+pub mod deepseek;
 pub mod flock;
 pub mod gemini;
 pub mod groq;

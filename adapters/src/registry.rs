@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
-use crate::providers::{anthropic, azure, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock, gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai};
+use crate::providers::{
+    anthropic, azure, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock, gemini,
+    groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
+};
 use crate::settings::AccountSettings;
 
 /// A kind of provider: what is known of it before anyone has an account there.
