@@ -25,6 +25,7 @@ mod fields;
 mod openai_sampling;
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod cohere;
 pub mod gemini;
 pub mod needs;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::header::{ACCEPT, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming as Arriving;
@@ -23,8 +23,10 @@ use url::Url;
 
 use crate::timeouts::Phase;
 use connect::{CONNECT_LIMIT, ConnectTimedOut, Connector};
+use public::NotPublic;
 
 mod connect;
+mod public;
 
 /// Where requests can be sent, checked and parsed once.
 #[derive(Debug, Clone)]
@@ -81,6 +83,17 @@ pub(crate) async fn send(
     body: Bytes,
     connect_limit: Duration,
 ) -> Result<Incoming, Failure> {
+    let request = written(method, target, headers, body);
+    let sending = CLIENT.with(|client| client.request(request));
+    received(CONNECT_LIMIT.scope(connect_limit, sending).await, connect_limit)
+}
+
+fn written(
+    method: Method,
+    target: &Target,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = target.uri.clone();
@@ -91,14 +104,47 @@ pub(crate) async fn send(
     if let Some(credential) = &target.proxy_credential {
         headers.insert(PROXY_AUTHORIZATION, credential.clone());
     }
-    let sending = CLIENT.with(|client| client.request(request));
-    let sent = CONNECT_LIMIT.scope(connect_limit, sending).await;
+    request
+}
+
+fn received(
+    sent: Result<Response<Arriving>, legacy::Error>,
+    connect_limit: Duration,
+) -> Result<Incoming, Failure> {
     let (head, body) = sent.map_err(|error| not_sent(&error, connect_limit))?.into_parts();
     Ok(Incoming {
         status: head.status,
         headers: head.headers,
         body: Body { first: None, rest: body },
     })
+}
+
+/// Which machines a request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Any.
+    Anywhere,
+    /// Those of the public internet, for an address that a caller named.
+    Public,
+}
+
+/// Asks for what is at an address that a caller named. Redirects are answers like any other.
+pub(crate) async fn get(
+    target: &Target,
+    headers: HeaderMap,
+    reach: Reach,
+    connect_limit: Duration,
+) -> Result<Incoming, Failure> {
+    if reach == Reach::Anywhere {
+        return send(Method::GET, target, headers, Bytes::new(), connect_limit).await;
+    }
+    if public::is_forbidden(target.url.host_str().unwrap_or_default()) {
+        return Err(forbidden());
+    }
+    let mut request = written(Method::GET, target, headers, Bytes::new());
+    request.headers_mut().remove(PROXY_AUTHORIZATION);
+    let sent = tokio::time::timeout(connect_limit, public::request(request)).await;
+    received(sent.map_err(|_| Phase::Connect.failure(connect_limit))?, connect_limit)
 }
 
 fn client() -> Client<Connector, Full<Bytes>> {
@@ -145,17 +191,21 @@ impl Target {
         Ok(Self { url, uri, proxy_credential })
     }
 
+    /// The same with one more pair in its query.
+    pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
+        self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
     /// The URL as it is sent.
     pub(crate) fn as_str(&self) -> &str {
         self.url.as_str()
     }
 
-    /// The same with one more pair in its query.
-    pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
-        self.url.query_pairs_mut().append_pair(name, value);
-        // A URL that was fit to be sent stays so: what is appended is percent-encoded.
-        self.uri = Uri::try_from(self.url.as_str()).unwrap_or(self.uri);
-        self
+    /// Like `host:443`.
+    pub(crate) fn host_and_port(&self) -> String {
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        format!("{}:{port}", self.url.host_str().unwrap_or_default())
     }
 
     /// Whether both are at one scheme, host and port, so that a credential for one may go to the
@@ -205,8 +255,14 @@ impl Stream for Body {
 
 // === failures ===
 
+fn forbidden() -> Failure {
+    Failure::new(Kind::Forbidden, NotPublic.to_string())
+}
+
 fn not_sent(error: &legacy::Error, connect_limit: Duration) -> Failure {
-    let failure = if causes(error).any(<dyn Error>::is::<ConnectTimedOut>) {
+    let failure = if causes(error).any(<dyn Error>::is::<NotPublic>) {
+        forbidden()
+    } else if causes(error).any(<dyn Error>::is::<ConnectTimedOut>) {
         Phase::Connect.failure(connect_limit)
     } else if error.is_connect() {
         Failure::new(Kind::Unreachable, "no connection to the provider could be made")
@@ -238,8 +294,6 @@ mod tests {
     fn a_target_is_a_whole_web_address() {
         let target = Target::new("http://host:1/v1/", "/models").unwrap();
         assert_eq!(target.url.as_str(), "http://host:1/v1/models");
-        let target = Target::new("http://host/a%2Fb", "/model/x%3A0/converse").unwrap();
-        assert_eq!(target.as_str(), "http://host/a%2Fb/model/x%3A0/converse");
         for base in ["", "host:1/v1", "ftp://host", "http://", "unix:/socket"] {
             let message = Target::new(base, "/models").unwrap_err();
             assert!(message.contains(&format!("`{base}`")), "{message}");

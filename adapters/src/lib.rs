@@ -46,6 +46,7 @@ pub mod hub;
 pub mod mapping;
 mod media_type;
 pub mod providers;
+mod public_address;
 pub mod registry;
 mod service;
 pub mod settings;

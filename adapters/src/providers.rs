@@ -4,6 +4,7 @@
 
 pub mod anthropic;
 pub mod azure;
+pub mod bedrock;
 pub mod bittensor_axon;
 pub mod bittensor_epistula;
 pub mod chutes;

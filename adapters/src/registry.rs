@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    anthropic, azure, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock, gemini,
-    groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
+    anthropic, azure, bedrock, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock,
+    gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -70,6 +70,7 @@ pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
     &anthropic::ANTHROPIC,
+    &bedrock::BEDROCK,
     &gemini::GEMINI,
     &vertex::VERTEX,
     &azure::AZURE,

@@ -40,7 +40,7 @@ struct Road {
 #[error("connecting took too long")]
 pub(super) struct ConnectTimedOut;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 tokio::task_local! {
     /// How long the request that is being sent may take to connect: attempts have their own limits
@@ -102,7 +102,7 @@ impl Connector {
 
 /// Trusts whom the system trusts. Where the system has no root certificates, nobody is trusted, and
 /// the providers that are reached by plain HTTP are still served.
-fn tls() -> ClientConfig {
+pub(super) fn tls() -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = || {
         ClientConfig::builder_with_provider(Arc::clone(&provider))

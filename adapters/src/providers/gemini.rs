@@ -23,12 +23,15 @@ use crate::settings::AccountSettings;
 /// Google Gemini.
 pub static GEMINI: Provider = Provider {
     base_url_variable: Some("GOOGLE_GEMINI_BASE_URL"),
-    options: &[ProviderOption {
-        name: "api_version",
-        variables: &[],
-        shape: Shape::Text,
-        help: "the API's version, `v1beta` unless said otherwise",
-    }],
+    options: &[
+        ProviderOption {
+            name: "api_version",
+            variables: &[],
+            shape: Shape::Text,
+            help: "the API's version, `v1beta` unless said otherwise",
+        },
+        http_adapter::MEDIA_HOSTS,
+    ],
     build,
     ..hosted(
         "gemini",

@@ -12,6 +12,7 @@ use isthmus_inference::ident::UpstreamModel;
 use crate::adapter::Adapter;
 use crate::auth::google::{Google, GoogleSettings};
 use crate::dialect::{ChatDialect, EmbeddingDialect};
+use crate::dialects::anthropic::{self, AnthropicChat};
 use crate::dialects::gemini::{
     BatchEmbeddings, Flavour, GeminiChat, PredictEmbeddings, SingleEmbedding,
 };
@@ -43,6 +44,7 @@ pub static VERTEX: Provider = Provider {
             ..option("access_token", &[], "an access token, which nobody renews: for trials")
         },
         option("credentials_file", &[], "a JSON file of a service account or of `gcloud`"),
+        http_adapter::MEDIA_HOSTS,
     ],
     build,
     ..hosted("vertex", "Google Vertex AI", "", &[])
@@ -54,6 +56,7 @@ const LOCATION: &str = "global";
 /// Locations that span several regions and have hosts of their own.
 const SPANS: [&str; 2] = ["us", "eu"];
 const CHAT: GeminiChat = GeminiChat { flavour: Flavour::Vertex };
+const CLAUDE: AnthropicChat = AnthropicChat { flavour: anthropic::Flavour::Vertex };
 const BATCH: BatchEmbeddings = BatchEmbeddings { flavour: Flavour::Vertex };
 
 /// One account.
@@ -109,13 +112,25 @@ fn origin(location: &str) -> String {
     }
 }
 
+/// Whose model it is. Claude's need not be named in full.
+fn publisher(model: &str) -> &str {
+    match model.strip_prefix("publishers/").and_then(|rest| rest.split('/').next()) {
+        Some(publisher) => publisher,
+        None if model.starts_with("claude-") => "anthropic",
+        None => "google",
+    }
+}
+
 // === impl Vertex ===
 
 impl Vertex {
     fn url(&self, model: &UpstreamModel, method: &str) -> Result<String, Failure> {
         let name = paths::segments(model)?;
-        // Models of other publishers, and one's own endpoints, are named in full.
-        let folder = if name.contains('/') { "" } else { "publishers/google/models/" };
+        // What is named in full, such as an endpoint of one's own, stands as it is.
+        let folder = match publisher(model.as_str()) {
+            _ if name.contains('/') => String::new(),
+            publisher => format!("publishers/{publisher}/models/"),
+        };
         Ok(format!("{}/{folder}{name}:{method}", self.base))
     }
 }
@@ -126,12 +141,13 @@ impl Service for Vertex {
         model: &UpstreamModel,
         stream: bool,
     ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
-        let name = model.as_str();
-        let publisher = name.strip_prefix("publishers/").and_then(|rest| rest.split('/').next());
-        if name.starts_with("claude-") || publisher.is_some_and(|publisher| publisher != "google") {
-            return Err(unserved("chat in Gemini's language", model));
-        }
-        Ok(Route { target: target(&self.url(model, method(stream))?)?, dialect: &CHAT })
+        let (method, dialect): (_, &dyn ChatDialect) = match publisher(model.as_str()) {
+            "google" => (method(stream), &CHAT),
+            "anthropic" if stream => ("streamRawPredict", &CLAUDE),
+            "anthropic" => ("rawPredict", &CLAUDE),
+            _ => return Err(unserved("chat", model)),
+        };
+        Ok(Route { target: target(&self.url(model, method)?)?, dialect })
     }
 
     fn embedding(&self, model: &UpstreamModel) -> Result<Route<'_, dyn EmbeddingDialect>, Failure> {

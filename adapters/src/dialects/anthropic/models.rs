@@ -7,32 +7,32 @@
 
 /// What a model can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Abilities {
-    pub(super) thinking: Thinking,
+pub(in crate::dialects) struct Abilities {
+    pub(in crate::dialects) thinking: Thinking,
     /// Whether thinking happens where nothing is said of it.
-    pub(super) thinks_unasked: bool,
+    pub(in crate::dialects) thinks_unasked: bool,
     /// Whether `thinking: disabled` is accepted.
-    pub(super) can_stop_thinking: bool,
+    pub(in crate::dialects) can_stop_thinking: bool,
     /// The words that `output_config.effort` may have.
-    pub(super) efforts: Efforts,
+    pub(in crate::dialects) efforts: Efforts,
     /// Whether `temperature`, `top_p` and `top_k` are accepted at all.
-    pub(super) sampling: bool,
+    pub(in crate::dialects) sampling: bool,
     /// Whether `temperature` and `top_p` may stand side by side.
-    pub(super) both_spreads: bool,
+    pub(in crate::dialects) both_spreads: bool,
     /// Whether a schema can be asked for in `output_config.format`, and tools can be `strict`.
-    pub(super) schemas: bool,
+    pub(in crate::dialects) schemas: bool,
     /// Whether a call can be forced by `tool_choice`.
-    pub(super) forced_tools: bool,
+    pub(in crate::dialects) forced_tools: bool,
     /// Whether a turn of the system may stand among the others.
-    pub(super) system_turns: bool,
+    pub(in crate::dialects) system_turns: bool,
     /// The most tokens where the caller sets no limit, for the API wants one: what every model of
     /// the generation accepts.
-    pub(super) max_tokens: u32,
+    pub(in crate::dialects) max_tokens: u32,
 }
 
 /// How thinking is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(in crate::dialects) enum Thinking {
     /// Not at all.
     Never,
     /// By a budget of tokens.
@@ -45,7 +45,7 @@ pub(super) enum Thinking {
 
 /// How many words there are for effort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Efforts {
+pub(in crate::dialects) enum Efforts {
     /// None.
     Unknown,
     /// `low`, `medium`, `high`.
@@ -64,7 +64,7 @@ const NEWEST: Version = 9999;
 
 impl Abilities {
     /// Those of the model with this name.
-    pub(super) fn of(model: &str) -> Self {
+    pub(in crate::dialects) fn of(model: &str) -> Self {
         let version = version(model);
         let is = |family: &str| model.contains(family);
         let always_thinks = (is("fable") || is("mythos")) && version >= 500

@@ -17,7 +17,7 @@ const FORMATS: [&str; 10] =
 
 /// The schema within the subset; `None` where that would change which answers fit: a map with free
 /// keys, a reference to itself, a value of no stated type.
-pub(super) fn within_subset(schema: &Value) -> Option<Value> {
+pub(in crate::dialects) fn within_subset(schema: &Value) -> Option<Value> {
     if is_recursive(schema) {
         return None;
     }

@@ -14,19 +14,24 @@ const LEAST_BUDGET: u32 = 1024;
 
 /// What is said of thinking.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Thought {
+pub(in crate::dialects) struct Thought {
     /// `thinking`.
-    pub(super) thinking: Option<Value>,
+    pub(in crate::dialects) thinking: Option<Value>,
     /// `output_config.effort`.
-    pub(super) effort: Option<&'static str>,
+    pub(in crate::dialects) effort: Option<&'static str>,
     /// The caller's wish could not be kept.
-    pub(super) dropped: bool,
+    pub(in crate::dialects) dropped: bool,
 }
 
 impl Thought {
     /// What this request says of thinking. `forced` is whether a call will be forced, which excludes
     /// thinking with a budget.
-    pub(super) fn of(chat: &ChatRequest, abilities: &Abilities, max: u32, forced: bool) -> Self {
+    pub(in crate::dialects) fn of(
+        chat: &ChatRequest,
+        abilities: &Abilities,
+        max: u32,
+        forced: bool,
+    ) -> Self {
         let reasoning = &chat.reasoning;
         if reasoning.is_off() || !reasoning.is_asked() || forced {
             return Self::without(reasoning, abilities, forced);
@@ -41,7 +46,7 @@ impl Thought {
     }
 
     /// Whether thinking is switched on.
-    pub(super) fn is_on(&self) -> bool {
+    pub(in crate::dialects) fn is_on(&self) -> bool {
         self.thinking.as_ref().is_some_and(|thinking| thinking["type"] != "disabled")
     }
 
@@ -125,12 +130,12 @@ fn goes_on_without_thoughts(messages: &[Message]) -> bool {
 }
 
 /// Whether the caller's choice forces a call.
-pub(super) fn is_forced(choice: &ToolChoice) -> bool {
+pub(in crate::dialects) fn is_forced(choice: &ToolChoice) -> bool {
     matches!(choice, ToolChoice::Required | ToolChoice::Named(_))
 }
 
 /// The sampling that the model takes while it thinks or does not, and what of it is left out.
-pub(super) fn sampling(
+pub(in crate::dialects) fn sampling(
     chat: &ChatRequest,
     abilities: &Abilities,
     thinks: bool,

@@ -29,8 +29,8 @@ pub(super) fn says_something(schema: &Value) -> bool {
 
 fn rewrite(schema: &mut Value) {
     let Value::Object(members) = schema else { return };
-    members.remove("$schema");
-    if let Some(definitions) = members.remove("definitions") {
+    members.shift_remove("$schema");
+    if let Some(definitions) = members.shift_remove("definitions") {
         members.entry("$defs").or_insert(definitions);
     }
     if let Some(reference) = members.get("$ref").and_then(Value::as_str) {
@@ -61,7 +61,7 @@ fn unwrap_single(members: &mut Map<String, Value>) {
     let single = members.get_mut("allOf").and_then(Value::as_array_mut);
     let Some([Value::Object(inner)]) = single.map(Vec::as_mut_slice) else { return };
     let inner = std::mem::take(inner);
-    members.remove("allOf");
+    members.shift_remove("allOf");
     if inner.contains_key("$ref") {
         members.retain(|name, _| name.starts_with('$'));
     }
@@ -75,7 +75,7 @@ fn unwrap_single(members: &mut Map<String, Value>) {
 
 /// `const` is a list of one to Gemini.
 fn spell_constant(members: &mut Map<String, Value>) {
-    let Some(constant) = members.remove("const") else { return };
+    let Some(constant) = members.shift_remove("const") else { return };
     let kind = match &constant {
         Value::String(_) => Some("string"),
         Value::Bool(_) => Some("boolean"),
