@@ -194,6 +194,8 @@ impl Target {
     /// The same with one more pair in its query.
     pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
+        // A URL that was fit to be sent stays so: what is appended is percent-encoded.
+        self.uri = Uri::try_from(self.url.as_str()).unwrap_or(self.uri);
         self
     }
 
