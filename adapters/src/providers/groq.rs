@@ -8,7 +8,7 @@ use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
-const STYLE: Style = Style {
+pub const STYLE: Style = Style {
     max_tokens: "max_completion_tokens",
     takes: &["seed", "user", "parallel_tool_calls"],
     tiers: &["auto", "on_demand", "flex", "performance"],
@@ -18,7 +18,7 @@ const STYLE: Style = Style {
     ..COMPATIBLE
 };
 
-const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
+const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
 
 /// Groq.
 pub static GROQ: Provider = Provider {

@@ -159,15 +159,14 @@ impl Writer<'_> {
     fn tools(&mut self, chat: &ChatRequest) -> Result<(), Failure> {
         let mut tools: Vec<Value> = chat.tools.iter().map(|tool| self.tool(tool)).collect();
         for native in &chat.native_tools {
-            match &native.value {
-                value if native.format != formats::OPENAI_CHAT => {
-                    let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-                    return Err(unsupported("tools", &format!("tools of type `{kind}`")));
-                }
-                Value::Object(members) if members.contains_key("web_search_options") => {
-                    self.body.extend(members.clone());
-                }
-                value => tools.push(value.clone()),
+            let kind = native.value.get("type").and_then(Value::as_str);
+            let openai = self.style.openai_models;
+            match (&native.value, kind) {
+                _ if native.format != formats::OPENAI_CHAT => return Err(foreign_tool(kind)),
+                (Value::Object(members), None) if openai => self.body.extend(members.clone()),
+                (_, None) => return Err(unsupported("web_search_options", "web searches")),
+                (_, Some("custom")) if !openai => return Err(foreign_tool(kind)),
+                (value, Some(_)) => tools.push(value.clone()),
             }
         }
         if tools.is_empty() {
@@ -264,6 +263,10 @@ impl Writer<'_> {
             self.wish(name, Some(value.clone()));
         }
     }
+}
+
+fn foreign_tool(kind: Option<&str>) -> Failure {
+    unsupported("tools", &format!("tools of type `{}`", kind.unwrap_or("unknown")))
 }
 
 /// OpenAI wants a name of up to 64 letters, digits, `_` and `-`.
