@@ -8,6 +8,7 @@ use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
+/// How chats with it are written.
 pub const STYLE: Style = Style {
     max_tokens: "max_completion_tokens",
     takes: &["seed", "user", "parallel_tool_calls"],

@@ -14,6 +14,7 @@ use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
+/// How chats with it are written.
 pub const STYLE: Style = Style {
     seed: "random_seed",
     takes: &[
