@@ -302,3 +302,69 @@ fn reasoning_object(reasoning: &Reasoning) -> Option<Value> {
     }
     (!object.is_empty()).then_some(Value::Object(object))
 }
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::chat::{Message, NativeTool, Prompt, Role, Sampling};
+    use isthmus_inference::part::{Media, Part};
+
+    use super::super::style::{COMPATIBLE, OPENAI};
+    use super::*;
+
+    /// A chat in which the user says this.
+    fn saying(part: Part) -> ChatRequest {
+        let turn = Message { role: Role::User, content: vec![part], name: None };
+        ChatRequest { prompt: Prompt::Messages(vec![turn]), ..ChatRequest::default() }
+    }
+
+    fn hi() -> ChatRequest {
+        saying(Part::text("hi"))
+    }
+
+    #[test]
+    fn what_cannot_be_carried_is_refused_by_name() {
+        let stop = |count| Sampling { stop: vec!["x".into(); count], ..Sampling::default() };
+        let native = |format, value| vec![NativeTool { format, value }];
+        let pdf = Media::Inline { media_type: "application/pdf".into(), base64: "AA".into() };
+        let film = Media::Url { url: "https://a.example/v".into(), media_type: None };
+        let foreign = Part::Native { format: formats::ANTHROPIC, value: json!({}) };
+        let search = json!({"web_search_options": {}});
+        let grammar = AnswerFormat::Grammar("start: \"x\"".into());
+        let cases = [
+            (&COMPATIBLE, "m", saying(Part::Document { media: pdf, name: None }), "messages"),
+            (&OPENAI, "m", saying(Part::Video(film)), "messages"),
+            (&OPENAI, "m", saying(foreign), "messages"),
+            (&OPENAI, "m", ChatRequest { sampling: stop(5), ..hi() }, "stop"),
+            (&OPENAI, "o3", ChatRequest { sampling: stop(1), ..hi() }, "stop"),
+            (&OPENAI, "m", ChatRequest { format: grammar, ..hi() }, "response_format"),
+            (
+                &OPENAI,
+                "m",
+                ChatRequest {
+                    native_tools: native(formats::ANTHROPIC, json!({"type": "bash"})),
+                    ..hi()
+                },
+                "tools",
+            ),
+            (
+                &COMPATIBLE,
+                "m",
+                ChatRequest { native_tools: native(formats::OPENAI_CHAT, search), ..hi() },
+                "web_search_options",
+            ),
+        ];
+        for (style, model, chat, param) in cases {
+            let failure = encode(style, &chat, &model.into(), false).unwrap_err();
+            assert_eq!(failure.kind, Kind::Unsupported, "{failure}");
+            assert_eq!(failure.param.as_deref(), Some(param), "{failure}");
+        }
+        let single = Style { takes: &[], ..COMPATIBLE };
+        for (chat, param) in [
+            (ChatRequest { choices: 2, ..hi() }, "n"),
+            (ChatRequest { top_logprobs: Some(0), ..hi() }, "logprobs"),
+        ] {
+            let failure = encode(&single, &chat, &"m".into(), false).unwrap_err();
+            assert_eq!(failure.param.as_deref(), Some(param));
+        }
+    }
+}
