@@ -6,6 +6,10 @@ SHELL := /bin/bash
 
 # The environment that tests use; `make run` does not need it.
 PYTHON := .venv/bin/python
+# The vendors' own SDKs, for recorded traffic. They are many, so they have an environment of their own.
+KIT_PYTHON := .venv-kit/bin/python
+# The recordings stand beside a development checkout; a user's clone has none.
+KIT := $(or $(ISTHMUS_KIT),../shared/kit)
 # One profile everywhere: the engine's native code is compiled once.
 CARGO_FLAGS := --release --locked
 ISTHMUS := target/release/isthmus
@@ -33,7 +37,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-sdk test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-axon test-sdk test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -44,10 +48,26 @@ lint: tools-build ## Format, lints, and the rules of the house
 test-rust: tools-build $(MODEL) $(EMBEDDING_MODEL) ## Unit, property and integration tests
 	cargo test $(CARGO_FLAGS) --workspace
 
+.PHONY: test-axon
+test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the original axon
+	AXON_PYTHON=$(CURDIR)/.venv-axon/bin/python \
+		cargo test $(CARGO_FLAGS) --package isthmus-adapters --test axon -- --ignored
+
 .PHONY: test-sdk
 test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
+
+.PHONY: test-kit
+ifneq ($(wildcard $(KIT)/recordings),)
+test-kit: .venv-kit/ready ## Recorded vendor traffic through the running program, by the vendors' SDKs
+	cargo build $(CARGO_FLAGS) --package isthmus-gateway
+	$(KIT_PYTHON) gateway/tests/kit/run.py
+	$(KIT_PYTHON) -m pytest --quiet gateway/tests/kit
+else
+test-kit:
+	@echo "test-kit skipped: no replay kit at $(KIT) (ISTHMUS_KIT says where it is)"
+endif
 
 .PHONY: test-charts
 test-charts: .venv/ready ## The Helm chart by Helm's own engine, and the container recipe
@@ -68,6 +88,19 @@ $(EMBEDDING_MODEL): .venv/ready
 	@# One wheel asks for a newer Python than Debian's without needing it.
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --ignore-requires-python \
 		--requirement charts/requirements.txt
+	@touch $@
+
+# Apart from the others: it pins much that they need newer.
+.venv-axon/ready: adapters/tests/axon/requirements.txt
+	@scripts/tools.sh python
+	python3 -m venv .venv-axon
+	.venv-axon/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+.venv-kit/ready: requirements-kit.txt
+	@scripts/tools.sh python
+	python3 -m venv .venv-kit
+	$(KIT_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-kit.txt
 	@touch $@
 
 .PHONY: tools-build tools-test tools-load

@@ -64,6 +64,11 @@ pub trait EmbeddingDialect: Send + Sync + 'static {
     /// Reads the answer. `headers` are the response's: Bedrock counts tokens there.
     fn decode(&self, headers: &HeaderMap, body: &[u8]) -> Result<EmbeddingAnswer, Failure>;
 
+    /// How many inputs one call may have. More are sent in several calls at once.
+    fn most_inputs(&self) -> usize {
+        usize::MAX
+    }
+
     /// Reads an answer that came with any other status.
     fn failure(&self, refused: Refused<'_>) -> Failure;
 }

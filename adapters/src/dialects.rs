@@ -8,12 +8,28 @@
 //! * [`openai_answer`], [`openai_stream`]: neutral answers, written for callers
 //! * [`openai_provider`]: the same on the provider's side, for callers of another language
 //! * [`openai_relay`], [`openai_usage`]: an upstream's own answers, watched while they pass
+//! * [`openai_error`], [`openai_models`], [`offers`]: what went wrong there, and what is on offer
+//!
+//! Others:
+//!
 //! * [`responses`]: OpenAI's Responses, on both sides
-//! * [`openai_error`], [`openai_models`]: what went wrong there, and what is on offer
+//! * [`anthropic`]: Messages, spoken by Anthropic, by Vertex AI, and by callers
+//! * [`bedrock`]: AWS's Converse, and embeddings by InvokeModel
+//! * [`cohere`]: Cohere's v2
+//! * [`gemini`]: Google's own, of AI Studio and Vertex AI
+//!
+//! [`needs`]: what a request asks of an endpoint.
 
+mod edits;
 mod fields;
 mod openai_sampling;
 
+pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
+pub mod gemini;
+pub mod needs;
+pub mod offers;
 pub mod openai;
 pub mod openai_answer;
 pub mod openai_chat;
@@ -37,7 +53,6 @@ pub fn caller(dialect: Dialect) -> &'static dyn CallerDialect {
     match dialect {
         Dialect::OpenAi => &openai::OpenAiCaller,
         Dialect::Responses => &responses::ResponsesCaller,
-        // The door of this one opens with its dialect.
-        Dialect::Anthropic => &openai::OpenAiCaller,
+        Dialect::Anthropic => &anthropic::AnthropicCaller,
     }
 }

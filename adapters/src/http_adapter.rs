@@ -14,7 +14,7 @@ use isthmus_inference::request::{Operation, Request};
 use isthmus_inference::usage::{self, Usage};
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Timeouts, Whole};
-use crate::dialect::{EmbeddingDialect, Encoded, Refused, RelayDialect, Watch};
+use crate::dialect::{Encoded, Refused, RelayDialect, Watch};
 use crate::dialects::{caller, openai_error};
 use crate::registry::BuildError;
 use crate::service::{Listing, Route, Service, word};
@@ -22,24 +22,28 @@ use crate::settings::AccountSettings;
 use crate::timeouts::{Deadlines, Paced};
 
 mod decoding;
+mod embedding;
 mod line;
+mod media;
 mod pieces;
 mod secrets;
 
-pub(crate) use line::Auth;
+pub(crate) use line::{Auth, Line, Outgoing, collect};
+pub(crate) use media::HOSTS as MEDIA_HOSTS;
 
 use decoding::Decoding;
-use line::{Line, Outgoing};
+use media::Fetcher;
 use pieces::Pieces;
 
 /// One account, ready to be called.
 struct HttpAdapter<S> {
     service: S,
     line: Line,
+    media: Fetcher,
 }
 
 /// A list of models is asked for on the operator's behalf, without an attempt's limits.
-const LISTING: Timeouts = Timeouts {
+pub(crate) const LISTING: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     first_byte: Duration::from_secs(15),
     between_chunks: Duration::from_secs(15),
@@ -52,7 +56,8 @@ pub(crate) fn build(
     auth: Auth,
     service: impl Service,
 ) -> Result<Arc<dyn Adapter>, BuildError> {
-    Ok(Arc::new(HttpAdapter { service, line: Line::new(settings, auth)? }))
+    let line = Line::new(settings, auth, service.headers())?;
+    Ok(Arc::new(HttpAdapter { service, line, media: Fetcher::new(settings) }))
 }
 
 // === impl HttpAdapter ===
@@ -123,13 +128,14 @@ impl<S: Service> HttpAdapter<S> {
 
     async fn chat(&self, attempt: &Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
-        let chat = caller(request.dialect).chat(request)?;
+        let mut chat = caller(request.dialect).chat(request)?;
         if !matches!(chat.prompt, Prompt::Messages(_)) {
             let message = format!("the provider does not serve {}", word(request.operation));
             return Err(Failure::new(Kind::Unsupported, message).with_param("model"));
         }
         let route = self.service.chat(&attempt.model, request.stream)?;
         let dialect = route.dialect;
+        self.media.inline(&mut chat, dialect, attempt.timeouts.total).await?;
         let mut encoded = dialect.encode(&chat, &attempt.model, request.stream)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), chat.require_parameters)?;
         let format_tool = encoded.format_tool;
@@ -144,23 +150,6 @@ impl<S: Service> HttpAdapter<S> {
         let mut answer = dialect.decode(&told.body).map_err(|failure| self.struck(failure))?;
         decoding::unwrap_format(&mut answer, format_tool);
         let (usage, content) = (answer.usage, Content::Chat(answer));
-        let upstream_request_id = told.request_id;
-        Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))
-    }
-
-    async fn embed(&self, attempt: &Attempt) -> Result<Answer, Failure> {
-        let request = &attempt.request;
-        let wanted = caller(request.dialect).embedding(request)?;
-        let route: Route<'_, dyn EmbeddingDialect> = self.service.embedding(&attempt.model)?;
-        let dialect = route.dialect;
-        let mut encoded = dialect.encode(&wanted, &attempt.model)?;
-        let dropped = allowed(std::mem::take(&mut encoded.dropped), wanted.require_parameters)?;
-        let limits = limits(attempt);
-        let outgoing = Outgoing::post(&route.target, encoded, &limits);
-        let told = self.line.whole(outgoing, |refused| dialect.failure(refused)).await?;
-        let answer = dialect.decode(&told.headers, &told.body);
-        let answer = answer.map_err(|failure| self.struck(failure))?;
-        let (usage, content) = (answer.usage, Content::Embedding(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))
     }
@@ -189,7 +178,7 @@ fn whole(content: Content, usage: Usage) -> Answer {
 }
 
 /// The names of fields that were left out, unless the caller insists on all of them.
-fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
+pub(crate) fn allowed(dropped: Vec<String>, all_required: bool) -> Result<Vec<String>, Failure> {
     match dropped.first() {
         Some(first) if all_required => {
             let names = dropped.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();

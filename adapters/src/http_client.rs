@@ -1,31 +1,41 @@
-//! The only file that knows `reqwest`: requests out, answers in, in the terms of `http` and `bytes`.
+//! Requests out, answers in, in the terms of `http` and `bytes`: this file and `http_client/` are the
+//! only ones that know hyper's client.
 //!
-//! There is one client in the process, so that all accounts share its pool of connections.
+//! Each thread has one client, so that all accounts share its pool of connections, and a connection
+//! is driven by the thread that uses it: no answer waits for another thread to wake up.
 
 use std::error::Error;
-use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::LazyLock;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
-use http::{HeaderMap, Method, StatusCode};
+use futures_util::Stream;
+use http::header::{ACCEPT, PROXY_AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::body::Incoming as Arriving;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use isthmus_inference::failure::{Failure, Kind};
-use tower::{Layer, Service};
+use url::Url;
 
 use crate::timeouts::Phase;
+use connect::{CONNECT_LIMIT, ConnectTimedOut, Connector};
+use public::NotPublic;
+
+mod connect;
+mod public;
 
 /// Where requests can be sent, checked and parsed once.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    url: reqwest::Url,
-    /// A machine that is reached without the proxy that the environment names: this one, or a
-    /// metadata server.
-    direct: bool,
+    url: Url,
+    /// The same, as it is sent.
+    uri: Uri,
+    /// What the proxy on the way to it asks for, where requests go to the proxy itself.
+    proxy_credential: Option<HeaderValue>,
 }
 
 /// An answer whose body is still coming.
@@ -36,17 +46,15 @@ pub(crate) struct Incoming {
 }
 
 /// The bytes of an answer as the network brings them.
-pub(crate) struct Body(BoxStream<'static, Result<Bytes, Failure>>);
-
-/// The two ways out.
-struct Clients {
-    /// Through the proxy that `HTTPS_PROXY` and its like name, if they do.
-    outside: reqwest::Client,
-    /// To this machine itself, and to its metadata server.
-    direct: reqwest::Client,
+pub(crate) struct Body {
+    /// What was read of it and put back.
+    first: Option<Bytes>,
+    rest: Arriving,
 }
 
-static CLIENTS: LazyLock<Result<Clients, String>> = LazyLock::new(Clients::new);
+thread_local! {
+    static CLIENT: Client<Connector, Full<Bytes>> = client();
+}
 
 /// How long an idle connection is kept. Shorter than the idle limit of common load balancers (60 s),
 /// so that a request seldom meets a connection that is just being closed.
@@ -60,10 +68,14 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How often a silent connection is asked whether the other side is still there.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
 
-/// Metadata servers whose address does not say so: Google's, and those of AWS over IPv6.
-const METADATA_SERVERS: [&str; 3] = ["metadata.google.internal", "fd00:ec2::254", "fd00:ec2::23"];
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("isthmus/", env!("CARGO_PKG_VERSION")));
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 
 /// Sends a request and waits for the head of the answer. Dropping the future gives the request up.
+///
+/// A redirect is an answer like any other: a redirected POST would lose its body or carry the
+/// credential to another host. Nothing is sent twice, except what a connection that had just been
+/// closed never took.
 pub(crate) async fn send(
     method: Method,
     target: &Target,
@@ -71,20 +83,80 @@ pub(crate) async fn send(
     body: Bytes,
     connect_limit: Duration,
 ) -> Result<Incoming, Failure> {
-    let clients = CLIENTS.as_ref().map_err(|error| {
-        Failure::new(Kind::Internal, "the gateway cannot make connections").with_detail(error)
-    })?;
-    let client = if target.direct { &clients.direct } else { &clients.outside };
-    let mut request = reqwest::Request::new(method, target.url.clone());
+    let request = written(method, target, headers, body);
+    let sending = CLIENT.with(|client| client.request(request));
+    received(CONNECT_LIMIT.scope(connect_limit, sending).await, connect_limit)
+}
+
+fn written(
+    method: Method,
+    target: &Target,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = target.uri.clone();
     *request.headers_mut() = headers;
-    *request.body_mut() = Some(body.into());
-    let sent = CONNECT_LIMIT.scope(connect_limit, client.execute(request)).await;
-    let mut response = sent.map_err(|error| not_sent(error, connect_limit))?;
+    let headers = request.headers_mut();
+    headers.entry(ACCEPT).or_insert(ANYTHING);
+    headers.entry(USER_AGENT).or_insert(AGENT);
+    if let Some(credential) = &target.proxy_credential {
+        headers.insert(PROXY_AUTHORIZATION, credential.clone());
+    }
+    request
+}
+
+fn received(
+    sent: Result<Response<Arriving>, legacy::Error>,
+    connect_limit: Duration,
+) -> Result<Incoming, Failure> {
+    let (head, body) = sent.map_err(|error| not_sent(&error, connect_limit))?.into_parts();
     Ok(Incoming {
-        status: response.status(),
-        headers: std::mem::take(response.headers_mut()),
-        body: Body(response.bytes_stream().map_err(broken_off).boxed()),
+        status: head.status,
+        headers: head.headers,
+        body: Body { first: None, rest: body },
     })
+}
+
+/// Which machines a request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Any.
+    Anywhere,
+    /// Those of the public internet, for an address that a caller named.
+    Public,
+}
+
+/// Asks for what is at an address that a caller named. Redirects are answers like any other.
+pub(crate) async fn get(
+    target: &Target,
+    headers: HeaderMap,
+    reach: Reach,
+    connect_limit: Duration,
+) -> Result<Incoming, Failure> {
+    if reach == Reach::Anywhere {
+        return send(Method::GET, target, headers, Bytes::new(), connect_limit).await;
+    }
+    if public::is_forbidden(target.url.host_str().unwrap_or_default()) {
+        return Err(forbidden());
+    }
+    let mut request = written(Method::GET, target, headers, Bytes::new());
+    request.headers_mut().remove(PROXY_AUTHORIZATION);
+    let sent = tokio::time::timeout(connect_limit, public::request(request)).await;
+    received(sent.map_err(|_| Phase::Connect.failure(connect_limit))?, connect_limit)
+}
+
+fn client() -> Client<Connector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT_IDLE)
+        .pool_max_idle_per_host(MOST_IDLE)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(ALIVE_EVERY)
+        .build(Connector::new())
 }
 
 // === impl Target ===
@@ -92,16 +164,16 @@ pub(crate) async fn send(
 impl Target {
     /// The URL made of a base and what is appended to it.
     pub(crate) fn new(base: &str, path: &str) -> Result<Self, String> {
-        let mut target = Self::exactly(base)?;
-        target.url.set_path(&format!("{}{path}", target.url.path().trim_end_matches('/')));
-        Ok(target)
+        let mut url = Self::exactly(base)?.url;
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        Self::of(url)
     }
 
     /// This very URL, its query and a slash at its end included.
     pub(crate) fn exactly(base: &str) -> Result<Self, String> {
         // What holds an `@` may hold a password, which is never shown.
         let shown = if base.contains('@') { "the URL".to_owned() } else { format!("`{base}`") };
-        let url = reqwest::Url::parse(base).map_err(|error| format!("{shown}: {error}"))?;
+        let mut url = Url::parse(base).map_err(|error| format!("{shown}: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(format!("{shown} is not an http:// or https:// URL"));
         }
@@ -109,11 +181,14 @@ impl Target {
             let message = "a URL must not hold a user name or password; use `api_key` or `headers`";
             return Err(message.to_owned());
         }
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let direct = host == "localhost"
-            || METADATA_SERVERS.contains(&host)
-            || host.parse().is_ok_and(is_beside_us);
-        Ok(Self { url, direct })
+        url.set_fragment(None);
+        Self::of(url)
+    }
+
+    fn of(url: Url) -> Result<Self, String> {
+        let uri = Uri::try_from(url.as_str()).map_err(|error| error.to_string())?;
+        let proxy_credential = connect::proxy_credential(&uri);
+        Ok(Self { url, uri, proxy_credential })
     }
 
     /// The same with one more pair in its query.
@@ -125,6 +200,12 @@ impl Target {
     /// The URL as it is sent.
     pub(crate) fn as_str(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// Like `host:443`.
+    pub(crate) fn host_and_port(&self) -> String {
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        format!("{}:{port}", self.url.host_str().unwrap_or_default())
     }
 
     /// Whether both are at one scheme, host and port, so that a credential for one may go to the
@@ -139,20 +220,12 @@ impl Target {
     }
 }
 
-/// Whether this is the machine itself or on its own link, as the clouds' metadata servers are.
-fn is_beside_us(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unicast_link_local(),
-    }
-}
-
 // === impl Body ===
 
 impl Body {
     /// The body with what was read of it before put back.
     pub(crate) fn behind(self, first: Bytes) -> Self {
-        Self(futures_util::stream::iter([Ok(first)]).chain(self.0).boxed())
+        Self { first: Some(first), ..self }
     }
 }
 
@@ -160,121 +233,48 @@ impl Stream for Body {
     type Item = Result<Bytes, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next_unpin(context)
-    }
-}
-
-// === impl Clients ===
-
-impl Clients {
-    fn new() -> Result<Self, String> {
-        // An error says that another part of the process has chosen already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { outside: build(Self::builder)?, direct: build(|| Self::builder().no_proxy())? })
-    }
-
-    fn builder() -> reqwest::ClientBuilder {
-        reqwest::Client::builder()
-            .user_agent(concat!("isthmus/", env!("CARGO_PKG_VERSION")))
-            // A redirected POST would lose its body or carry the credential to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            // Whether to try again is decided where budgets and policies are known.
-            .retry(reqwest::retry::never())
-            .tcp_nodelay(true)
-            .tcp_keepalive(ALIVE_EVERY)
-            .pool_idle_timeout(KEPT_IDLE)
-            .pool_max_idle_per_host(MOST_IDLE)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keep_alive_interval(ALIVE_EVERY)
-            .connector_layer(ConnectTimer)
-    }
-}
-
-/// Builds a client. Where the system has no root certificates, one that trusts nobody still serves
-/// the providers that are reached by plain HTTP.
-fn build(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
-    builder().build().or_else(|error| {
-        tracing::warn!(
-            error = %chain(&error),
-            "no root certificates: HTTPS providers cannot be reached; install `ca-certificates`"
-        );
-        builder().tls_certs_only([]).build().map_err(|error| chain(&error))
-    })
-}
-
-// === connecting in time ===
-
-tokio::task_local! {
-    /// How long the request that is being sent may take to connect. `reqwest` knows one such limit
-    /// for each client, but attempts have their own and still share connections.
-    static CONNECT_LIMIT: Duration;
-}
-
-/// Bounds each connection's making by the limit of the request that needs it.
-#[derive(Clone)]
-struct ConnectTimer;
-
-/// A connector with that bound.
-#[derive(Clone)]
-struct Timed<S>(S);
-
-/// Connecting took too long.
-#[derive(Debug, thiserror::Error)]
-#[error("connecting took too long")]
-struct ConnectTimedOut;
-
-impl<S> Layer<S> for ConnectTimer {
-    type Service = Timed<S>;
-
-    fn layer(&self, connector: S) -> Timed<S> {
-        Timed(connector)
-    }
-}
-
-impl<S, R> Service<R> for Timed<S>
-where
-    S: Service<R, Error = Box<dyn Error + Send + Sync>>,
-    S::Future: Send + 'static,
-    S::Response: 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, destination: R) -> Self::Future {
-        let connecting = self.0.call(destination);
-        // The pool starts a connection within the task that asked for it, so the limit is at hand.
-        match CONNECT_LIMIT.try_get() {
-            Ok(limit) => tokio::time::timeout(limit, connecting)
-                .map(|outcome| outcome.unwrap_or_else(|_| Err(Box::new(ConnectTimedOut))))
-                .boxed(),
-            Err(_) => connecting.boxed(),
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut self.rest).poll_frame(context)) else {
+                return Poll::Ready(None);
+            };
+            match frame {
+                // Trailers say nothing that anybody here reads.
+                Ok(frame) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Err(error) => return Poll::Ready(Some(Err(broken_off(&error)))),
+            }
         }
     }
 }
 
 // === failures ===
 
-fn not_sent(error: reqwest::Error, connect_limit: Duration) -> Failure {
-    let error = error.without_url();
-    let failure = if causes(&error).any(<dyn Error>::is::<ConnectTimedOut>) {
+fn forbidden() -> Failure {
+    Failure::new(Kind::Forbidden, NotPublic.to_string())
+}
+
+fn not_sent(error: &legacy::Error, connect_limit: Duration) -> Failure {
+    let failure = if causes(error).any(<dyn Error>::is::<NotPublic>) {
+        forbidden()
+    } else if causes(error).any(<dyn Error>::is::<ConnectTimedOut>) {
         Phase::Connect.failure(connect_limit)
     } else if error.is_connect() {
         Failure::new(Kind::Unreachable, "no connection to the provider could be made")
     } else {
         Failure::new(Kind::Unreachable, "the provider closed the connection without an answer")
     };
-    failure.with_detail(chain(&error))
+    failure.with_detail(chain(error))
 }
 
-fn broken_off(error: reqwest::Error) -> Failure {
+fn broken_off(error: &hyper::Error) -> Failure {
     Failure::new(Kind::Malformed, "the provider broke off in the middle of its answer")
-        .with_detail(chain(&error.without_url()))
+        .with_detail(chain(error))
 }
 
 /// An error with all its causes.
@@ -294,8 +294,6 @@ mod tests {
     fn a_target_is_a_whole_web_address() {
         let target = Target::new("http://host:1/v1/", "/models").unwrap();
         assert_eq!(target.url.as_str(), "http://host:1/v1/models");
-        let target = Target::new("http://host/a%2Fb", "/model/x%3A0/converse").unwrap();
-        assert_eq!(target.as_str(), "http://host/a%2Fb/model/x%3A0/converse");
         for base in ["", "host:1/v1", "ftp://host", "http://", "unix:/socket"] {
             let message = Target::new(base, "/models").unwrap_err();
             assert!(message.contains(&format!("`{base}`")), "{message}");
@@ -341,22 +339,5 @@ mod tests {
         let message = Target::new("https://user:pw-x@host/v1", "").unwrap_err();
         assert!(message.contains("`api_key`"), "{message}");
         assert!(Target::new("https://host/a@b", "").is_ok(), "in a path it is a plain character");
-    }
-
-    #[test]
-    fn this_machine_is_reached_without_a_proxy() {
-        for (base, direct) in [
-            ("http://localhost:1", true),
-            ("http://127.0.0.1:1", true),
-            ("http://127.8.8.8", true),
-            ("http://[::1]:1", true),
-            ("http://169.254.169.254/latest/", true),
-            ("http://[fd00:ec2::254]", true),
-            ("http://metadata.google.internal/", true),
-            ("http://10.0.0.1", false),
-            ("https://localhost.example.com", false),
-        ] {
-            assert_eq!(Target::new(base, "/").unwrap().direct, direct, "{base}");
-        }
     }
 }

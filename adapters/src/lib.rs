@@ -17,7 +17,7 @@
 //! end are noticed. Nothing is parsed in full. Where the other side speaks no language at all (the
 //! engine), [`dialects`] also decode requests and encode answers completely.
 //!
-//! Promises: `http_client` alone knows reqwest; nothing matches on a provider's kind; a cut,
+//! Promises: `http_client` alone knows hyper's client; nothing matches on a provider's kind; a cut,
 //! stalled or garbled answer is a `Failure`, never a clean end; everything read is bounded; dropping
 //! a future or a stream ends the call upstream; the house's credentials never come back out.
 //!
@@ -27,6 +27,8 @@
 //! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
 //! * [`settings`]: what an operator may say about an account
 //! * [`auth`]: the house's credentials, obtained, renewed and shown
+//! * [`bittensor`]: keys and signatures of a network with protocols of its own
+//! * [`mapping`]: a chat as the fields of somebody's own protocol, as the operator says
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
@@ -34,13 +36,17 @@
 
 pub mod adapter;
 pub mod auth;
+pub mod bittensor;
 pub mod dialect;
 pub mod dialects;
 pub mod framing;
 mod http_adapter;
 mod http_client;
 pub mod hub;
+pub mod mapping;
+mod media_type;
 pub mod providers;
+mod public_address;
 pub mod registry;
 mod service;
 pub mod settings;

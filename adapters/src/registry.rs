@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::providers::{
-    azure, chutes, deepseek, flock, groq, mistral, nearai, openrouter, perplexity, table, xai,
+    anthropic, azure, bedrock, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock,
+    gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
 };
 use crate::settings::AccountSettings;
 
@@ -68,7 +69,12 @@ pub struct BuildError(pub String);
 pub static PROVIDERS: &[&Provider] = &[
     // Vendors.
     &table::OPENAI,
+    &anthropic::ANTHROPIC,
+    &bedrock::BEDROCK,
+    &gemini::GEMINI,
+    &vertex::VERTEX,
     &azure::AZURE,
+    &cohere::COHERE,
     &mistral::MISTRAL,
     &groq::GROQ,
     &table::TOGETHER,
@@ -85,7 +91,10 @@ pub static PROVIDERS: &[&Provider] = &[
     &table::IONET,
     &chutes::CHUTES,
     &table::TARGON,
+    &bittensor_axon::BITTENSOR_AXON,
+    &bittensor_epistula::BITTENSOR_EPISTULA,
     &flock::FLOCK,
+    &infernet::INFERNET,
     &table::PHALA,
     &table::REDPILL,
     &nearai::NEARAI,

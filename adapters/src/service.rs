@@ -36,6 +36,20 @@ pub(crate) trait Service: Send + Sync + 'static {
         Err(unserved("embeddings", model))
     }
 
+    /// Headers of every call beside the credential's; the operator's own win over them.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
+    /// Where so many embeddings are made at once, if that is elsewhere.
+    fn embeddings(
+        &self,
+        model: &UpstreamModel,
+        _count: usize,
+    ) -> Result<Route<'_, dyn EmbeddingDialect>, Failure> {
+        self.embedding(model)
+    }
+
     /// Where the account's models are listed, and how the answer is read.
     fn models(&self) -> Option<Listing>;
 }

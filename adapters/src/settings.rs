@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use isthmus_inference::secret::Secret;
+use serde::de::DeserializeOwned;
 
 use crate::auth::environment::Environment;
 use crate::http_client::Target;
@@ -49,6 +50,12 @@ impl AccountSettings {
     /// The text of an option, as written or from its variable.
     pub fn option(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(Secret::expose)
+    }
+
+    /// An option that is a structure.
+    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, BuildError> {
+        let read = self.option(name).map(serde_json::from_str).transpose();
+        read.map_err(|error| BuildError(format!("`{name}`: {error}")))
     }
 
     /// An option that is a credential.

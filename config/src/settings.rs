@@ -6,13 +6,14 @@
 
 pub mod facts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use isthmus_adapters::adapter::Timeouts;
 use isthmus_adapters::settings::AccountSettings;
+use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
@@ -130,32 +131,9 @@ pub struct Endpoint {
     /// How many tokens prompt and answer may have together, if known.
     pub context_window: Option<u32>,
     /// What it can do; `None` leaves that to the kind of provider.
-    pub capabilities: Option<BTreeSet<Capability>>,
+    pub capabilities: Option<Capabilities>,
     /// Who runs it, where, and under which promises.
     pub facts: Facts,
-}
-
-/// Something that an endpoint can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Capability {
-    /// Conversations.
-    Chat,
-    /// Continuing plain text.
-    Completions,
-    /// Vectors for texts.
-    Embeddings,
-    /// Calling the caller's functions.
-    Tools,
-    /// Images in the prompt.
-    Vision,
-    /// Answers that obey a JSON schema.
-    JsonSchema,
-    /// Log-probabilities of the tokens that it generates.
-    Logprobs,
-    /// Thinking before the answer.
-    Reasoning,
-    /// Sound in the prompt or in the answer.
-    Audio,
 }
 
 /// A name that callers use, and what may stand behind it.
@@ -275,23 +253,6 @@ pub const DEFAULT_TIMEOUTS: Timeouts = Timeouts {
     between_chunks: Duration::from_mins(1),
     total: Duration::from_mins(10),
 };
-
-// === impl Capability ===
-
-impl Capability {
-    /// Every capability with the word for it.
-    pub const WORDS: &'static [(&'static str, Self)] = &[
-        ("chat", Self::Chat),
-        ("completions", Self::Completions),
-        ("embeddings", Self::Embeddings),
-        ("tools", Self::Tools),
-        ("vision", Self::Vision),
-        ("json_schema", Self::JsonSchema),
-        ("logprobs", Self::Logprobs),
-        ("reasoning", Self::Reasoning),
-        ("audio", Self::Audio),
-    ];
-}
 
 // === impl Retry ===
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use isthmus_config::settings::Account;
 use isthmus_config::{load, zero};
 
 fn examples() -> Vec<PathBuf> {
@@ -14,8 +15,25 @@ fn examples() -> Vec<PathBuf> {
 
 /// An environment in which every key is set, and nothing else.
 fn keys(name: &str) -> Option<String> {
+    if name.ends_with("_SEED") {
+        return Some(SEED.to_owned());
+    }
     let is_secret = ["_API_KEY", "_TOKEN"].iter().any(|end| name.ends_with(end));
     is_secret.then(|| "key-for-tests".to_owned())
+}
+
+/// A seed must be one. This is of a well-known development key.
+const SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+
+#[test]
+fn every_account_of_an_example_can_be_used() {
+    for path in examples() {
+        for (name, provider) in load(&path, &keys).unwrap().settings.providers {
+            let Account::Remote(account) = provider.account else { continue };
+            let built = (account.kind.build)(&account);
+            assert!(built.is_ok(), "{} of {}: {:?}", name, path.display(), built.err());
+        }
+    }
 }
 
 #[test]
@@ -36,7 +54,8 @@ fn every_example_is_accepted() {
 fn no_example_shows_its_keys() {
     for path in examples() {
         let checked = load(&path, &keys).unwrap();
-        assert!(!format!("{checked:#?}").contains("key-for-tests"), "{}", path.display());
+        let shown = format!("{checked:#?}");
+        assert!(!shown.contains("key-for-tests") && !shown.contains(SEED), "{}", path.display());
     }
 }
 

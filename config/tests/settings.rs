@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use isthmus_inference::capability::{Capabilities, Capability};
+
 use isthmus_config::settings::facts::{Network, Trust};
-use isthmus_config::settings::{
-    Account, Capability, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings,
-};
+use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
 
 fn accepted(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Settings {
@@ -88,7 +88,7 @@ endpoints:
     assert_eq!(endpoint.timeouts.connect, Duration::from_secs(1));
     assert_eq!(endpoint.timeouts.first_byte, DEFAULT_TIMEOUTS.first_byte);
     let capabilities = [Capability::Chat, Capability::JsonSchema];
-    assert_eq!(endpoint.capabilities, Some(BTreeSet::from(capabilities)));
+    assert_eq!(endpoint.capabilities, Some(Capabilities::from_iter(capabilities)));
 
     let facts = &endpoint.facts;
     let network = facts.network.as_ref().unwrap();

@@ -196,6 +196,7 @@ fn pools(
             adapter: Arc::clone(&account.adapter),
             narrows: account.narrows,
             price: written.price,
+            capabilities: written.capabilities,
             timeouts: written.timeouts,
             metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
         }))

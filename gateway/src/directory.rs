@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use isthmus_adapters::adapter::{Adapter, Timeouts};
+use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Price;
@@ -50,6 +51,8 @@ pub struct Endpoint {
     pub narrows: bool,
     /// What it charges, if known.
     pub price: Option<Price>,
+    /// What it can do; `None` leaves that to its adapter, which refuses what its language cannot say.
+    pub capabilities: Option<Capabilities>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
     /// Its counters, looked up once.
@@ -128,6 +131,7 @@ impl Directory {
             adapter: Arc::clone(&account.adapter),
             narrows: account.narrows,
             price: self.prices.get(&(provider.clone(), upstream.into())).copied(),
+            capabilities: None,
             timeouts: account.timeouts,
             metrics: account.metrics.clone(),
         };

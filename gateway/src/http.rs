@@ -5,9 +5,11 @@ pub mod admin;
 pub mod anthropic;
 pub mod body;
 pub mod door;
+mod ids;
 pub mod openai;
 pub mod render;
 pub mod server;
+pub mod workers;
 
 use std::sync::Arc;
 

@@ -17,6 +17,9 @@ const PICTURE: &[(&str, &[&str])] = &[
     ("loadtests", &[]),
 ];
 
+/// Where requests to providers are sent from.
+const HTTP_CLIENT: &[&str] = &["adapters/src/http_client.rs", "adapters/src/http_client"];
+
 /// Libraries that only these places may name.
 const HOMES: &[(&str, &[&str])] = &[
     ("aws_credential_types", &["adapters/src/auth/sigv4.rs"]),
@@ -27,13 +30,17 @@ const HOMES: &[(&str, &[&str])] = &[
         &["adapters/src/auth/expiry.rs", "adapters/src/framing/aws_event_stream.rs"],
     ),
     ("axum", &["gateway/src/http", "gateway/src/http.rs"]),
-    ("hyper", &["gateway/src/http", "loadtests/src"]),
-    ("hyper_util", &["gateway/src/http", "loadtests/src"]),
+    ("blake2", &["adapters/src/bittensor"]),
+    ("bs58", &["adapters/src/bittensor"]),
+    ("hyper", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
+    ("hyper_rustls", HTTP_CLIENT),
+    ("hyper_util", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
     ("llama_cpp_2", &["runtime/src/embedded"]),
     ("llama_cpp_sys_2", &["runtime/src/embedded"]),
     ("prometheus", &["gateway/src/telemetry", "gateway/src/http", "gateway/src/app.rs"]),
-    ("reqwest", &["adapters/src/http_client.rs"]),
     ("saphyr_parser", &["config/src/tree.rs"]),
+    ("schnorrkel", &["adapters/src/bittensor"]),
+    ("sha3", &["adapters/src/bittensor"]),
     ("sqlx", &["ledger/src/stores"]),
 ];
 

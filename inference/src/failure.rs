@@ -176,10 +176,10 @@ impl Failure {
     }
 
     /// The HTTP status that makes the official SDKs raise the right exception. An upstream's own error
-    /// keeps its status, unless it was about the house's credential.
+    /// keeps its status, but for 401 and 403: the caller would take them for his own credential's.
     pub fn status(&self) -> u16 {
         if let Some(upstream) = &self.upstream
-            && self.kind != Kind::UpstreamAuth
+            && !(self.kind == Kind::UpstreamAuth && matches!(upstream.status, 401 | 403))
             && (400..600).contains(&upstream.status)
         {
             return upstream.status;

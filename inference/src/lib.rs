@@ -4,6 +4,7 @@
 //! * [`chat`], [`part`], [`answer`], [`embedding`]: the neutral forms, for when caller and endpoint
 //!   speak differently
 //! * [`stream`]: what happens while an answer is made, and the fold from that to a whole answer
+//! * [`capability`]: what an endpoint can do, and what a request needs
 //! * [`usage`]: tokens in disjoint buckets
 //! * [`money`]: pico-dollars, prices, usage × price
 //! * [`ident`]: names that must not be mixed up
@@ -12,6 +13,7 @@
 //! * [`secret`]: text that must never be printed
 
 pub mod answer;
+pub mod capability;
 pub mod chat;
 pub mod embedding;
 pub mod failure;

@@ -4,6 +4,8 @@
 //! Anthropic's `input_tokens` does not). Dialects take the overlap apart once, on the way in, so
 //! that a price is a plain sum of products here.
 
+use std::ops::AddAssign;
+
 use serde::{Deserialize, Serialize};
 
 /// What one exchange consumed.
@@ -86,6 +88,25 @@ impl Usage {
     }
 }
 
+/// Several exchanges that answer one request: estimated as soon as one of them is.
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.uncached_input += other.uncached_input;
+        self.cache_read += other.cache_read;
+        self.cache_write_5m += other.cache_write_5m;
+        self.cache_write_1h += other.cache_write_1h;
+        self.audio_input += other.audio_input;
+        self.image_input += other.image_input;
+        self.text_output += other.text_output;
+        self.reasoning_output += other.reasoning_output;
+        self.audio_output += other.audio_output;
+        self.unexplained += other.unexplained;
+        if other.source == Source::Estimated {
+            self.source = Source::Estimated;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +129,9 @@ mod tests {
         assert_eq!(usage.input(), 63);
         assert_eq!(usage.output(), 448);
         assert_eq!(usage.total(), 511);
+        let mut twice = usage;
+        twice += Usage { source: Source::Estimated, unexplained: 1, ..usage };
+        assert_eq!((twice.input(), twice.output(), twice.total()), (126, 896, 1023));
+        assert_eq!(twice.source, Source::Estimated);
     }
 }

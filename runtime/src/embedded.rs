@@ -2,7 +2,8 @@
 //!
 //! Read in this order: `scheduler` (the loop), `prepare` (what comes in), `answer` (what goes out).
 //! What is pure stands in files of its own: `sampling`, `probability`, `text`, `tools`, `template`,
-//! `guard`, `random`, `date`. Only `model`, `llama`, `embed`, `grammar` and `native` touch llama.cpp.
+//! `guard`, `random`, `date`. Only `model`, `llama`, `embed`, `grammar` and `native` touch llama.cpp;
+//! `kernel` is what llama.cpp calls.
 
 mod answer;
 mod core;
@@ -12,6 +13,8 @@ mod gauges;
 mod grammar;
 mod guard;
 mod job;
+#[cfg(all(target_arch = "x86_64", not(feature = "dynamic-backend")))]
+mod kernel;
 mod llama;
 mod model;
 mod native;

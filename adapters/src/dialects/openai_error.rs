@@ -26,8 +26,13 @@ struct Said {
     param: Option<String>,
     /// A status inside the body: all there is in the middle of a stream.
     status: Option<u16>,
+    /// When a spent quota is filled again, since 1970 (Chutes).
+    quota_reset: Option<String>,
 }
 
+/// What a caller is told when the house's own credential was refused, in whatever dialect.
+pub(crate) const CREDENTIAL_REFUSED: &str =
+    "the provider refused the gateway's own credential; its operator must mend it";
 /// The longest message that is passed on, in bytes.
 const LONGEST_MESSAGE: usize = 2048;
 /// How much of a body the log gets to see.
@@ -37,8 +42,10 @@ const EXCERPT: usize = 256;
 pub fn from_response(refused: Refused<'_>) -> Failure {
     let Refused { status, headers, body, request_id, now } = refused;
     let said = Said::of_body(&body);
+    let filled_again = said.quota_reset.as_deref().and_then(|at| retry_after::until(at, now));
     let mut failure = said.failure(status.as_u16());
-    failure.retry_after = retry_after::read(headers, now, failure.kind == Kind::RateLimited);
+    let limited = failure.kind == Kind::RateLimited;
+    failure.retry_after = retry_after::read(headers, now, limited).or(filled_again);
     let detail = format!("HTTP {}: {}", status.as_u16(), excerpt(&body));
     failure.with_detail(detail).with_upstream(UpstreamError {
         status: status.as_u16(),
@@ -131,6 +138,9 @@ impl Said {
     }
 
     fn take_words(&mut self, value: &Value) {
+        if let Some(reset) = value.get("quota_reset_timestamp") {
+            self.quota_reset = text_of(reset);
+        }
         for key in ["code", "type", "status", "status_code"] {
             match value.get(key) {
                 Some(Value::String(word)) => {
@@ -159,6 +169,7 @@ impl Said {
         match known {
             _ if self.has(&CONTENT_FILTER_WORDS) || self.is_too_long() => 400,
             _ if self.has(&QUOTA_WORDS) || self.says(&QUOTA_TEXTS) => 429,
+            _ if self.says(&CAPACITY_TEXTS) => 503,
             Some((status, _)) => *status,
             None => 500,
         }
@@ -168,12 +179,9 @@ impl Said {
         let kind = self.kind(status);
         let message = match (kind, &self.message) {
             // The vendor speaks to the holder of the credential, who is not the caller.
-            (Kind::UpstreamAuth, _) => {
-                "the provider refused the gateway's own credential; its operator must mend it"
-                    .to_owned()
-            }
+            (Kind::UpstreamAuth, _) => CREDENTIAL_REFUSED.to_owned(),
             (_, Some(message)) if !message.is_empty() => shortened(message),
-            _ => format!("the provider answered with status {status} and no explanation"),
+            _ => unexplained(status),
         };
         let mut failure = Failure::new(kind, message);
         failure.param = self.param;
@@ -184,12 +192,15 @@ impl Said {
     fn kind(&self, status: u16) -> Kind {
         match status {
             400..=499 if self.has(&CONTENT_FILTER_WORDS) => Kind::ContentFilter,
+            // LiteLLM's proxy (FLock) tells a spent budget with 400.
+            400 | 429 if self.has(&QUOTA_WORDS) => Kind::QuotaExhausted,
+            429 if self.says(&QUOTA_TEXTS) => Kind::QuotaExhausted,
+            429 if self.says(&CAPACITY_TEXTS) => Kind::Overloaded,
             400 | 413 | 422 if self.is_too_long() => Kind::ContextLength,
             401 | 403 => Kind::UpstreamAuth,
             402 => Kind::QuotaExhausted,
             404 => Kind::NotFound,
             408 => Kind::Timeout,
-            429 if self.has(&QUOTA_WORDS) || self.says(&QUOTA_TEXTS) => Kind::QuotaExhausted,
             429 => Kind::RateLimited,
             400..=499 => Kind::InvalidRequest,
             // 529 is Anthropic's and AkashML's word for having no free backend.
@@ -232,9 +243,13 @@ const CONTEXT_LENGTH_TEXTS: [&str; 4] = [
     "longer than the model's context length",
     "too large for model with",
 ];
-const QUOTA_WORDS: [&str; 3] =
-    ["insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"];
+const QUOTA_WORDS: [&str; 4] =
+    ["insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "budget_exceeded"];
 const QUOTA_TEXTS: [&str; 2] = ["exceeded your current quota", "insufficient balance"];
+/// Chutes tells with 429 that it has no room, and in the middle of a stream by its first two words
+/// (chutesai/chutes-api, `api/invocation/router.py`).
+const CAPACITY_TEXTS: [&str; 4] =
+    ["infra_overload", "no_targets", "at maximum capacity", "model is under maintenance"];
 
 /// Parts of codes and types, and the status with which they usually come. OpenAI's `type` of a
 /// refused key is `invalid_request_error` too, so the wide words stand last.
@@ -267,14 +282,19 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 /// A body that is no JSON: passed on if it is a line of text, but not if it is a page.
-fn plain(body: &[u8]) -> Option<String> {
+pub(crate) fn plain(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_MESSAGE)]);
     let text = text.trim();
     (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
 }
 
+/// What the caller reads when a provider says nothing.
+pub(crate) fn unexplained(status: u16) -> String {
+    format!("the provider answered with status {status} and no explanation")
+}
+
 /// A message cut at a character's edge.
-fn shortened(message: &str) -> String {
+pub(crate) fn shortened(message: &str) -> String {
     message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned()
 }
 
@@ -282,7 +302,7 @@ fn shortened(message: &str) -> String {
 mod tests {
     use isthmus_inference::failure::Blame;
 
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use http::{HeaderMap, StatusCode};
 
@@ -344,6 +364,14 @@ mod tests {
             (401, r#"{"error":{"message":"bad key"}}"#, Kind::UpstreamAuth),
             (403, r#"{"error":{"message":"no"}}"#, Kind::UpstreamAuth),
             (402, r#"{"detail":{"message":"pay"}}"#, Kind::QuotaExhausted),
+            (400, r#"{"error":{"message":"m","type":"budget_exceeded"}}"#, Kind::QuotaExhausted),
+            (
+                429,
+                r#"{"detail":"Infrastructure is at maximum capacity, try again later"}"#,
+                Kind::Overloaded,
+            ),
+            (429, r#"{"detail":"no_targets"}"#, Kind::Overloaded),
+            (429, r#"{"detail":"Stop spamming this prompt, please..."}"#, Kind::RateLimited),
             (
                 404,
                 r#"{"error":{"message":"no such model","code":"model_not_found"}}"#,
@@ -399,6 +427,28 @@ mod tests {
         for (error, kind) in cases {
             let failure = in_answer(format!(r#"{{"error":{error}}}"#).as_bytes());
             assert_eq!(failure.kind, kind, "{error}");
+        }
+    }
+
+    #[test]
+    fn chutes_says_in_the_middle_of_a_stream_that_it_has_no_room() {
+        let said = br#"{"error":"Unhandled exception during response stream: infra_overload"}"#;
+        assert_eq!(in_answer(said).kind, Kind::Overloaded);
+        let said = br#"{"error":"Unhandled exception during response stream: HTTP_502"}"#;
+        assert_eq!(in_answer(said).kind, Kind::ProviderError);
+    }
+
+    #[test]
+    fn a_spent_quota_says_when_it_is_filled_again() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        for (reset, wait) in [("1700000060", Some(60)), ("\"soon\"", None), ("null", None)] {
+            let body = format!(r#"{{"detail":{{"message":"m","quota_reset_timestamp":{reset}}}}}"#);
+            let (headers, status) = (HeaderMap::new(), StatusCode::PAYMENT_REQUIRED);
+            let body = body.into();
+            let refused = Refused { status, headers: &headers, body, request_id: None, now };
+            let failure = from_response(refused);
+            assert_eq!(failure.kind, Kind::QuotaExhausted);
+            assert_eq!(failure.retry_after, wait.map(Duration::from_secs), "{reset}");
         }
     }
 

@@ -2,17 +2,19 @@
 
 use isthmus_inference::failure::{Failure, Kind};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::dialects::openai_error::excerpt;
 
 /// OpenAI's `{"data":[…]}`, NEAR AI's `{"models":[…]}`, or the bare list that Together sends.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum List {
-    Bare(Vec<Model>),
+enum List<M> {
+    Bare(Vec<M>),
     Wrapped {
         #[serde(alias = "models")]
-        data: Vec<Model>,
+        data: Vec<M>,
     },
 }
 
@@ -27,14 +29,31 @@ struct Model {
     name: Option<String>,
 }
 
+impl Model {
+    fn name(self) -> Option<String> {
+        self.id.or(self.model_id).or(self.name)
+    }
+}
+
 /// The names in a list of models, in the order in which they came.
 pub fn decode_models(body: &[u8]) -> Result<Vec<String>, Failure> {
-    let list: List = serde_json::from_slice(body).map_err(|error| {
+    let models = read::<Model>(body)?.into_iter();
+    Ok(models.filter_map(Model::name).collect())
+}
+
+/// The models of a list, in whatever shape it has.
+pub(crate) fn read<M: DeserializeOwned>(body: &[u8]) -> Result<Vec<M>, Failure> {
+    let list = serde_json::from_slice(body).map_err(|error| {
         Failure::new(Kind::Malformed, "the provider's list of models cannot be read")
             .with_detail(format!("{error}; it began with {}", excerpt(body)))
     })?;
     let (List::Bare(models) | List::Wrapped { data: models }) = list;
-    Ok(models.into_iter().filter_map(|model| model.id.or(model.model_id).or(model.name)).collect())
+    Ok(models)
+}
+
+/// What a request must name to get this model.
+pub(crate) fn name(model: &Value) -> Option<String> {
+    Model::deserialize(model).ok()?.name()
 }
 
 #[cfg(test)]

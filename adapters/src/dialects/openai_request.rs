@@ -30,7 +30,7 @@ const LONGEST_MODEL: usize = 256;
 pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
     let text = as_text(&body)?;
     let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
-    refuse_twice(&outline, text)?;
+    refuse_twice(&READ_HERE, &outline, text)?;
     let value = |name: &str| {
         let member = outline.named(text.as_bytes(), name).next()?;
         Some(&text[member.value.clone()]).filter(|value| *value != "null")
@@ -58,7 +58,7 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
 pub fn decode_responses(body: Bytes) -> Result<Request, Failure> {
     let text = as_text(&body)?;
     let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
-    refuse_twice(&outline, text)?;
+    refuse_twice(&READ_HERE, &outline, text)?;
     let value = |name: &str| {
         let member = outline.named(text.as_bytes(), name).next()?;
         Some(&text[member.value.clone()]).filter(|value| *value != "null")
@@ -103,7 +103,7 @@ fn prompts(value: &[u8]) -> usize {
 
 /// Why a text is not an object, in the words and with the line and column of a parser. Slow, and
 /// asked only after the fact.
-fn not_an_object(text: &str) -> Failure {
+pub(crate) fn not_an_object(text: &str) -> Failure {
     match serde_json::from_str::<IgnoredAny>(text) {
         Err(error) => Failure::invalid("", format!("the body is not valid JSON: {error}")),
         Ok(_) => Failure::invalid("", "the body must be a JSON object"),
@@ -111,15 +111,15 @@ fn not_an_object(text: &str) -> Failure {
 }
 
 /// Readers differ in which of two they believe, so a member that is read here comes once.
-fn refuse_twice(outline: &Outline, text: &str) -> Result<(), Failure> {
+pub(crate) fn refuse_twice(names: &[&str], outline: &Outline, text: &str) -> Result<(), Failure> {
     let twice = |name: &&&str| outline.named(text.as_bytes(), name).nth(1).is_some();
-    match READ_HERE.iter().find(twice) {
+    match names.iter().find(twice) {
         Some(name) => Err(Failure::invalid(name, format!("`{name}` is given twice"))),
         None => Ok(()),
     }
 }
 
-fn as_text(body: &[u8]) -> Result<&str, Failure> {
+pub(crate) fn as_text(body: &[u8]) -> Result<&str, Failure> {
     simdutf8::compat::from_utf8(body).map_err(|error| {
         let place = error.valid_up_to();
         Failure::invalid("", format!("the body is not UTF-8: byte {place} fits no character"))
@@ -135,7 +135,7 @@ const fn subject(operation: Operation) -> &'static str {
     }
 }
 
-fn model(value: Option<&str>) -> Result<Cow<'_, str>, Failure> {
+pub(crate) fn model(value: Option<&str>) -> Result<Cow<'_, str>, Failure> {
     let Some(value) = value else {
         return Err(Failure::invalid("model", "you must provide a `model`"));
     };
@@ -190,7 +190,7 @@ fn check_choices(value: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-fn boolean(param: &str, value: Option<&str>) -> Result<bool, Failure> {
+pub(crate) fn boolean(param: &str, value: Option<&str>) -> Result<bool, Failure> {
     match value {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),

@@ -31,7 +31,7 @@ pub enum Auth {
 }
 
 /// The line to one account.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Sent with every call, with a credential that stays the same.
     headers: HeaderMap,
     /// The credential that does not.
@@ -41,19 +41,19 @@ pub(super) struct Line {
 }
 
 /// A call on its way out.
-pub(super) struct Outgoing<'a> {
-    pub(super) method: Method,
-    pub(super) target: &'a Target,
-    pub(super) encoded: Encoded,
-    pub(super) limits: &'a Timeouts,
-    pub(super) deadlines: Deadlines,
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: Method,
+    pub(crate) target: &'a Target,
+    pub(crate) encoded: Encoded,
+    pub(crate) limits: &'a Timeouts,
+    pub(crate) deadlines: Deadlines,
 }
 
 /// A whole answer.
-pub(super) struct ToldWhole {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) request_id: Option<String>,
+pub(crate) struct ToldWhole {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) request_id: Option<String>,
 }
 
 /// The largest whole answer: thousands of embeddings fit.
@@ -63,21 +63,23 @@ const LARGEST_ERROR: usize = 64 << 10;
 /// How long an error's body is awaited: its status alone is enough to try elsewhere.
 const ERROR_BODY: Duration = Duration::from_secs(2);
 /// Headers in which providers name an exchange: OpenAI's and most others', Anthropic's, AkashML's,
-/// AWS's, Azure's, Mistral's.
-const REQUEST_ID_HEADERS: [&str; 6] = [
+/// AWS's, Azure's, Mistral's, Chutes's, LiteLLM's (FLock).
+const REQUEST_ID_HEADERS: [&str; 8] = [
     "x-request-id",
     "request-id",
     "inference-id",
     "x-amzn-requestid",
     "apim-request-id",
     "mistral-correlation-id",
+    "x-chutes-invocationid",
+    "x-litellm-call-id",
 ];
 
 // === impl Outgoing ===
 
 impl<'a> Outgoing<'a> {
     /// A call that begins now.
-    pub(super) fn post(target: &'a Target, encoded: Encoded, limits: &'a Timeouts) -> Self {
+    pub(crate) fn post(target: &'a Target, encoded: Encoded, limits: &'a Timeouts) -> Self {
         let deadlines = Deadlines::from_now(limits);
         Self { method: Method::POST, target, encoded, limits, deadlines }
     }
@@ -86,8 +88,13 @@ impl<'a> Outgoing<'a> {
 // === impl Line ===
 
 impl Line {
-    /// The line to an account; its credential and headers are checked.
-    pub(super) fn new(settings: &AccountSettings, auth: Auth) -> Result<Self, BuildError> {
+    /// The line to an account; its credential and headers are checked. `usual` are the headers of
+    /// every call of its kind.
+    pub(crate) fn new(
+        settings: &AccountSettings,
+        auth: Auth,
+        usual: HeaderMap,
+    ) -> Result<Self, BuildError> {
         let kind = settings.kind;
         let each = match &auth {
             Auth::Each(authorise) => Some(Arc::clone(authorise)),
@@ -101,7 +108,7 @@ impl Line {
         }
         let named = settings.headers.iter().map(|(_, value)| value);
         let secrets = Secrets::new(settings.api_key.iter().chain(named));
-        Ok(Self { headers: headers(settings, &auth)?, each, secrets })
+        Ok(Self { headers: headers(settings, &auth, usual)?, each, secrets })
     }
 
     /// What is struck out of the provider's words, as of now.
@@ -113,7 +120,7 @@ impl Line {
     }
 
     /// Calls, and reads the whole answer.
-    pub(super) async fn whole(
+    pub(crate) async fn whole(
         &self,
         outgoing: Outgoing<'_>,
         refused: impl FnOnce(Refused<'_>) -> Failure,
@@ -150,7 +157,7 @@ impl Line {
     }
 
     /// Sends, and turns an error's status into the failure that it is.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         outgoing: Outgoing<'_>,
         refused: impl FnOnce(Refused<'_>) -> Failure,
@@ -201,8 +208,12 @@ impl Line {
 }
 
 /// The headers of every call: the operator's own win over the usual ones.
-fn headers(settings: &AccountSettings, auth: &Auth) -> Result<HeaderMap, BuildError> {
-    let mut headers = HeaderMap::new();
+fn headers(
+    settings: &AccountSettings,
+    auth: &Auth,
+    usual: HeaderMap,
+) -> Result<HeaderMap, BuildError> {
+    let mut headers = usual;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let shown = settings.api_key.as_ref().and_then(|key| match auth {
         Auth::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.expose()))),
@@ -244,7 +255,7 @@ fn no_event_stream(headers: &HeaderMap) -> Option<String> {
 // === reading a body ===
 
 /// A whole answer.
-async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
+pub(crate) async fn collect(body: &mut Paced<Body>) -> Result<Bytes, Failure> {
     let Some(first) = body.next().await.transpose()? else { return Ok(Bytes::new()) };
     // Most answers come in one piece, which is passed on as it is.
     let Some(mut chunk) = body.next().await.transpose()? else { return Ok(first) };

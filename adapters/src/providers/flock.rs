@@ -1,4 +1,5 @@
-//! FLock's API platform: a LiteLLM proxy, which takes the credential in a header of its own.
+//! FLock's API platform: a LiteLLM proxy, which takes the credential in a header of its own
+//! (docs.flock.io) and tells a spent budget with status 400 and the type `budget_exceeded`.
 
 use crate::http_adapter::Auth;
 use crate::providers::openai_shaped::{self, Wire};

@@ -62,10 +62,12 @@ pub static NVIDIA: Provider = Provider {
 pub static HYPERBOLIC: Provider =
     hosted("hyperbolic", "Hyperbolic", "https://api.hyperbolic.xyz/v1", &["HYPERBOLIC_API_KEY"]);
 
-/// AkashML; it answers 529 when no backend of the model is healthy.
+/// AkashML; it answers 529 when no backend of the model is healthy, and 402 when its credits are spent.
+/// Its list of models has prices, windows and quantization ([`crate::dialects::offers`]).
 pub static AKASH: Provider =
     hosted("akash", "AkashML", "https://api.akashml.com/v1", &["AKASHML_API_KEY"]);
-/// io.net IO Intelligence; its list of models names them by `name`.
+/// io.net IO Intelligence; its list of models names them by `name`, and has their prices per token in
+/// `metadata` ([`crate::dialects::offers`]).
 pub static IONET: Provider = hosted(
     "ionet",
     "io.net IO Intelligence",
@@ -148,6 +150,15 @@ pub(crate) const fn hosted(
         base_url_derived: false,
         build: plain,
     }
+}
+
+/// A kind with a protocol of its own, at an address that only the operator knows, without an `api_key`.
+pub(crate) const fn custom(
+    kind: &'static str,
+    title: &'static str,
+    build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
+) -> Provider {
+    Provider { base_url: None, key_optional: true, build, ..hosted(kind, title, "", &[]) }
 }
 
 /// A server of one's own: on this machine unless told otherwise, seldom with a credential.

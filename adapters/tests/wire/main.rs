@@ -2,14 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the complaint")]
 
+mod anthropic;
 mod aws;
+mod cohere;
 mod credentials;
 mod entra;
+mod epistula;
 mod failures;
+mod gemini;
 mod google;
 mod hub;
+mod infernet;
+mod media;
 mod providers;
 mod recordings;
+mod recordings_anthropic;
+mod recordings_bedrock;
 mod recordings_chat;
+mod recordings_gemini;
 mod recordings_responses;
 mod upstream;

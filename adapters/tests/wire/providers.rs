@@ -33,9 +33,21 @@ fn credential(kind: &str) -> (&'static str, String) {
     }
 }
 
-/// The providers that OpenAI's language is relayed to at the usual paths.
+/// The kinds that OpenAI's language is relayed to at the usual paths, with nothing but a key.
 fn relayed() -> impl Iterator<Item = &'static Provider> {
-    PROVIDERS.iter().copied().filter(|provider| !matches!(provider.kind, "mistral" | "azure"))
+    let others = [
+        "anthropic",
+        "azure",
+        "bedrock",
+        "bittensor-axon",
+        "bittensor-epistula",
+        "cohere",
+        "gemini",
+        "infernet",
+        "mistral",
+        "vertex",
+    ];
+    PROVIDERS.iter().copied().filter(move |provider| !others.contains(&provider.kind))
 }
 
 #[tokio::test]
@@ -212,6 +224,13 @@ async fn each_providers_errors_are_understood() {
         ),
         ("chutes", 429, r#"{"detail":"m"}"#, Kind::RateLimited),
         (
+            "flock",
+            400,
+            r#"{"error":{"message":"m","type":"budget_exceeded"}}"#,
+            Kind::QuotaExhausted,
+        ),
+        ("akash", 402, r#"{"error":{"message":"m"}}"#, Kind::QuotaExhausted),
+        (
             "mistral",
             422,
             r#"{"object":"error","message":"m","type":"invalid"}"#,
@@ -228,6 +247,21 @@ async fn each_providers_errors_are_understood() {
             assert_eq!(failure.message, "m", "{kind} {status} stream={stream}");
         }
     }
+}
+
+#[tokio::test]
+async fn chutes_breaks_off_with_a_bare_line_behind_the_last_event() {
+    let error = r#"{"error": "Unhandled exception during response stream: infra_overload"}"#;
+    let server = Upstream::start(move |_| upstream::stream(&[STREAM[0], error])).await;
+    let (pieces, failure) = pieces(server.account("chutes").call(chat(true)).await).await;
+    assert_eq!(pieces, [Piece::Relay(STREAM[0].into())]);
+    assert_eq!(failure.unwrap().kind, Kind::Overloaded);
+
+    let body = r#"{"detail":"Infrastructure is at maximum capacity, try again later"}"#;
+    let server = Upstream::start(move |_| whole(429, "x-chutes-invocationid: i-1\r\n", body)).await;
+    let failure = upstream::failure(server.account("chutes").call(chat(false)).await).await;
+    assert_eq!(failure.kind, Kind::Overloaded);
+    assert_eq!(failure.upstream.unwrap().request_id.as_deref(), Some("i-1"));
 }
 
 #[tokio::test]

@@ -49,15 +49,20 @@ pub(crate) fn recordings() -> Vec<(String, Value)> {
 
 /// Those exchanges that this picks.
 pub(crate) fn recordings_of(picks: impl Fn(&Value) -> bool) -> Vec<(String, Value)> {
+    let all = VENDORS.iter().flat_map(|vendor| of_vendor(vendor));
+    all.filter(|(_, recording)| picks(recording)).collect()
+}
+
+/// The exchanges with one vendor in the collection.
+pub(crate) fn of_vendor(vendor: &str) -> Vec<(String, Value)> {
     let folder = here().join("../../shared/kit/recordings");
     if !folder.exists() {
         println!("skipped the recorded traffic: {} is not there", folder.display());
         return Vec::new();
     }
-    let paths = VENDORS.iter().flat_map(|vendor| files(&folder.join(vendor), "json"));
-    paths
+    files(&folder.join(vendor), "json")
+        .into_iter()
         .map(|path| (name(&path), serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()))
-        .filter(|(_, recording): &(_, Value)| picks(recording))
         .collect()
 }
 
@@ -245,6 +250,6 @@ fn real_errors_say_what_they_said() {
     println!("{read} errors");
 }
 
-fn count(value: &Value) -> u64 {
+pub(crate) fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }

@@ -103,6 +103,23 @@ impl Upstream {
         (kind.build)(&settings)
     }
 
+    /// An account of this kind with these options, at this server's origin.
+    pub(crate) fn account_with(
+        &self,
+        kind: &str,
+        options: &[(&'static str, &str)],
+    ) -> Arc<dyn Adapter> {
+        let kind = registry::find(kind).expect("the kind is registered");
+        let options = options.iter().map(|(name, value)| (*name, Secret::from(*value)));
+        let settings = AccountSettings {
+            base_url: Some(format!("http://{}", self.address)),
+            api_key: Some(Secret::from(KEY)),
+            options: options.collect(),
+            ..AccountSettings::new(kind)
+        };
+        (kind.build)(&settings).unwrap()
+    }
+
     /// The next request.
     pub(crate) async fn next_seen(&mut self) -> Seen {
         self.seen.recv().await.expect("the server runs")

@@ -1,7 +1,6 @@
 //! `endpoints:`, the concrete ways to get an answer.
 
-use std::collections::BTreeSet;
-
+use isthmus_inference::capability::{Capabilities, Capability};
 use isthmus_inference::ident::{EndpointName, ProviderName, UpstreamModel};
 use isthmus_inference::money::{Price, Rate};
 
@@ -11,7 +10,7 @@ use crate::check::timeouts::timeouts;
 use crate::check::{facts, unavailable};
 use crate::reader::{Fields, Value};
 use crate::settings::facts::Facts;
-use crate::settings::{Capability, DEFAULT_TIMEOUTS, Endpoint};
+use crate::settings::{DEFAULT_TIMEOUTS, Endpoint};
 
 /// Every written endpoint, by name.
 pub(super) type Endpoints = Section<EndpointName, Endpoint>;
@@ -66,7 +65,7 @@ pub(super) fn upstream_model(value: &Value<'_>) -> Option<UpstreamModel> {
     Some(name.into())
 }
 
-fn capabilities(value: &Value<'_>) -> Option<BTreeSet<Capability>> {
+fn capabilities(value: &Value<'_>) -> Option<Capabilities> {
     let words = value.list(|value| value.word(Capability::WORDS))?;
     Some(words.into_iter().collect())
 }

@@ -14,6 +14,7 @@ use tracing::warn;
 use super::{CommandError, ConfigFile};
 use crate::app::{App, BuildError, open_ledger};
 use crate::http::server::{DoorLimits, Drained, bind, serve};
+use crate::http::workers::Workers;
 use crate::keyring::Loaded;
 use crate::telemetry::events::{DrainTimedOut, ServerDraining, ServerOpen, ServerStarted};
 use crate::{http, telemetry};
@@ -34,7 +35,7 @@ impl Serve {
         let filter = std::env::var("RUST_LOG").ok();
         // Held to the end: the last lines are written when it goes.
         let _logging = telemetry::logs::start(checked.settings.telemetry, filter.as_deref());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CommandError::of(format!("cannot start the runtime: {error}")))?;
@@ -59,8 +60,10 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     follow_keys(Arc::clone(&app), ledger, keys);
     stop_on_signal(app.stop.clone())?;
 
+    let workers = Workers::start().map_err(CommandError::of)?;
     announce(&app, &street, &admin);
-    open(Arc::clone(&app), street, admin, &settings.server).await;
+    open(Arc::clone(&app), street, admin, &settings.server, &workers).await;
+    drop(workers);
     // Every connection is gone, so whatever was dropped open is with the reaper by now.
     finish.cancel();
     reaping.await.map_err(CommandError::of)?;
@@ -76,7 +79,13 @@ async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandErr
 
 /// Serves both doors until the house closes. The admin door closes last, so that a probe can see
 /// the draining.
-async fn open(app: Arc<App>, street: TcpListener, admin: TcpListener, server: &Server) {
+async fn open(
+    app: Arc<App>,
+    street: TcpListener,
+    admin: TcpListener,
+    server: &Server,
+    workers: &Workers,
+) {
     let limits = DoorLimits {
         connections: server.max_connections,
         header_time: server.header_timeout,
@@ -84,16 +93,13 @@ async fn open(app: Arc<App>, street: TcpListener, admin: TcpListener, server: &S
     };
     let admin_router = http::admin(Arc::clone(&app));
     let [connections, admin_connections] = app.metrics.doors();
-    let admin_door = tokio::spawn(serve(
-        admin,
-        admin_router,
-        limits,
-        CancellationToken::new(),
-        admin_connections,
-    ));
+    let admin_door = tokio::spawn(async move {
+        let never = CancellationToken::new();
+        serve(admin, admin_router, limits, never, admin_connections, &Workers::here()).await
+    });
 
     let router = http::street(Arc::clone(&app));
-    let drained = serve(street, router, limits, app.stop.clone(), connections).await;
+    let drained = serve(street, router, limits, app.stop.clone(), connections, workers).await;
     if drained == Drained::Cut {
         DrainTimedOut.emit();
     }

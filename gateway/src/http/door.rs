@@ -13,7 +13,7 @@ use isthmus_inference::ident::RequestId;
 use isthmus_inference::request::{Dialect, Operation};
 use tokio::time::Instant;
 
-use super::render;
+use super::{ids, render};
 use crate::app::App;
 use crate::pipeline::identify::CREDENTIAL_HEADERS;
 use crate::pipeline::settle::{Outcome, Ticket};
@@ -75,7 +75,7 @@ pub fn request_id(headers: &HeaderMap) -> RequestId {
     let sane = |id: &&str| !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(plain);
     match theirs.filter(sane) {
         Some(id) => id.into(),
-        None => format!("req_{:032x}", fastrand::u128(..)).into(),
+        None => ids::fresh("req_").into(),
     }
 }
 

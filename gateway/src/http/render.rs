@@ -16,6 +16,7 @@ use isthmus_inference::request::{Dialect, Request};
 use serde_json::{Value, json};
 
 use super::body::StreamedAnswer;
+use super::ids;
 use crate::app::App;
 use crate::pipeline::dispatch::{Answer, Content};
 use crate::pipeline::settle::{Outcome, Record, Ticket};
@@ -46,11 +47,11 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
             ticket.used(whole.usage);
             let body = written(&request, whole.content, &stamp);
             let mut response = Response::new(Body::from(body));
+            dress(&mut response, ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             if let Some(cost) = ticket.record().cost() {
                 put(&mut response, COST, &cost.to_string());
             }
-            dress(&mut response, ticket.record());
             ticket.settle(&app.metrics, Outcome::Answered);
             response
         }
@@ -158,8 +159,7 @@ fn written(request: &Request, content: adapter::Content, stamp: &Stamp<'_>) -> B
 
 /// An id in the form that the caller's dialect has for it.
 fn answer_id(request: &Request) -> String {
-    let prefix = caller(request.dialect).id_prefix(request.operation);
-    format!("{prefix}{:032x}", fastrand::u128(..))
+    ids::fresh(caller(request.dialect).id_prefix(request.operation))
 }
 
 fn model_card(name: &ModelName, created: i64) -> Value {

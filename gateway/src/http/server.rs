@@ -14,9 +14,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::workers::Workers;
 
 /// What one door allows.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +65,7 @@ pub async fn serve(
     limits: DoorLimits,
     stop: CancellationToken,
     gauge: IntGauge,
+    workers: &Workers,
 ) -> Drained {
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
@@ -70,14 +73,18 @@ pub async fn serve(
     let builder = builder(limits);
     while let Some((stream, permit)) = until(&stop, accept(&listener, &permits)).await {
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let (seat, runtime) = workers.seat();
         let (open, cut) = (Open::new(gauge.clone()), cut.clone());
-        tasks.spawn(async move {
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        let serving = async move {
+            // The worker's reactor watches the socket from here on.
+            let Ok(stream) = stream.and_then(TcpStream::from_std) else { return };
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
             // A connection that breaks is the caller's affair; its ticket is settled elsewhere.
-            until(&cut, connection).await;
-            drop((open, permit));
-        });
+            until(&cut, watcher.watch(connection)).await;
+            drop((open, permit, seat));
+        };
+        tasks.spawn_on(serving, runtime);
     }
     drop(listener);
     tasks.close();
@@ -116,18 +123,18 @@ fn builder(limits: DoorLimits) -> Builder {
     builder
 }
 
-/// The next connection, once there is room for it.
+/// The next connection, once there is room for it, free to go to any reactor.
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+) -> (io::Result<std::net::TcpStream>, Option<OwnedSemaphorePermit>) {
     let permit = Arc::clone(permits).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Without it the last packet of an event waits for the peer's delayed ACK (40 ms).
                 let _ = stream.set_nodelay(true);
-                return (stream, permit);
+                return (stream.into_std(), permit);
             }
             // Out of file handles, or the peer left already: neither is a reason to stop, and
             // the first one passes when a connection closes.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use isthmus_adapters::dialects::needs::needs;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::EndpointName;
 use isthmus_inference::request::Request;
@@ -33,11 +34,36 @@ pub fn plan(
     let pool = directory.resolve(&request.model)?;
     ticket.planned(&pool);
     narrowed(&request, &pool)?;
-    let names = pool.endpoints.iter().map(|endpoint| endpoint.name.clone());
+    let names = able(&request, &pool)?.into_iter().map(|endpoint| endpoint.name.clone());
     let plan = RoutePlan::ordered(names, pool.fallback).map_err(|nothing| {
         Failure::new(Kind::Overloaded, format!("{nothing} for the model `{}`", request.model))
     })?;
     Ok(Planned { request, pool, plan, deadline, _room: room })
+}
+
+/// The endpoints that can do what the request needs, as far as the operator has said what they can.
+fn able<'p>(request: &Request, pool: &'p Pool) -> Result<Vec<&'p Arc<Endpoint>>, Failure> {
+    let told = pool.endpoints.iter().any(|endpoint| endpoint.capabilities.is_some());
+    if !told {
+        return Ok(pool.endpoints.iter().collect());
+    }
+    let needed = needs(request);
+    let missing = |endpoint: &Endpoint| needed.without(endpoint.capabilities.unwrap_or(needed));
+    let able: Vec<_> =
+        pool.endpoints.iter().filter(|endpoint| missing(endpoint).is_empty()).collect();
+    if !able.is_empty() {
+        return Ok(able);
+    }
+    let lacking = pool
+        .endpoints
+        .iter()
+        .map(|endpoint| format!("`{}` lacks {}", endpoint.name, missing(endpoint)));
+    let message = format!(
+        "no endpoint of the model `{}` can do what the request needs: {}",
+        request.model,
+        lacking.collect::<Vec<_>>().join("; ")
+    );
+    Err(Failure::new(Kind::Unsupported, message).with_param("model"))
 }
 
 /// OpenRouter's `provider` object narrows where a request may go. An endpoint of OpenRouter's own

@@ -12,6 +12,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 use tracing_subscriber::fmt::MakeWriter;
 
+use line::{Clock, Plain};
+
+mod line;
+
 /// Keeps logging alive; what is still gathered is written when it goes.
 pub struct Logging {
     lines: Lines,
@@ -55,7 +59,10 @@ pub fn start(settings: Telemetry, filter: Option<&str>) -> Logging {
     // A second start (a test in the same process) keeps the first subscriber.
     let _ = match settings.log_format {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Text if io::stderr().is_terminal() => subscriber.try_init(),
+        LogFormat::Text => {
+            subscriber.with_ansi(false).fmt_fields(Plain).with_timer(Clock).try_init()
+        }
     };
     let gathered = lines.clone();
     let writer = std::thread::Builder::new()

@@ -5,6 +5,7 @@ mod scripted;
 
 use std::time::Duration;
 
+use isthmus_inference::capability::{Capabilities, Capability};
 use isthmus_inference::failure::{Failure, Kind};
 use scripted::{House, Step};
 
@@ -84,6 +85,24 @@ async fn a_model_that_nobody_serves_is_a_failure_that_names_it() {
     let failure = house.ask_for("nothing").await.unwrap_err();
     assert_eq!(failure.kind, Kind::NotFound);
     assert!(failure.message.contains("`nothing`"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_lacks_a_capability_is_passed_over() {
+    let able = |name: &str| match name {
+        "plain" => Some(Capabilities::default().with(Capability::Chat)),
+        _ => None,
+    };
+    let endpoints = [("plain", vec![Step::Answer; 2]), ("tools", vec![Step::Answer])];
+    let house = House::limited(&endpoints, able);
+    let tools = r#""tools":[{"type":"function","function":{"name":"f"}}]"#;
+    assert_eq!(house.ask().await.unwrap().endpoint, "plain");
+    assert_eq!(house.ask_with(tools).await.unwrap().endpoint, "tools");
+
+    let house = House::limited(&endpoints[..1], able);
+    let failure = house.ask_with(tools).await.unwrap_err();
+    assert_eq!((failure.kind, house.calls().len()), (Kind::Unsupported, 0));
+    assert!(failure.message.contains("`plain` lacks `tools`"), "{}", failure.message);
 }
 
 #[tokio::test(start_paused = true)]

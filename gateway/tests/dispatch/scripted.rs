@@ -17,6 +17,7 @@ use isthmus_gateway::directory::{Directory, Endpoint, Pool, Prices};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
 use isthmus_gateway::telemetry::metrics::Metrics;
+use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::usage::Usage;
@@ -61,6 +62,14 @@ pub(crate) struct House {
 impl House {
     /// A house with one pool, `chat`, of these endpoints.
     pub(crate) fn new(endpoints: &[(&'static str, Vec<Step>)]) -> Self {
+        Self::limited(endpoints, |_| None)
+    }
+
+    /// The same, with what the operator says that each can do.
+    pub(crate) fn limited(
+        endpoints: &[(&'static str, Vec<Step>)],
+        capabilities: fn(&str) -> Option<Capabilities>,
+    ) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let calls = Calls::default();
         let endpoints = endpoints.iter().map(|(name, steps)| {
@@ -73,6 +82,7 @@ impl House {
                 adapter,
                 narrows: false,
                 price: None,
+                capabilities: capabilities(name),
                 timeouts: Timeouts {
                     connect: ATTEMPT_LIMIT,
                     first_byte: ATTEMPT_LIMIT,
@@ -123,8 +133,18 @@ impl House {
         self.reaper.take().unwrap().run(Arc::clone(&self.app.metrics), finish).await;
     }
 
+    /// Asks with more members in the request's body.
+    pub(crate) async fn ask_with(&self, members: &str) -> Result<Told, Failure> {
+        self.sent("chat", members, Duration::from_secs(60)).await
+    }
+
     async fn asked(&self, model: &str, time: Duration) -> Result<Told, Failure> {
-        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"x"}}]}}"#);
+        self.sent(model, r#""n":1"#, time).await
+    }
+
+    async fn sent(&self, model: &str, members: &str, time: Duration) -> Result<Told, Failure> {
+        let messages = r#"[{"role":"user","content":"x"}]"#;
+        let body = format!(r#"{{"model":"{model}","messages":{messages},{members}}}"#);
         let arrived = Instant::now();
         let call = Call {
             id: "test".into(),

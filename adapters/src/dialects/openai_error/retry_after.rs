@@ -11,9 +11,13 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// `x-ratelimit-reset-…`.
 const BUDGETS: [&str; 2] = ["requests", "tokens"];
 
+/// Budgets that Anthropic reports, by the middles of `anthropic-ratelimit-…-remaining` and `…-reset`;
+/// the latter is a moment as of RFC 3339.
+const ANTHROPIC_BUDGETS: [&str; 4] = ["requests", "tokens", "input-tokens", "output-tokens"];
+
 /// The wait in `retry-after-ms` (Azure, OpenAI), `retry-after` (seconds or a date, RFC 9110), or, if
 /// the upstream limits the rate, until its budgets are refilled.
-pub(super) fn read(headers: &HeaderMap, now: SystemTime, limited: bool) -> Option<Duration> {
+pub(crate) fn read(headers: &HeaderMap, now: SystemTime, limited: bool) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = text("retry-after-ms").and_then(seconds).map(|s| s / 1000.0);
     let asked = milliseconds
@@ -25,6 +29,11 @@ pub(super) fn read(headers: &HeaderMap, now: SystemTime, limited: bool) -> Optio
         asked => asked,
     };
     wait.map(|wait| wait.min(LONGEST))
+}
+
+/// The wait until a moment that a body tells, in seconds or milliseconds since 1970.
+pub(super) fn until(moment: &str, now: SystemTime) -> Option<Duration> {
+    until_reset(moment, now).map(|wait| wait.min(LONGEST))
 }
 
 fn seconds(text: &str) -> Option<f64> {
@@ -39,12 +48,18 @@ fn until_date(text: &str, now: SystemTime) -> Option<Duration> {
 /// The time until the exhausted budget is refilled, or the longest one if none says it is exhausted.
 fn refill(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: String| headers.get(name)?.to_str().ok();
-    let waits = BUDGETS.iter().filter_map(|budget| {
+    let named = BUDGETS.iter().filter_map(|budget| {
         let wait = until_reset(text(format!("x-ratelimit-reset-{budget}"))?, now)?;
         let empty = text(format!("x-ratelimit-remaining-{budget}")) == Some("0");
         Some((empty, wait))
     });
-    let named = waits.max().map(|(_, wait)| wait);
+    let anthropics = ANTHROPIC_BUDGETS.iter().filter_map(|budget| {
+        let reset = text(format!("anthropic-ratelimit-{budget}-reset"))?;
+        let wait = moment(reset)?.duration_since(now).unwrap_or_default();
+        let empty = text(format!("anthropic-ratelimit-{budget}-remaining")) == Some("0");
+        Some((empty, wait))
+    });
+    let named = named.chain(anthropics).max().map(|(_, wait)| wait);
     named.or_else(|| until_reset(headers.get("x-ratelimit-reset")?.to_str().ok()?, now))
 }
 
@@ -59,6 +74,24 @@ fn until_reset(text: &str, now: SystemTime) -> Option<Duration> {
         seconds => seconds,
     };
     Duration::try_from_secs_f64(wait.max(0.0)).ok()
+}
+
+/// Reads a moment in UTC like `2026-11-23T04:05:06Z` (RFC 3339); fractions of a second are left out.
+fn moment(text: &str) -> Option<SystemTime> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let mut time = time.splitn(3, ':').map(|part| part.split('.').next()?.parse::<u64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let is_date = (1970..10_000).contains(&year) && (1..=12).contains(&month);
+    if !is_date || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Years that begin in March have their leap day at the end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    let since_1970 = days.checked_sub(719_468)? * 86_400 + hour * 3600 + minute * 60 + second;
+    UNIX_EPOCH.checked_add(Duration::from_secs(since_1970))
 }
 
 fn spelled_out(text: &str) -> Option<Duration> {
@@ -101,7 +134,7 @@ mod tests {
 
     #[test]
     fn every_way_of_saying_it_is_understood() {
-        let cases: [(&[(&str, &str)], f64); 11] = [
+        let cases: [(&[(&str, &str)], f64); 13] = [
             (&[("retry-after", "3")], 3.0),
             (&[("retry-after", "0.25")], 0.25),
             (&[("retry-after-ms", "1500"), ("retry-after", "9")], 1.5),
@@ -116,6 +149,8 @@ mod tests {
             (&[("x-ratelimit-reset", "1700000012")], 12.0),
             (&[("x-ratelimit-reset", "1700000012500")], 12.5),
             (&[("retry-after", "999999999")], 86400.0),
+            (&[("anthropic-ratelimit-input-tokens-reset", "2023-11-14T22:13:32.5Z")], 12.0),
+            (&[("anthropic-ratelimit-requests-reset", "2023-11-13T00:00:00Z")], 0.0),
         ];
         for (headers, expected) in cases {
             let headers: Vec<(&'static str, &'static str)> = headers.to_vec();
@@ -140,6 +175,24 @@ mod tests {
         for text in ["", "soon", "-1", "NaN", "inf", "1x", "s", "1e400"] {
             assert_eq!(wait(&[("retry-after", text)]), None, "{text}");
             assert_eq!(wait(&[("x-ratelimit-reset-tokens", text)]), None, "{text}");
+            assert_eq!(wait(&[("anthropic-ratelimit-tokens-reset", text)]), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn moments_are_counted_by_the_calendar() {
+        let cases = [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T12:00:01Z", Some(951_825_601)),
+            ("2000-03-01T00:00:00Z", Some(951_868_800)),
+            ("2026-11-23T04:05:06Z", Some(1_795_406_706)),
+            ("2026-13-23T04:05:06Z", None),
+            ("2026-11-23T99999999999999999:05:06Z", None),
+            ("2026-11-23 04:05:06", None),
+        ];
+        for (text, seconds) in cases {
+            let since = moment(text).map(|at| at.duration_since(UNIX_EPOCH).unwrap().as_secs());
+            assert_eq!(since, seconds, "{text}");
         }
     }
 }

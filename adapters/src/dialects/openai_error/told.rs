@@ -25,9 +25,11 @@ pub fn encode(told: &Told<'_>) -> Bytes {
     error.to_string().into()
 }
 
+/// Anthropic's errors have the same member, beside `"type":"error"`.
 fn is_openai_error(body: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(body)
-        .is_ok_and(|body| body.pointer("/error/message").is_some_and(Value::is_string))
+    serde_json::from_slice::<Value>(body).is_ok_and(|body| {
+        body["type"] != "error" && body.pointer("/error/message").is_some_and(Value::is_string)
+    })
 }
 
 fn error_type(status: u16) -> &'static str {

@@ -1,7 +1,6 @@
 //! A request on its way out: what must change is spliced into the caller's own text, so that unknown
 //! fields, the order of keys and the formatting arrive upstream as they were written.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use isthmus_inference::outline::Member;
 use isthmus_inference::request::Request;
 
 use super::StreamOptions;
+use crate::dialects::edits::{Edit, splice, take_out};
 
 /// What an upstream must be sent otherwise than the caller wrote it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,12 +34,6 @@ pub enum StreamUsage {
     OptionRefused,
 }
 
-/// One change to the text.
-struct Edit {
-    place: Range<usize>,
-    text: Cow<'static, str>,
-}
-
 /// The body to send upstream: the caller's own, with the upstream's name of the model, with usage
 /// asked for, and with the upstream's quirks. The same bytes come back if nothing needs to change.
 pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Bytes {
@@ -53,12 +47,11 @@ pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Byt
     if !edited && request.model.as_str() == model.as_str() {
         return request.body.clone();
     }
-    let mut edits = edits(request, model, quirks);
+    let edits = edits(request, model, quirks);
     if edits.is_empty() {
         return request.body.clone();
     }
-    edits.sort_by_key(|edit| edit.place.start);
-    splice(&request.body, &edits)
+    splice(&request.body, edits)
 }
 
 fn edits(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Vec<Edit> {
@@ -120,40 +113,6 @@ fn ask_in(body: &[u8], place: Range<usize>) -> Edit {
         },
         _ => Edit { place, text: r#"{"include_usage":true}"#.into() },
     }
-}
-
-/// The edits that remove members, each with the comma before it, or with the one behind it where
-/// nothing is left before. They never overlap, and `model` is always left.
-fn take_out(members: &[Member], gone: &[&Member]) -> Vec<Edit> {
-    let mut kept = false;
-    let mut edits = Vec::new();
-    for (position, member) in members.iter().enumerate() {
-        if !gone.contains(&member) {
-            kept = true;
-            continue;
-        }
-        let place = match (kept, position.checked_sub(1), members.get(position + 1)) {
-            (true, Some(before), _) => members[before].value.end..member.value.end,
-            (_, _, Some(next)) => member.key.start - 1..next.key.start - 1,
-            _ => continue,
-        };
-        edits.push(Edit { place, text: "".into() });
-    }
-    edits
-}
-
-/// `body` with `edits` made, which are in order and apart.
-fn splice(body: &[u8], edits: &[Edit]) -> Bytes {
-    let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
-    let mut out = Vec::with_capacity(body.len() + added);
-    let mut copied = 0;
-    for edit in edits {
-        out.extend_from_slice(&body[copied..edit.place.start]);
-        out.extend_from_slice(edit.text.as_bytes());
-        copied = edit.place.end;
-    }
-    out.extend_from_slice(&body[copied..]);
-    out.into()
 }
 
 #[cfg(test)]

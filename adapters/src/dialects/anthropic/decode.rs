@@ -1,0 +1,275 @@
+//! Answers, whole and streamed, read into neutral events.
+//!
+//! A whole answer is read as a stream whose blocks come at once, so that both always agree. The
+//! events of a stream are those of the vendor's page "Streaming messages"; unknown ones are passed
+//! over, as that page asks.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use isthmus_inference::answer::{ChatAnswer, FinishReason};
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::stream::{Event, Fold};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::usage::Counts;
+use super::{error, finish, opened::Open};
+use crate::dialect::StreamDecoder;
+use crate::dialects::openai_error::class;
+use crate::framing::sse::{self, Splitter};
+
+/// The largest event that is held in memory.
+const LARGEST_EVENT: usize = 8 << 20;
+/// The most bytes of blocks that wait for their end.
+const MOST_HELD: usize = 8 << 20;
+/// The most blocks of one answer.
+const MOST_BLOCKS: u32 = 4096;
+
+/// A whole answer, as far as it is read here.
+#[derive(Deserialize)]
+struct Whole<'a> {
+    #[serde(borrow)]
+    r#type: Option<Cow<'a, str>>,
+    model: Option<String>,
+    content: Option<Vec<Value>>,
+    stop_reason: Option<String>,
+    stop_sequence: Option<String>,
+    usage: Option<Counts>,
+}
+
+/// An event of a stream, as far as it is read here.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(default)]
+    index: u32,
+    message: Option<Begun>,
+    content_block: Option<Value>,
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    usage: Option<Counts>,
+}
+
+#[derive(Deserialize)]
+struct Begun {
+    usage: Option<Counts>,
+}
+
+#[derive(Deserialize)]
+struct Ending {
+    stop_reason: Option<String>,
+    stop_sequence: Option<String>,
+}
+
+/// Reads a whole answer.
+pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
+    let malformed = || {
+        let message = "the provider's answer is not the message that it should be";
+        Failure::new(Kind::Malformed, message).with_detail(class(body))
+    };
+    let whole: Whole<'_> = serde_json::from_slice(body).map_err(|_| malformed())?;
+    if whole.r#type.as_deref() == Some("error") {
+        return Err(error::in_answer(body));
+    }
+    let mut events = Vec::new();
+    let mut blocks = Blocks::default();
+    for (index, block) in (0u32..).zip(whole.content.ok_or_else(malformed)?) {
+        blocks.open(index, block, &mut events)?;
+        blocks.close(index, &mut events);
+    }
+    let reason = whole.stop_reason.as_deref().map_or(FinishReason::Stop, finish::of_word);
+    events.push(Event::Finish { choice: 0, reason, stop_sequence: whole.stop_sequence });
+    events.push(Event::Usage(whole.usage.unwrap_or_default().apart()));
+    let mut fold = Fold::default();
+    events.into_iter().for_each(|event| fold.push(event));
+    fold.finish(whole.model.unwrap_or_default().into()).ok_or_else(malformed)
+}
+
+/// Reads one streamed answer.
+pub(super) struct Decoder {
+    splitter: Splitter,
+    blocks: Blocks,
+    counts: Counts,
+    finished: bool,
+    over: bool,
+}
+
+/// The blocks that have begun and not ended.
+#[derive(Default)]
+struct Blocks {
+    open: BTreeMap<u32, Open>,
+    /// How many calls have begun.
+    calls: u32,
+    /// How many bytes wait in open blocks.
+    held: usize,
+}
+
+// === impl Decoder ===
+
+impl Decoder {
+    pub(super) fn new() -> Self {
+        Self {
+            splitter: Splitter::new(LARGEST_EVENT),
+            blocks: Blocks::default(),
+            counts: Counts::default(),
+            finished: false,
+            over: false,
+        }
+    }
+
+    fn event(&mut self, event: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
+        let Some(data) = sse::data(event) else { return Ok(()) };
+        if data.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event(&data))?;
+        match &*told.r#type {
+            "message_start" => {
+                self.counts = told.message.and_then(|begun| begun.usage).unwrap_or_default();
+                events.push(Event::UsageSoFar(self.counts.apart()));
+            }
+            "content_block_start" => {
+                let block = told.content_block.ok_or_else(|| no_event(&data))?;
+                self.blocks.open(told.index, block, events)?;
+            }
+            "content_block_delta" => {
+                let delta = told.delta.ok_or_else(|| no_event(&data))?;
+                self.blocks.grow(told.index, delta, events)?;
+            }
+            "content_block_stop" => self.blocks.close(told.index, events),
+            "message_delta" => {
+                self.counts.update(told.usage.unwrap_or_default());
+                if let Some(delta) = told.delta {
+                    self.ending(delta, events);
+                }
+            }
+            "message_stop" => {
+                self.finish(FinishReason::Stop, None, events);
+                events.push(Event::Usage(self.counts.apart()));
+                self.over = true;
+            }
+            "error" => return Err(error::in_answer(&data)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn ending(&mut self, delta: &RawValue, events: &mut Vec<Event>) {
+        let ending = serde_json::from_str::<Ending>(delta.get()).ok();
+        let Some(Ending { stop_reason: Some(word), stop_sequence }) = ending else { return };
+        self.finish(finish::of_word(&word), stop_sequence, events);
+    }
+
+    /// Ends the answer, once.
+    fn finish(&mut self, reason: FinishReason, at: Option<String>, events: &mut Vec<Event>) {
+        self.blocks.close_all(events);
+        if !std::mem::replace(&mut self.finished, true) {
+            events.push(Event::Finish { choice: 0, reason, stop_sequence: at });
+        }
+    }
+}
+
+impl StreamDecoder for Decoder {
+    fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        self.splitter.push(read);
+        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
+            self.event(&event, events)?;
+            if self.over {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        // The very last event counts without its empty line: nothing can be missing of it.
+        if let Some(event) = self.splitter.finish()
+            && sse::data(&event)
+                .is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
+        {
+            self.event(&event, events)?;
+        }
+        if self.over {
+            return Ok(());
+        }
+        let message = "the provider's stream was cut before it was finished";
+        Err(Failure::new(Kind::Malformed, message))
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+// === impl Blocks ===
+
+impl Blocks {
+    fn open(&mut self, index: u32, block: Value, events: &mut Vec<Event>) -> Result<(), Failure> {
+        self.close(index, events);
+        if index >= MOST_BLOCKS || self.calls >= MOST_BLOCKS {
+            return Err(too_much("too many blocks"));
+        }
+        let open = Open::begin(block, &mut self.calls, events);
+        self.hold(open.held())?;
+        self.open.insert(index, open);
+        Ok(())
+    }
+
+    fn grow(
+        &mut self,
+        index: u32,
+        delta: &RawValue,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Failure> {
+        let open = self.open.entry(index).or_insert(Open::Plain);
+        let grown = open.grow(delta, events);
+        self.hold(grown)
+    }
+
+    fn hold(&mut self, more: usize) -> Result<(), Failure> {
+        self.held += more;
+        if self.held > MOST_HELD { Err(too_much("too large a block")) } else { Ok(()) }
+    }
+
+    fn close(&mut self, index: u32, events: &mut Vec<Event>) {
+        if let Some(open) = self.open.remove(&index) {
+            open.end(events);
+        }
+        if self.open.is_empty() {
+            self.held = 0;
+        }
+    }
+
+    fn close_all(&mut self, events: &mut Vec<Event>) {
+        for open in std::mem::take(&mut self.open).into_values() {
+            open.end(events);
+        }
+    }
+}
+
+fn no_event(data: &[u8]) -> Failure {
+    let message = "the provider's answer is not the event stream that was asked for";
+    let detail = format!("it sent an event of {}", class(data));
+    Failure::new(Kind::Malformed, message).with_detail(detail)
+}
+
+fn too_large(error: sse::TooLarge) -> Failure {
+    Failure::new(Kind::Malformed, "the provider's answer is too large").with_detail(error)
+}
+
+fn too_much(what: &str) -> Failure {
+    Failure::new(Kind::Malformed, "the provider's answer is too large").with_detail(what)
+}
+
+#[cfg(test)]
+mod tests;

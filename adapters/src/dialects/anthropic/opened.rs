@@ -1,0 +1,159 @@
+//! One content block between its beginning and its end.
+
+use isthmus_inference::part::{Part, Signature, ToolCall, formats};
+use isthmus_inference::stream::Event;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// A block that has begun.
+pub(super) enum Open {
+    /// Text or thinking, which is told as it comes.
+    Plain,
+    /// A call of a function of the caller's.
+    Call {
+        index: u32,
+        /// The arguments, if they came with the beginning.
+        input: Value,
+        /// Whether any came after it.
+        told: bool,
+    },
+    /// What only this vendor knows: it is told when it is whole.
+    Native {
+        block: Map<String, Value>,
+        /// The `input` of a call that the vendor makes itself.
+        input: String,
+    },
+}
+
+/// A piece of a block. What else it has is read only for blocks that only this vendor knows.
+#[derive(Deserialize)]
+struct Delta {
+    text: Option<String>,
+    thinking: Option<String>,
+    signature: Option<String>,
+    partial_json: Option<String>,
+}
+
+impl Open {
+    /// Begins a block and tells what it brings already.
+    pub(super) fn begin(block: Value, calls: &mut u32, events: &mut Vec<Event>) -> Self {
+        let Value::Object(mut block) = block else { return Self::Plain };
+        let mut text = |name: &str| match block.get_mut(name).map(Value::take) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let kind = text("type");
+        match kind.as_str() {
+            "text" => tell_text(text("text"), events),
+            "thinking" => {
+                tell_thought(text("thinking"), events);
+                tell_signature(text("signature"), events);
+            }
+            "redacted_thinking" => {
+                let signature = Signature {
+                    redacted: true,
+                    ..Signature::new(formats::ANTHROPIC, text("data"))
+                };
+                events.push(Event::ReasoningSigned { choice: 0, signature });
+            }
+            "tool_use" => {
+                let call = ToolCall { id: text("id"), name: text("name"), ..ToolCall::default() };
+                let index = *calls;
+                *calls += 1;
+                events.push(Event::ToolCallStart { choice: 0, index, call });
+                let input = block.shift_remove("input").unwrap_or_default();
+                return Self::Call { index, input, told: false };
+            }
+            _ => {
+                block.insert("type".to_owned(), kind.into());
+                return Self::Native { block, input: String::new() };
+            }
+        }
+        Self::Plain
+    }
+
+    /// How many bytes wait for the end, roughly.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Plain => 0,
+            Self::Call { input, .. } => input.as_object().map_or(0, Map::len),
+            // A block is no larger than the event that it came in, which is bounded.
+            Self::Native { .. } => 1 << 10,
+        }
+    }
+
+    /// Takes in a piece; the answer is how many bytes of it wait for the end.
+    pub(super) fn grow(&mut self, delta: &RawValue, events: &mut Vec<Event>) -> usize {
+        if let Self::Native { block, input } = self {
+            grow_native(block, input, delta);
+            return delta.get().len();
+        }
+        let Ok(delta) = serde_json::from_str::<Delta>(delta.get()) else { return 0 };
+        tell_text(delta.text.unwrap_or_default(), events);
+        tell_thought(delta.thinking.unwrap_or_default(), events);
+        tell_signature(delta.signature.unwrap_or_default(), events);
+        if let Self::Call { index, told, .. } = self
+            && let Some(text) = delta.partial_json.filter(|json| !json.is_empty())
+        {
+            *told = true;
+            events.push(Event::ToolCallArguments { choice: 0, index: *index, text });
+        }
+        0
+    }
+
+    /// Ends the block and tells what waited for that.
+    pub(super) fn end(self, events: &mut Vec<Event>) {
+        match self {
+            Self::Plain | Self::Call { told: true, .. } => {}
+            // A function without arguments is called with none: streams bring no piece of them.
+            Self::Call { index, input, told: false } => {
+                let text = if input.is_null() { "{}".to_owned() } else { input.to_string() };
+                events.push(Event::ToolCallArguments { choice: 0, index, text });
+            }
+            Self::Native { mut block, input } => {
+                if let Ok(input) = serde_json::from_str(&input) {
+                    block.insert("input".to_owned(), input);
+                }
+                let value = Value::Object(block);
+                let part = Part::Native { format: formats::ANTHROPIC, value };
+                events.push(Event::Part { choice: 0, part });
+            }
+        }
+    }
+}
+
+/// Adds to a block of a kind that is not known here: text grows, lists gather, all else is replaced.
+fn grow_native(block: &mut Map<String, Value>, input: &mut String, delta: &RawValue) {
+    let Ok(members) = serde_json::from_str::<Map<String, Value>>(delta.get()) else { return };
+    for (name, value) in members {
+        match (name.as_str(), block.get_mut(&name), value) {
+            ("type", ..) => {}
+            ("partial_json", _, Value::String(piece)) => input.push_str(&piece),
+            (_, Some(Value::String(text)), Value::String(piece)) => text.push_str(&piece),
+            (_, Some(Value::Array(items)), Value::Array(more)) => items.extend(more),
+            (_, _, value) => {
+                block.insert(name, value);
+            }
+        }
+    }
+}
+
+fn tell_text(text: String, events: &mut Vec<Event>) {
+    if !text.is_empty() {
+        events.push(Event::Text { choice: 0, text, logprobs: vec![] });
+    }
+}
+
+fn tell_thought(text: String, events: &mut Vec<Event>) {
+    if !text.is_empty() {
+        events.push(Event::Reasoning { choice: 0, text });
+    }
+}
+
+fn tell_signature(data: String, events: &mut Vec<Event>) {
+    if !data.is_empty() {
+        let signature = Signature::new(formats::ANTHROPIC, data);
+        events.push(Event::ReasoningSigned { choice: 0, signature });
+    }
+}

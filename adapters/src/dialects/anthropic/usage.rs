@@ -1,0 +1,171 @@
+//! What an answer took, in the API's words.
+//!
+//! `input_tokens`, `cache_creation_input_tokens` and `cache_read_input_tokens` are disjoint already;
+//! `output_tokens` contains the thinking (`output_tokens_details.thinking_tokens`). A stream counts
+//! twice: in `message_start` with all details, in `message_delta` cumulatively with fewer (the
+//! vendor's SDK, `Usage` and `MessageDeltaUsage`).
+
+use isthmus_inference::usage::{Source, Usage};
+use serde::{Deserialize, Serialize};
+
+/// The counts of an answer, or of a part of a stream; what a part does not say is `None`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Counts {
+    input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<Created>,
+    output_tokens: Option<u64>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+/// What was written to the cache, by how long it lives.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Created {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+/// More tokens than any answer takes. What claims more is cut, so that sums never overflow.
+const MOST: u64 = 1 << 48;
+
+// === impl Counts ===
+
+impl Counts {
+    /// Takes in what a later part says.
+    pub(super) fn update(&mut self, later: Self) {
+        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        self.cache_creation_input_tokens =
+            later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens =
+            later.cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.cache_creation = later.cache_creation.or(self.cache_creation);
+        self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+    }
+
+    /// The tokens, each in one bucket.
+    pub(super) fn apart(&self) -> Usage {
+        let count = |told: Option<u64>| told.unwrap_or(0).min(MOST);
+        let created = self.cache_creation.unwrap_or_default();
+        let hour = count(created.ephemeral_1h_input_tokens);
+        let minutes = count(created.ephemeral_5m_input_tokens);
+        // The sum counts; the parts may be missing, or from before the sum grew.
+        let written = count(self.cache_creation_input_tokens.or(Some(hour + minutes)));
+        let cache_write_1h = hour.min(written);
+        let output = count(self.output_tokens);
+        let thinking = self.output_tokens_details.and_then(|details| details.thinking_tokens);
+        let reasoning_output = count(thinking).min(output);
+        Usage {
+            uncached_input: count(self.input_tokens),
+            cache_read: count(self.cache_read_input_tokens),
+            cache_write_5m: written - cache_write_1h,
+            cache_write_1h,
+            text_output: output - reasoning_output,
+            reasoning_output,
+            source: Source::Reported,
+            ..Usage::default()
+        }
+    }
+}
+
+// === for callers ===
+
+/// The `usage` of an answer.
+#[derive(Debug, Serialize)]
+pub(super) struct UsageOut {
+    input_tokens: u64,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    cache_creation: Created,
+    output_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+impl UsageOut {
+    pub(super) fn of(usage: &Usage) -> Self {
+        let cached = usage.cache_read + usage.cache_write_5m + usage.cache_write_1h;
+        let thinking = usage.reasoning_output;
+        Self {
+            input_tokens: usage.input() - cached,
+            cache_creation_input_tokens: usage.cache_write_5m + usage.cache_write_1h,
+            cache_read_input_tokens: usage.cache_read,
+            cache_creation: Created {
+                ephemeral_5m_input_tokens: Some(usage.cache_write_5m),
+                ephemeral_1h_input_tokens: Some(usage.cache_write_1h),
+            },
+            output_tokens: usage.output(),
+            output_tokens_details: (thinking > 0)
+                .then_some(OutputDetails { thinking_tokens: Some(thinking) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(json: &str) -> Counts {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn every_token_has_one_bucket() {
+        let usage = counts(
+            r#"{"input_tokens":1,"cache_read_input_tokens":2,"cache_creation_input_tokens":12,
+            "cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":8},
+            "output_tokens":48,"output_tokens_details":{"thinking_tokens":16}}"#,
+        );
+        let expected = Usage {
+            uncached_input: 1,
+            cache_read: 2,
+            cache_write_5m: 4,
+            cache_write_1h: 8,
+            text_output: 32,
+            reasoning_output: 16,
+            ..Usage::default()
+        };
+        assert_eq!(usage.apart(), expected);
+        let back = serde_json::to_string(&UsageOut::of(&expected)).unwrap();
+        assert_eq!(counts(&back).apart(), expected);
+    }
+
+    #[test]
+    fn odd_counts_still_sum_to_the_vendors() {
+        let cases = [
+            (r#"{"input_tokens":5,"output_tokens":3}"#, (5, 3)),
+            (r#"{"input_tokens":5,"cache_creation_input_tokens":7,"output_tokens":3}"#, (12, 3)),
+            (
+                r#"{"input_tokens":5,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":9}}"#,
+                (8, 0),
+            ),
+            (r#"{"output_tokens":3,"output_tokens_details":{"thinking_tokens":9}}"#, (0, 3)),
+            (r#"{"input_tokens":null,"cache_creation":null}"#, (0, 0)),
+        ];
+        for (json, sums) in cases {
+            let usage = counts(json).apart();
+            assert_eq!((usage.input(), usage.output()), sums, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_later_count_wins_where_it_says_something() {
+        let mut so_far = counts(
+            r#"{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":1,
+            "cache_creation_input_tokens":6,"cache_creation":{"ephemeral_1h_input_tokens":6}}"#,
+        );
+        so_far.update(counts(r#"{"output_tokens":20,"input_tokens":11}"#));
+        let usage = so_far.apart();
+        assert_eq!((usage.uncached_input, usage.cache_read, usage.cache_write_1h), (11, 4, 6));
+        assert_eq!(usage.output(), 20);
+    }
+}

@@ -1,0 +1,215 @@
+//! A streamed answer of `ConverseStream`.
+//!
+//! `messageStart`, then for each block `contentBlockStart` (which blocks of text and of thinking do
+//! without), `contentBlockDelta` and `contentBlockStop`, then `messageStop` with the reason, and
+//! `metadata` with the usage, which is the end (API reference, `ConverseStreamOutput`).
+
+use bytes::Bytes;
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::stream::Event;
+use isthmus_inference::usage::Usage;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::answer::stop_sequence;
+use super::error::{in_stream, malformed};
+use super::open::{Delta, Open, Start};
+use super::usage::{TokenUsage, finish};
+use crate::dialect::StreamDecoder;
+use crate::framing::aws_event_stream::{Kind as Said, Malformed, Message, Splitter};
+
+/// Reads one streamed answer.
+pub(super) struct Reader {
+    splitter: Splitter,
+    /// Whose the model's signatures are.
+    format: &'static str,
+    /// The blocks that have not ended.
+    open: Vec<Block>,
+    /// How many calls there were.
+    calls: u32,
+    stopped: bool,
+    /// What it took, once that was said.
+    usage: Option<Usage>,
+    over: bool,
+}
+
+/// A block that has not ended.
+struct Block {
+    index: u32,
+    open: Open,
+    /// How many bytes are held until it ends.
+    held: usize,
+}
+
+/// The largest message of a stream, and the most that is held of a block, in bytes.
+const LARGEST: usize = 8 << 20;
+/// The most blocks that may be open at once; models write one after the other.
+const MOST_OPEN: usize = 64;
+/// The most calls of one answer.
+const MOST_CALLS: u32 = 1024;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockStart {
+    content_block_index: u32,
+    #[serde(default)]
+    start: Start,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockDelta {
+    content_block_index: u32,
+    delta: Delta,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockStop {
+    content_block_index: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageStop {
+    stop_reason: String,
+    additional_model_response_fields: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    usage: TokenUsage,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// A reader of a stream of a model whose signatures are of this format.
+    pub(super) fn new(format: &'static str) -> Self {
+        Self {
+            splitter: Splitter::new(LARGEST),
+            format,
+            open: Vec::new(),
+            calls: 0,
+            stopped: false,
+            usage: None,
+            over: false,
+        }
+    }
+
+    fn take_in(&mut self, message: &Message, events: &mut Vec<Event>) -> Result<(), Failure> {
+        let body = &message.payload;
+        match message.kind() {
+            Said::Event { name: "contentBlockStart" } => self.start(read(body)?, events)?,
+            Said::Event { name: "contentBlockDelta" } => self.delta(read(body)?, events)?,
+            Said::Event { name: "contentBlockStop" } => {
+                let stop: BlockStop = read(body)?;
+                self.end_block(stop.content_block_index, events);
+            }
+            Said::Event { name: "messageStop" } => self.stop(&read(body)?, events),
+            Said::Event { name: "metadata" } => {
+                self.usage = Some(read::<Metadata>(body)?.usage.apart());
+            }
+            // `messageStart`, and whatever there will be.
+            Said::Event { .. } => {}
+            Said::Exception { name } => return Err(in_stream(name, "", body)),
+            Said::Error { code, message } => return Err(in_stream(code, message, body)),
+        }
+        if self.stopped
+            && let Some(usage) = self.usage
+        {
+            events.push(Event::Usage(usage));
+            self.over = true;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, begun: BlockStart, events: &mut Vec<Event>) -> Result<(), Failure> {
+        let index = begun.content_block_index;
+        self.end_block(index, events);
+        if self.open.len() >= MOST_OPEN || self.calls >= MOST_CALLS {
+            return Err(malformed("more blocks or calls than an answer can have"));
+        }
+        let open = Open::begin(begun.start, &mut self.calls, events);
+        self.open.push(Block { index, open, held: 0 });
+        Ok(())
+    }
+
+    fn delta(&mut self, piece: BlockDelta, events: &mut Vec<Event>) -> Result<(), Failure> {
+        let index = piece.content_block_index;
+        let known = self.open.iter().position(|block| block.index == index);
+        let at = match known {
+            Some(at) => at,
+            None if self.open.len() < MOST_OPEN => {
+                self.open.push(Block { index, open: Open::default(), held: 0 });
+                self.open.len() - 1
+            }
+            None => return Err(malformed("more blocks than an answer can have")),
+        };
+        let block = &mut self.open[at];
+        let held = block.open.grow(piece.delta, self.format, events);
+        block.held += held.ok_or_else(|| malformed("arguments of a call that never began"))?;
+        if block.held > LARGEST {
+            return Err(malformed(format!("a block is longer than {LARGEST} bytes")));
+        }
+        Ok(())
+    }
+
+    fn end_block(&mut self, index: u32, events: &mut Vec<Event>) {
+        if let Some(at) = self.open.iter().position(|block| block.index == index) {
+            self.open.remove(at).open.end(self.format, events);
+        }
+    }
+
+    fn stop(&mut self, stop: &MessageStop, events: &mut Vec<Event>) {
+        for block in self.open.drain(..) {
+            block.open.end(self.format, events);
+        }
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+        let reason = finish(&stop.stop_reason);
+        let stop_sequence = stop_sequence(stop.additional_model_response_fields.as_ref());
+        events.push(Event::Finish { choice: 0, reason, stop_sequence });
+    }
+}
+
+impl StreamDecoder for Reader {
+    fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        self.splitter.push(read);
+        while !self.over
+            && let Some(message) = self.splitter.next_event().map_err(broken)?
+        {
+            self.take_in(&message, events)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _events: &mut Vec<Event>) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        self.splitter.finish().map_err(broken)?;
+        let message = "the provider's stream was cut before it was finished";
+        Err(Failure::new(Kind::Malformed, message))
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(malformed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn broken(error: Malformed) -> Failure {
+    let message = "the provider's stream is broken";
+    Failure::new(Kind::Malformed, message).with_detail(error.to_string())
+}

@@ -1,0 +1,193 @@
+//! Tools, which of them must be called, and the shape that the answer must have.
+
+use isthmus_inference::chat::{AnswerFormat, ChatRequest, JsonSchema, Tool, ToolChoice};
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::part::formats;
+use serde_json::{Map, Value, json};
+
+use super::blocks::cache_point;
+use super::family::{Family, knows_schemas};
+use crate::dialects::anthropic::schema::within_subset;
+use crate::dialects::anthropic::thinking::is_forced;
+
+/// The function that stands for the answer's format where the model knows no format of its own.
+const FORMAT_TOOL: &str = "json_tool_call";
+
+/// What a request says of tools and of the answer's shape.
+#[derive(Debug, Default)]
+pub(super) struct Toolbox {
+    /// `toolConfig.tools`.
+    tools: Vec<Value>,
+    /// `toolConfig.toolChoice`.
+    choice: Option<Value>,
+    /// `outputConfig.textFormat`.
+    pub(super) format: Option<Value>,
+    /// See [`crate::dialect::Encoded::format_tool`].
+    pub(super) format_tool: Option<&'static str>,
+    /// Whether a call is forced.
+    pub(super) forced: bool,
+    /// Whether no more than one call may be made at once.
+    pub(super) single: bool,
+}
+
+impl Toolbox {
+    /// The tools and the format of this request.
+    pub(super) fn of(
+        chat: &ChatRequest,
+        model: &str,
+        dropped: &mut Vec<String>,
+    ) -> Result<Self, Failure> {
+        let mut toolbox = Self::default();
+        // Converse has no word for `none`: what may not be called is not shown.
+        let none = chat.tool_choice == ToolChoice::None;
+        if !none {
+            toolbox.show(chat, model, dropped)?;
+        }
+        let mut choice = if none { ToolChoice::Auto } else { chat.tool_choice.clone() };
+        match &chat.format {
+            AnswerFormat::Text => {}
+            AnswerFormat::JsonObject => {
+                toolbox.format_by_tool(&JsonSchema::default(), &mut choice)?;
+            }
+            AnswerFormat::JsonSchema(format) => {
+                match knows_schemas(model).then(|| within_subset(&format.schema)).flatten() {
+                    Some(schema) => toolbox.format = Some(text_format(format, &schema)),
+                    None => toolbox.format_by_tool(format, &mut choice)?,
+                }
+            }
+            AnswerFormat::Grammar(_) => {
+                let message = "the endpoint cannot keep an answer to a grammar";
+                return Err(Failure::new(Kind::Unsupported, message).with_param("response_format"));
+            }
+        }
+        if !toolbox.tools.is_empty() {
+            toolbox.forced = is_forced(&choice);
+            toolbox.choice = written(&choice);
+            toolbox.single = chat.parallel_tool_calls == Some(false);
+        }
+        Ok(toolbox)
+    }
+
+    /// `toolConfig`, if there is a tool.
+    pub(super) fn config(&self) -> Option<Value> {
+        let mut config = json!({ "tools": self.tools });
+        if let Some(choice) = &self.choice {
+            config["toolChoice"] = choice.clone();
+        }
+        (!self.tools.is_empty()).then_some(config)
+    }
+
+    fn show(
+        &mut self,
+        chat: &ChatRequest,
+        model: &str,
+        dropped: &mut Vec<String>,
+    ) -> Result<(), Failure> {
+        let family = Family::of(model);
+        let can_be_strict = knows_schemas(model);
+        for tool in &chat.tools {
+            self.tools.push(spec(tool, can_be_strict, dropped));
+            match tool.cache {
+                Some(life) if family.caches_tools() => self.tools.push(cache_point(life)),
+                Some(_) => note(dropped, "cache_control"),
+                None => {}
+            }
+        }
+        for (at, tool) in chat.native_tools.iter().enumerate() {
+            if tool.format != formats::BEDROCK {
+                let message = "the endpoint does not know this type of tool";
+                let param = format!("tools[{}]", chat.tools.len() + at);
+                return Err(Failure::new(Kind::Unsupported, message).with_param(param));
+            }
+            self.tools.push(tool.value.clone());
+        }
+        Ok(())
+    }
+
+    /// Adds the function that stands for the format, unless the caller demands calls instead of an
+    /// answer.
+    fn format_by_tool(
+        &mut self,
+        format: &JsonSchema,
+        choice: &mut ToolChoice,
+    ) -> Result<(), Failure> {
+        if is_forced(choice) {
+            return Ok(());
+        }
+        if format.schema.get("type").is_some_and(|kind| kind != "object") {
+            let message = "the endpoint can give JSON of this schema only if it is an object";
+            return Err(Failure::new(Kind::Unsupported, message).with_param("response_format"));
+        }
+        let about = "Give the answer by calling this function; its arguments are the answer.";
+        let description = match &format.description {
+            Some(description) => format!("{about}\n\n{description}"),
+            None => about.to_owned(),
+        };
+        // With other functions at hand, the answer may have to wait for their results.
+        *choice = match self.tools.is_empty() {
+            true => ToolChoice::Named(FORMAT_TOOL.to_owned()),
+            false => ToolChoice::Required,
+        };
+        self.tools.push(json!({ "toolSpec": {
+            "name": FORMAT_TOOL,
+            "description": description,
+            "inputSchema": { "json": object_schema(&format.schema) },
+        }}));
+        self.format_tool = Some(FORMAT_TOOL);
+        Ok(())
+    }
+}
+
+/// Names a field that was left out, once.
+pub(super) fn note(dropped: &mut Vec<String>, name: &str) {
+    if !dropped.iter().any(|known| known == name) {
+        dropped.push(name.to_owned());
+    }
+}
+
+fn spec(tool: &Tool, can_be_strict: bool, dropped: &mut Vec<String>) -> Value {
+    let mut spec = Map::new();
+    spec.insert("name".to_owned(), tool.name.clone().into());
+    if let Some(description) = tool.description.as_ref().filter(|text| !text.trim().is_empty()) {
+        spec.insert("description".to_owned(), description.clone().into());
+    }
+    let strict = tool.strict == Some(true);
+    let narrow = (strict && can_be_strict).then(|| within_subset(&tool.parameters)).flatten();
+    let is_narrow = narrow.is_some();
+    let schema = narrow.unwrap_or_else(|| object_schema(&tool.parameters));
+    spec.insert("inputSchema".to_owned(), json!({ "json": schema }));
+    if is_narrow {
+        spec.insert("strict".to_owned(), true.into());
+    } else if strict {
+        note(dropped, "tools.strict");
+    }
+    json!({ "toolSpec": spec })
+}
+
+/// A schema with the `type` that Converse demands.
+fn object_schema(schema: &Value) -> Value {
+    let mut members = schema.as_object().cloned().unwrap_or_default();
+    members.insert("type".to_owned(), "object".into());
+    members.into()
+}
+
+/// `outputConfig.textFormat`; the schema is text there.
+fn text_format(format: &JsonSchema, schema: &Value) -> Value {
+    let mut definition = json!({ "schema": schema.to_string() });
+    if !format.name.is_empty() {
+        definition["name"] = format.name.clone().into();
+    }
+    if let Some(description) = &format.description {
+        definition["description"] = description.clone().into();
+    }
+    json!({ "type": "json_schema", "structure": { "jsonSchema": definition } })
+}
+
+/// `toolChoice`; `auto` is the usual, and not every model takes the word.
+fn written(choice: &ToolChoice) -> Option<Value> {
+    match choice {
+        ToolChoice::Auto | ToolChoice::None => None,
+        ToolChoice::Required => Some(json!({ "any": {} })),
+        ToolChoice::Named(name) => Some(json!({ "tool": { "name": name } })),
+    }
+}

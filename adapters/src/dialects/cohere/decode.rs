@@ -1,0 +1,337 @@
+//! Answers, whole and streamed, read into neutral events.
+//!
+//! A plan for calls (`tool_plan`) is thinking, for it is said before the answer and not in it. A whole
+//! answer is read as the events of a stream, so that both always agree.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use isthmus_inference::answer::{ChatAnswer, FinishReason};
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::part::{Signature, ToolCall, formats};
+use isthmus_inference::stream::{Event, Fold};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::error;
+use super::turns::PLAN;
+use super::usage::{Counts, estimated};
+use crate::dialect::StreamDecoder;
+use crate::dialects::openai_error::class;
+use crate::framing::sse::{self, Splitter};
+
+/// The largest event that is held in memory.
+const LARGEST_EVENT: usize = 8 << 20;
+/// The most calls of one answer.
+const MOST_CALLS: usize = 4096;
+
+/// Why an answer ended (the vendor's SDK, `ChatFinishReason`, and `FinishReason` of older models).
+const REASONS: [(&str, FinishReason); 9] = [
+    ("COMPLETE", FinishReason::Stop),
+    ("STOP_SEQUENCE", FinishReason::StopSequence),
+    ("MAX_TOKENS", FinishReason::Length),
+    ("TOOL_CALL", FinishReason::ToolCalls),
+    ("ERROR", FinishReason::Failed),
+    ("TIMEOUT", FinishReason::Failed),
+    ("USER_CANCEL", FinishReason::Failed),
+    ("ERROR_LIMIT", FinishReason::ContextLength),
+    ("ERROR_TOXIC", FinishReason::ContentFilter),
+];
+
+/// A whole answer, as far as it is read here.
+#[derive(Deserialize)]
+struct Whole {
+    message: Option<Message>,
+    finish_reason: Option<String>,
+    #[serde(default)]
+    usage: Counts,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Message {
+    tool_plan: Option<String>,
+    content: Option<Vec<Content>>,
+    tool_calls: Option<Vec<Call>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Content {
+    text: Option<String>,
+    thinking: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Call {
+    id: Option<String>,
+    function: Function,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Function {
+    name: Option<String>,
+    arguments: Option<String>,
+}
+
+/// An event of a stream.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow)]
+    r#type: Option<Cow<'a, str>>,
+    #[serde(default)]
+    index: u64,
+    #[serde(default)]
+    delta: Option<Delta>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Delta {
+    message: Option<Piece>,
+    finish_reason: Option<String>,
+    usage: Counts,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Piece {
+    tool_plan: Option<String>,
+    content: OneOf<Content>,
+    tool_calls: OneOf<Call>,
+}
+
+/// An item in most events, an empty list in the first one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOf<T> {
+    Item(T),
+    Other(IgnoredAny),
+}
+
+impl<T> Default for OneOf<T> {
+    fn default() -> Self {
+        Self::Other(IgnoredAny)
+    }
+}
+
+/// Reads a whole answer.
+pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
+    let malformed = || {
+        let message = "the provider's answer is not the message that it should be";
+        Failure::new(Kind::Malformed, message).with_detail(class(body))
+    };
+    let Ok(Whole { message: Some(message), finish_reason, usage }) = serde_json::from_slice(body)
+    else {
+        return Err(error::in_answer(body).unwrap_or_else(malformed));
+    };
+    let mut events = Vec::new();
+    let mut teller = Teller::default();
+    teller.plan(message.tool_plan.unwrap_or_default(), &mut events);
+    for content in message.content.unwrap_or_default() {
+        teller.content(content, &mut events);
+        teller.end_thought(&mut events);
+    }
+    for (index, call) in (0..).zip(message.tool_calls.unwrap_or_default()) {
+        teller.call(index, call, &mut events)?;
+        teller.end_call(index, &mut events);
+    }
+    teller.finish(finish_reason.as_deref(), &usage, &mut events);
+    let mut fold = Fold::default();
+    events.into_iter().for_each(|event| fold.push(event));
+    fold.finish("".into()).ok_or_else(malformed)
+}
+
+/// Reads one streamed answer.
+pub(super) struct Decoder {
+    splitter: Splitter,
+    teller: Teller,
+    over: bool,
+}
+
+/// Tells what was read as events.
+#[derive(Default)]
+struct Teller {
+    /// What the open thought is signed with.
+    thought: Option<&'static str>,
+    /// The calls by the vendor's index, with their own and whether arguments came.
+    calls: BTreeMap<u64, (u32, bool)>,
+    /// How many bytes were told, for an estimate.
+    told: usize,
+}
+
+// === impl Decoder ===
+
+impl Decoder {
+    pub(super) fn new() -> Self {
+        Self { splitter: Splitter::new(LARGEST_EVENT), teller: Teller::default(), over: false }
+    }
+
+    fn event(&mut self, event: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
+        let data = sse::data(event).unwrap_or_default();
+        let data = data.trim_ascii();
+        if data.is_empty() || data == b"[DONE]" {
+            return Ok(());
+        }
+        let told: Told<'_> = serde_json::from_slice(data).map_err(|_| no_event(data))?;
+        let Some(kind) = told.r#type else {
+            return Err(error::in_answer(data).unwrap_or_else(|| no_event(data)));
+        };
+        let Delta { message, finish_reason, usage } = told.delta.unwrap_or_default();
+        let message = message.unwrap_or_default();
+        match (&*kind, message.content, message.tool_calls) {
+            ("content-start" | "content-delta", OneOf::Item(content), _) => {
+                self.teller.content(content, events);
+            }
+            ("content-end", ..) => self.teller.end_thought(events),
+            ("tool-plan-delta", ..) => {
+                self.teller.plan(message.tool_plan.unwrap_or_default(), events);
+            }
+            ("tool-call-start", _, OneOf::Item(call)) => {
+                self.teller.call(told.index, call, events)?;
+            }
+            ("tool-call-delta", _, OneOf::Item(call)) => {
+                let piece = call.function.arguments.unwrap_or_default();
+                self.teller.arguments(told.index, piece, events);
+            }
+            ("tool-call-end", ..) => self.teller.end_call(told.index, events),
+            ("message-end", ..) => {
+                self.teller.finish(finish_reason.as_deref(), &usage, events);
+                self.over = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl StreamDecoder for Decoder {
+    fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        self.splitter.push(read);
+        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
+            self.event(&event, events)?;
+            if self.over {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Failure> {
+        if self.over {
+            return Ok(());
+        }
+        // The very last event counts without its empty line, if nothing is missing of it.
+        if let Some(event) = self.splitter.finish()
+            && sse::data(&event)
+                .is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
+        {
+            self.event(&event, events)?;
+        }
+        if self.over {
+            return Ok(());
+        }
+        let message = "the provider's stream was cut before it was finished";
+        Err(Failure::new(Kind::Malformed, message))
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+// === impl Teller ===
+
+impl Teller {
+    fn content(&mut self, content: Content, events: &mut Vec<Event>) {
+        self.think(content.thinking.unwrap_or_default(), "", events);
+        let text = content.text.unwrap_or_default();
+        if !text.is_empty() {
+            self.end_thought(events);
+            self.told += text.len();
+            events.push(Event::Text { choice: 0, text, logprobs: vec![] });
+        }
+    }
+
+    fn plan(&mut self, text: String, events: &mut Vec<Event>) {
+        self.think(text, PLAN, events);
+    }
+
+    fn think(&mut self, text: String, signed: &'static str, events: &mut Vec<Event>) {
+        if text.is_empty() {
+            return;
+        }
+        if self.thought.is_some_and(|open| open != signed) {
+            self.end_thought(events);
+        }
+        self.thought = Some(signed);
+        self.told += text.len();
+        events.push(Event::Reasoning { choice: 0, text });
+    }
+
+    fn end_thought(&mut self, events: &mut Vec<Event>) {
+        if let Some(data) = self.thought.take() {
+            let signature = Signature::new(formats::COHERE, data);
+            events.push(Event::ReasoningSigned { choice: 0, signature });
+        }
+    }
+
+    fn call(&mut self, at: u64, call: Call, events: &mut Vec<Event>) -> Result<(), Failure> {
+        self.end_thought(events);
+        if self.calls.len() >= MOST_CALLS {
+            let message = "the provider's answer is too large";
+            return Err(Failure::new(Kind::Malformed, message).with_detail("too many calls"));
+        }
+        let index = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+        self.calls.insert(at, (index, false));
+        let (id, name) = (call.id.unwrap_or_default(), call.function.name.unwrap_or_default());
+        let begun = ToolCall { id, name, ..ToolCall::default() };
+        events.push(Event::ToolCallStart { choice: 0, index, call: begun });
+        self.arguments(at, call.function.arguments.unwrap_or_default(), events);
+        Ok(())
+    }
+
+    fn arguments(&mut self, at: u64, text: String, events: &mut Vec<Event>) {
+        let Some((index, told)) = self.calls.get_mut(&at) else { return };
+        if text.is_empty() {
+            return;
+        }
+        *told = true;
+        self.told += text.len();
+        events.push(Event::ToolCallArguments { choice: 0, index: *index, text });
+    }
+
+    /// A function without arguments is called with none.
+    fn end_call(&mut self, at: u64, events: &mut Vec<Event>) {
+        if self.calls.get(&at).is_some_and(|(_, told)| !told) {
+            self.arguments(at, "{}".to_owned(), events);
+        }
+    }
+
+    fn finish(&mut self, word: Option<&str>, counts: &Counts, events: &mut Vec<Event>) {
+        self.end_thought(events);
+        let known = |word: &str| REASONS.iter().find(|(known, _)| *known == word);
+        let reason = word.and_then(known).map_or(FinishReason::Stop, |(_, reason)| *reason);
+        events.push(Event::Finish { choice: 0, reason, stop_sequence: None });
+        events.push(Event::Usage(counts.of_chat().unwrap_or_else(|| estimated(self.told))));
+    }
+}
+
+fn no_event(data: &[u8]) -> Failure {
+    let message = "the provider's answer is not the event stream that was asked for";
+    let detail = format!("it sent an event of {}", class(data));
+    Failure::new(Kind::Malformed, message).with_detail(detail)
+}
+
+fn too_large(error: sse::TooLarge) -> Failure {
+    Failure::new(Kind::Malformed, "the provider's answer is too large").with_detail(error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use isthmus_inference::usage::Source;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn stream(data: &[Value]) -> (Vec<Event>, Result<(), Failure>) {
+    let text: String = data
+        .iter()
+        .map(|data| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or("x")))
+        .collect();
+    let mut decoder = Decoder::new();
+    let mut events = Vec::new();
+    let outcome = decoder.push(text.into(), &mut events).and_then(|()| decoder.end(&mut events));
+    (events, outcome)
+}
+
+fn begin() -> Value {
+    json!({"type": "message-start", "id": "x", "delta": {"message": {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}}})
+}
+
+fn content(kind: &str, index: u32, content: &Value) -> Value {
+    json!({"type": kind, "index": index, "delta": {"message": {"content": content}}})
+}
+
+fn call(kind: &str, index: u32, call: &Value) -> Value {
+    json!({"type": kind, "index": index, "delta": {"message": {"tool_calls": call}}})
+}
+
+fn end(reason: &str) -> Value {
+    let usage = json!({"billed_units": {"input_tokens": 5, "output_tokens": 9}, "tokens": {"input_tokens": 50, "output_tokens": 90}});
+    json!({"type": "message-end", "delta": {"finish_reason": reason, "usage": usage}})
+}
+
+fn folded(events: Vec<Event>) -> ChatAnswer {
+    let mut fold = Fold::default();
+    events.into_iter().for_each(|event| fold.push(event));
+    fold.finish("".into()).unwrap()
+}
+
+#[test]
+fn a_stream_folds_to_the_whole_answer() {
+    let plan =
+        |text: &str| json!({"type": "tool-plan-delta", "delta": {"message": {"tool_plan": text}}});
+    let function = |name: Option<&str>, arguments: &str| json!({"function": {"name": name, "arguments": arguments}});
+    let mut first = function(Some("add"), "");
+    first["id"] = "c1".into();
+    let mut second = function(Some("now"), "");
+    second["id"] = "c2".into();
+    let data = [
+        begin(),
+        plan("I "),
+        plan("will"),
+        content("content-start", 0, &json!({"type": "thinking", "thinking": ""})),
+        content("content-delta", 0, &json!({"thinking": "hm"})),
+        json!({"type": "content-end", "index": 0}),
+        content("content-start", 1, &json!({"type": "text", "text": ""})),
+        content("content-delta", 1, &json!({"text": "Hel"})),
+        json!({"type": "citation-start", "index": 0, "delta": {"message": {"citations": {"text": "H"}}}}),
+        content("content-delta", 1, &json!({"text": "lo"})),
+        json!({"type": "content-end", "index": 1}),
+        call("tool-call-start", 0, &first),
+        call("tool-call-delta", 0, &function(None, "{\"a\":")),
+        call("tool-call-delta", 0, &function(None, "1}")),
+        json!({"type": "tool-call-end", "index": 0}),
+        call("tool-call-start", 1, &second),
+        json!({"type": "tool-call-end", "index": 1}),
+        end("TOOL_CALL"),
+    ];
+    let (events, outcome) = stream(&data);
+    outcome.unwrap();
+    let body = json!({"id": "x", "finish_reason": "TOOL_CALL", "usage": end("")["delta"]["usage"],
+    "message": {"role": "assistant", "tool_plan": "I will",
+        "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Hello"}],
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"a\":1}"}},
+            {"id": "c2", "type": "function", "function": {"name": "now", "arguments": ""}},
+        ]}});
+    let whole = decode(body.to_string().as_bytes()).unwrap();
+    assert_eq!(folded(events), whole);
+    let choice = &whole.choices[0];
+    assert_eq!((choice.text().as_str(), choice.reasoning().as_str()), ("Hello", "I willhm"));
+    let arguments: Vec<_> = choice.tool_calls().map(|call| call.arguments.as_str()).collect();
+    assert_eq!(arguments, ["{\"a\":1}", "{}"]);
+    assert_eq!((whole.usage.input(), whole.usage.output()), (5, 9));
+}
+
+#[test]
+fn each_end_has_its_reason() {
+    for (word, reason) in REASONS.iter().chain(&[("NEW_WORD", FinishReason::Stop)]) {
+        let (events, outcome) = stream(&[begin(), end(word)]);
+        outcome.unwrap();
+        assert_eq!(folded(events).choices[0].finish, Some(*reason), "{word}");
+    }
+    let uncounted =
+        json!({"type": "message-end", "delta": {"finish_reason": "ERROR", "usage": {}}});
+    assert_eq!(folded(stream(&[begin(), uncounted]).0).usage.source, Source::Estimated);
+}
+
+#[test]
+fn cut_and_broken_streams_are_failures() {
+    let text = content("content-delta", 0, &json!({"text": "so far"}));
+    let cases = [
+        (vec![], Kind::Malformed),
+        (vec![begin(), text.clone()], Kind::Malformed),
+        (vec![begin(), text, json!({"id": "x", "message": "boom"})], Kind::ProviderError),
+    ];
+    for (data, kind) in cases {
+        let (events, outcome) = stream(&data);
+        assert_eq!(outcome.unwrap_err().kind, kind);
+        assert!(!events.iter().any(|event| matches!(event, Event::Usage(_))));
+    }
+    for garbage in ["", "<html>private", "{}", "[]"] {
+        let failure = decode(garbage.as_bytes()).unwrap_err();
+        assert_eq!(failure.kind, Kind::Malformed, "{garbage}");
+        assert!(!failure.detail.unwrap().contains("private"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Changes to a JSON text that leave everything else in it as it was written.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+use isthmus_inference::outline::Member;
+
+/// One change to the text.
+pub(crate) struct Edit {
+    pub(crate) place: Range<usize>,
+    pub(crate) text: Cow<'static, str>,
+}
+
+/// The edits that remove members, each with the comma before it, or with the one behind it where
+/// nothing is left before. They never overlap. An object must keep one member at least.
+pub(crate) fn take_out(members: &[Member], gone: &[&Member]) -> Vec<Edit> {
+    let mut kept = false;
+    let mut edits = Vec::new();
+    for (position, member) in members.iter().enumerate() {
+        if !gone.contains(&member) {
+            kept = true;
+            continue;
+        }
+        let place = match (kept, position.checked_sub(1), members.get(position + 1)) {
+            (true, Some(before), _) => members[before].value.end..member.value.end,
+            (_, _, Some(next)) => member.key.start - 1..next.key.start - 1,
+            _ => continue,
+        };
+        edits.push(Edit { place, text: "".into() });
+    }
+    edits
+}
+
+/// `body` with `edits` made, which do not overlap. Of two at one place the first is made first.
+pub(crate) fn splice(body: &[u8], mut edits: Vec<Edit>) -> Bytes {
+    edits.sort_by_key(|edit| edit.place.start);
+    let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
+    let mut out = Vec::with_capacity(body.len() + added);
+    let mut copied = 0;
+    for edit in &edits {
+        out.extend_from_slice(&body[copied..edit.place.start]);
+        out.extend_from_slice(edit.text.as_bytes());
+        copied = edit.place.end;
+    }
+    out.extend_from_slice(&body[copied..]);
+    out.into()
+}

@@ -1,0 +1,99 @@
+//! Anthropic: Messages, in the vendor's own headers.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use isthmus_inference::failure::Failure;
+use isthmus_inference::ident::UpstreamModel;
+use isthmus_inference::request::{Operation, Request};
+
+use crate::adapter::Adapter;
+use crate::dialect::{ChatDialect, RelayDialect};
+use crate::dialects::anthropic::{AnthropicChat, AnthropicRelay, Flavour};
+use crate::dialects::openai_models::decode_models;
+use crate::http_adapter::{self, Auth};
+use crate::http_client::Target;
+use crate::providers::table::hosted;
+use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::service::{Listing, Route, Service};
+use crate::settings::AccountSettings;
+
+/// Anthropic. The base URL is the origin, as in the vendor's own SDKs.
+pub static ANTHROPIC: Provider = Provider {
+    base_url_variable: Some("ANTHROPIC_BASE_URL"),
+    options: &[ProviderOption {
+        name: "version",
+        variables: &[],
+        shape: Shape::Text,
+        help: "the API's version, for the header `anthropic-version`; 2023-06-01 unless said",
+    }],
+    build,
+    ..hosted("anthropic", "Anthropic", "https://api.anthropic.com", &["ANTHROPIC_API_KEY"])
+};
+
+/// The API's version (the vendor's page "Versions").
+const VERSION: &str = "2023-06-01";
+
+/// The paths of one account.
+struct Anthropic {
+    messages: Target,
+    count: Target,
+    models: Target,
+    version: HeaderValue,
+}
+
+static CHAT: AnthropicChat = AnthropicChat { flavour: Flavour::Direct };
+static RELAY: AnthropicRelay = AnthropicRelay { flavour: Flavour::Direct };
+
+fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
+    let version = settings.option("version").unwrap_or(VERSION);
+    let version = HeaderValue::from_str(version)
+        .map_err(|_| BuildError("`version` has characters that no header can hold".to_owned()))?;
+    let service = Anthropic {
+        messages: settings.target("/v1/messages")?,
+        count: settings.target("/v1/messages/count_tokens")?,
+        // The list comes in pages; the largest holds all models that there are.
+        models: settings.target("/v1/models")?.with_query("limit", "1000"),
+        version,
+    };
+    http_adapter::build(settings, Auth::Header("x-api-key"), service)
+}
+
+impl Service for Anthropic {
+    fn relay(
+        &self,
+        request: &Request,
+        _model: &UpstreamModel,
+    ) -> Option<Route<'_, dyn RelayDialect>> {
+        if !AnthropicRelay::takes(request) {
+            return None;
+        }
+        let target = match request.operation {
+            Operation::CountTokens => &self.count,
+            _ => &self.messages,
+        };
+        Some(Route { target: Cow::Borrowed(target), dialect: &RELAY })
+    }
+
+    fn chat(
+        &self,
+        _model: &UpstreamModel,
+        _stream: bool,
+    ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
+        Ok(Route { target: Cow::Borrowed(&self.messages), dialect: &CHAT })
+    }
+
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static("anthropic-version"), self.version.clone())])
+    }
+
+    fn models(&self) -> Option<Listing> {
+        Some(Listing {
+            target: self.models.clone(),
+            method: Method::GET,
+            headers: HeaderMap::new(),
+            decode: decode_models,
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! Names for what has none: calls and answers.
+
+/// A fresh name: `head` and 128 random bits in hexadecimal. Not a secret.
+pub(super) fn fresh(head: &str) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut name = String::with_capacity(head.len() + 32);
+    name.push_str(head);
+    for byte in fastrand::u128(..).to_be_bytes() {
+        name.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        name.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_hexadecimal_and_differ() {
+        let (one, other) = (fresh("req_"), fresh("req_"));
+        assert_ne!(one, other);
+        let digits = one.strip_prefix("req_").unwrap();
+        assert_eq!(digits.len(), 32);
+        assert!(digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{digits}");
+    }
+}
