@@ -194,6 +194,10 @@ impl Target {
     /// The same with one more pair in its query.
     pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
+        // Whatever a query holds is percent-encoded, so that it parses as the rest did.
+        if let Ok(uri) = Uri::try_from(self.url.as_str()) {
+            self.uri = uri;
+        }
         self
     }
 
