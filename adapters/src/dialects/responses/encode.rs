@@ -248,9 +248,14 @@ mod tests {
 
     #[test]
     fn models_that_speak_responses_alone_are_known_by_name() {
-        for model in
-            ["o1-pro", "o3-pro-2025-06-10", "gpt-5-pro", "gpt-5-codex", "codex-mini-latest"]
-        {
+        for model in [
+            "o1-pro",
+            "o3-pro-2025-06-10",
+            "gpt-5-pro",
+            "gpt-5.2-pro",
+            "gpt-5-codex",
+            "codex-mini-latest",
+        ] {
             assert!(only(model), "{model}");
         }
         for model in ["o1", "o3", "gpt-5", "gpt-5-mini", "gpt-4o", "o4-mini"] {
