@@ -4,6 +4,7 @@
 
 mod anthropic;
 mod aws;
+mod bedrock;
 mod cohere;
 mod credentials;
 mod entra;

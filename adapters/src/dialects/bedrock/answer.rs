@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::error::{in_place_of_an_answer, malformed};
+use super::error::{in_place_of_an_answer, malformed, unreadable};
 use super::signature::withheld;
 use super::usage::{TokenUsage, finish};
 
@@ -100,7 +100,7 @@ pub(super) const SERVER_CALL: &str = "server_tool_use";
 
 /// Reads an answer. `format` is whose the model's signatures are.
 pub(super) fn decode(body: &[u8], format: &'static str) -> Result<ChatAnswer, Failure> {
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(malformed)?;
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     let Some(output) = answer.output else {
         let told = in_place_of_an_answer(&Bytes::copy_from_slice(body));
         return Err(told.unwrap_or_else(|| malformed("it has no `output`")));
@@ -110,7 +110,7 @@ pub(super) fn decode(body: &[u8], format: &'static str) -> Result<ChatAnswer, Fa
     };
     let mut content = Vec::new();
     for block in output.message.content {
-        take(block, format, &mut content).map_err(malformed)?;
+        take(block, format, &mut content).map_err(unreadable)?;
     }
     let choice = Choice {
         content,
@@ -127,7 +127,7 @@ pub(super) fn stop_sequence(additional: Option<&Value>) -> Option<String> {
 }
 
 /// The citations of a text, which stand behind it.
-pub(super) fn cited(citations: Vec<Value>) -> Part {
+pub(super) fn cited(citations: &[Value]) -> Part {
     let value = json!({ "citationsContent": { "citations": citations } });
     Part::Native { format: formats::BEDROCK, value }
 }
@@ -155,7 +155,7 @@ fn take(
         Block { reasoning_content: Some(thought), .. } => content.extend(thought.parts(format)),
         Block { citations_content: Some(said), .. } => {
             say(content, said.content.into_iter().map(|piece| piece.text).collect());
-            content.extend((!said.citations.is_empty()).then(|| cited(said.citations)));
+            content.extend((!said.citations.is_empty()).then(|| cited(&said.citations)));
         }
         Block {
             image: Some(Image { format, source: ImageSource { bytes: Some(bytes) } }), ..

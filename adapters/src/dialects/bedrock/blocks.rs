@@ -1,11 +1,12 @@
 //! Parts of a turn as content blocks.
 
+use std::borrow::Cow;
+
 use isthmus_inference::chat::Role;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{CacheLife, Media, Part, Signature, ToolCall, ToolResult, formats};
 use serde_json::{Value, json};
-use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use sha2::{Digest, Sha256};
 
 use super::family::Family;
 use super::media::{AUDIO, DOCUMENT, IMAGE, MediaKind, VIDEO, document_name};
@@ -109,7 +110,8 @@ impl Writer {
             }
         }
         if self.calls_as_text {
-            let head = format!("[result of the call {}]", result.call_id);
+            let what = if result.is_error { "failure" } else { "result" };
+            let head = format!("[{what} of the call {}]", result.call_id);
             out.push(json!({ "text": head }));
             out.extend(content);
         } else {
@@ -193,9 +195,9 @@ fn call_id(id: &str) -> Cow<'_, str> {
     if !id.is_empty() && id.len() <= LONGEST_ID && id.chars().all(allowed) {
         return Cow::Borrowed(id);
     }
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    Cow::Owned(format!("call_{:016x}", hasher.finish()))
+    let digest = Sha256::digest(id);
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Cow::Owned(format!("call_{hex}"))
 }
 
 #[cfg(test)]

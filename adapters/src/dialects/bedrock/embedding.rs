@@ -12,7 +12,7 @@ use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::error::{in_place_of_an_answer, malformed, refused};
+use super::error::{in_place_of_an_answer, malformed, refused, unreadable};
 use super::tools::note;
 use crate::dialect::{EmbeddingDialect, Encoded, Refused};
 
@@ -152,7 +152,7 @@ impl EmbeddingDialect for Embedder {
     }
 
     fn decode(&self, headers: &HeaderMap, body: &[u8]) -> Result<EmbeddingAnswer, Failure> {
-        let answer: Answer = serde_json::from_slice(body).map_err(malformed)?;
+        let answer: Answer = serde_json::from_slice(body).map_err(unreadable)?;
         let vectors = match (answer.embedding, answer.embeddings) {
             (Some(vector), _) => vec![vector],
             (None, Some(Vectors::Plain(vectors) | Vectors::ByType { float: vectors })) => vectors,
@@ -185,14 +185,17 @@ impl EmbeddingDialect for Embedder {
 }
 
 fn texts(wanted: &EmbeddingRequest) -> Result<Vec<&str>, Failure> {
-    let text = |input| match input {
-        &EmbeddingInput::Text(ref text) => Ok(text.as_str()),
+    wanted.inputs.iter().map(text).collect()
+}
+
+fn text(input: &EmbeddingInput) -> Result<&str, Failure> {
+    match input {
+        EmbeddingInput::Text(text) => Ok(text),
         EmbeddingInput::Tokens(_) => {
             let message = "the endpoint takes texts, not tokens, to make vectors of";
             Err(Failure::new(Kind::Unsupported, message).with_param("input"))
         }
-    };
-    wanted.inputs.iter().map(text).collect()
+    }
 }
 
 fn refuse_dimensions(wanted: &EmbeddingRequest) -> Result<(), Failure> {

@@ -111,10 +111,17 @@ pub(super) fn in_place_of_an_answer(body: &Bytes) -> Option<Failure> {
     (said.name.is_some() || said.message.is_some()).then(|| said.in_answer(body))
 }
 
-/// The failure of an answer that is none.
-pub(super) fn malformed(reason: impl ToString) -> Failure {
+/// The failure of an answer that is none. The reason goes to the log, which may not show the answer.
+pub(super) fn malformed(reason: &str) -> Failure {
     let message = "the provider's answer cannot be understood";
-    Failure::new(Kind::Malformed, message).with_detail(reason.to_string())
+    Failure::new(Kind::Malformed, message).with_detail(reason)
+}
+
+/// The same for one that is not JSON, or not of the right shape.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+pub(super) fn unreadable(error: serde_json::Error) -> Failure {
+    // Its own words would repeat a part of the answer.
+    malformed(&format!("{:?} error at its byte {}", error.classify(), error.column()))
 }
 
 // === impl Said ===

@@ -63,6 +63,10 @@ impl Fields {
         dropped: &mut Vec<String>,
     ) -> Result<(), Failure> {
         let abilities = Abilities::of(model);
+        if toolbox.forced && !abilities.forced_tools {
+            let message = "the endpoint's model cannot be made to call a function";
+            return Err(Failure::new(Kind::Unsupported, message).with_param("tool_choice"));
+        }
         let max = chat.sampling.max_tokens.unwrap_or(abilities.max_tokens);
         let thought = Thought::of(chat, &abilities, max, toolbox.forced);
         if thought.dropped {
@@ -75,7 +79,8 @@ impl Fields {
             self.infer("maxTokens", max.into());
         }
         self.additional.extend(thought.thinking.map(|thinking| ("thinking".to_owned(), thinking)));
-        if let Some(effort) = thought.effort {
+        // Beside a budget, Bedrock does not take it.
+        if let Some(effort) = thought.effort.filter(|_| !budgeted) {
             self.add("output_config", json!({ "effort": effort }));
         }
         for (name, value) in sampling(chat, &abilities, thinks, dropped) {
@@ -85,9 +90,12 @@ impl Fields {
                 _ => self.add(&name, value),
             }
         }
-        if toolbox.single {
-            let kind = if toolbox.forced { return Err(no_single_calls()) } else { "auto" };
-            self.add("tool_choice", json!({ "type": kind, "disable_parallel_tool_use": true }));
+        if let Some(choice) = toolbox.single_choice() {
+            // Earlier ones do not take it here.
+            if !abilities.schemas {
+                return Err(no_single_calls());
+            }
+            self.add("tool_choice", choice);
         }
         if !chat.sampling.stop.is_empty() {
             self.wanted.push("/stop_sequence".into());

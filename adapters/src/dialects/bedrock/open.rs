@@ -174,7 +174,7 @@ impl Open {
                     let signature = Signature::new(format, signature);
                     events.push(Event::ReasoningSigned { choice: 0, signature });
                 }
-                (!citations.is_empty()).then(|| cited(citations))
+                (!citations.is_empty()).then(|| cited(&citations))
             }
             Self::Call { index, begun } => {
                 if !begun {
@@ -186,11 +186,11 @@ impl Open {
             Self::ServerCall { mut head, input } => {
                 let input = serde_json::from_str(&input).unwrap_or_else(|_| json!({}));
                 head.insert("input".to_owned(), input);
-                Some(native("toolUse", head))
+                Some(native("toolUse", &head))
             }
             Self::ServerResult { mut head, content } => {
                 head.insert("content".to_owned(), content.into());
-                Some(native("toolResult", head))
+                Some(native("toolResult", &head))
             }
             Self::Image { format, base64 } => Some(drawn(&format, base64)),
         };
@@ -217,6 +217,6 @@ fn think(
     piece.len()
 }
 
-fn native(name: &str, value: Map<String, Value>) -> Part {
+fn native(name: &str, value: &Map<String, Value>) -> Part {
     Part::Native { format: formats::BEDROCK, value: json!({ name: value }) }
 }

@@ -77,7 +77,7 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
         let claudes = family == Family::Claude && CLAUDE_MEMBERS.contains(&name.as_str());
         match (name.as_str(), value) {
             ("additionalModelRequestFields", Value::Object(more)) => {
-                merge(&mut fields.additional, more)
+                merge(&mut fields.additional, more);
             }
             ("outputConfig", Value::Object(more)) => merge(&mut output_config, more),
             (name, value) if OWN_MEMBERS.contains(&name) => {
@@ -180,5 +180,94 @@ fn drop_wishes(chat: &ChatRequest, dropped: &mut Vec<String>) {
     ];
     for (name, _) in wishes.iter().filter(|(_, given)| *given) {
         note(dropped, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::chat::{AnswerFormat, Message, Role, Tool, ToolChoice};
+    use isthmus_inference::part::{Media, Part, formats};
+
+    use super::*;
+
+    const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+    /// A chat of one turn of this part.
+    fn saying(part: Part) -> ChatRequest {
+        let message = Message { role: Role::User, content: vec![part], name: None };
+        ChatRequest { prompt: Prompt::Messages(vec![message]), ..ChatRequest::default() }
+    }
+
+    fn hi() -> ChatRequest {
+        saying(Part::text("hi"))
+    }
+
+    #[test]
+    fn what_converse_cannot_carry_is_refused_by_name() {
+        let tools = || vec![Tool { name: "f".into(), ..Tool::default() }];
+        let image = |url: &str| {
+            let media = Media::Url { url: url.into(), media_type: None };
+            saying(Part::Image { media, detail: None })
+        };
+        let native = Part::Native { format: formats::GEMINI, value: json!({}) };
+        let single = |tool_choice| ChatRequest {
+            tools: tools(),
+            tool_choice,
+            parallel_tool_calls: Some(false),
+            ..hi()
+        };
+        let old = "anthropic.claude-3-haiku-20240307-v1:0";
+        let cases = [
+            (CLAUDE, ChatRequest { choices: 2, ..hi() }, "n"),
+            (CLAUDE, ChatRequest { top_logprobs: Some(1), ..hi() }, "logprobs"),
+            (CLAUDE, ChatRequest { prompt: Prompt::Text("hi".into()), ..hi() }, "prompt"),
+            (
+                CLAUDE,
+                ChatRequest { format: AnswerFormat::Grammar("start: /a/".into()), ..hi() },
+                "response_format",
+            ),
+            (CLAUDE, image("https://example.com/a.png"), "messages[0].content[0]"),
+            (CLAUDE, saying(native), "messages[0].content[0]"),
+            (old, single(ToolChoice::Auto), "parallel_tool_calls"),
+            ("amazon.nova-lite-v1:0", single(ToolChoice::Auto), "parallel_tool_calls"),
+        ];
+        for (model, chat, param) in cases {
+            let failure = encode(&chat, &model.into()).unwrap_err();
+            assert_eq!(failure.kind, Kind::Unsupported, "{param}");
+            assert_eq!(failure.param.as_deref(), Some(param));
+        }
+        for (choice, kind) in [
+            (ToolChoice::Auto, "auto"),
+            (ToolChoice::Required, "any"),
+            (ToolChoice::Named("f".into()), "tool"),
+        ] {
+            let encoded = encode(&single(choice), &CLAUDE.into()).unwrap();
+            let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+            assert_eq!(body["additionalModelRequestFields"]["tool_choice"]["type"], kind);
+            assert_eq!(body["toolConfig"]["toolChoice"], Value::Null);
+        }
+    }
+
+    #[test]
+    fn what_the_system_alone_says_is_the_users_turn() {
+        let message = Message::text(Role::System, "Say hello.");
+        let chat = ChatRequest { prompt: Prompt::Messages(vec![message]), ..hi() };
+        let encoded = encode(&chat, &CLAUDE.into()).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let turn = json!([{"role": "user", "content": [{"text": "Say hello."}]}]);
+        assert_eq!((&body["messages"], &body["system"]), (&turn, &Value::Null));
+    }
+
+    #[test]
+    fn labels_that_aws_would_refuse_are_left_out() {
+        let with = |name: &str, value: Value| {
+            let mut chat = hi();
+            chat.metadata.insert(name.into(), value);
+            encode(&chat, &CLAUDE.into()).unwrap().dropped
+        };
+        assert!(with("team", "blue 7".into()).is_empty());
+        for (name, value) in [("team", json!("a\nb")), ("", json!("x")), ("team", json!(7))] {
+            assert_eq!(with(name, value), ["metadata"]);
+        }
     }
 }

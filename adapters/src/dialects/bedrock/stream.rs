@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::stop_sequence;
-use super::error::{in_stream, malformed};
+use super::error::{in_stream, malformed, unreadable};
 use super::open::{Delta, Open, Start};
 use super::usage::{TokenUsage, finish};
 use crate::dialect::StreamDecoder;
@@ -32,6 +32,7 @@ pub(super) struct Reader {
     /// What it took, once that was said.
     usage: Option<Usage>,
     over: bool,
+    failed: bool,
 }
 
 /// A block that has not ended.
@@ -95,7 +96,18 @@ impl Reader {
             stopped: false,
             usage: None,
             over: false,
+            failed: false,
         }
+    }
+
+    fn read(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
+        self.splitter.push(read);
+        while !self.over
+            && let Some(message) = self.splitter.next_event().map_err(broken)?
+        {
+            self.take_in(&message, events)?;
+        }
+        Ok(())
     }
 
     fn take_in(&mut self, message: &Message, events: &mut Vec<Event>) -> Result<(), Failure> {
@@ -151,7 +163,7 @@ impl Reader {
         let held = block.open.grow(piece.delta, self.format, events);
         block.held += held.ok_or_else(|| malformed("arguments of a call that never began"))?;
         if block.held > LARGEST {
-            return Err(malformed(format!("a block is longer than {LARGEST} bytes")));
+            return Err(malformed(&format!("a block is longer than {LARGEST} bytes")));
         }
         Ok(())
     }
@@ -178,16 +190,12 @@ impl Reader {
 
 impl StreamDecoder for Reader {
     fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
-        if self.over {
+        if self.over || self.failed {
             return Ok(());
         }
-        self.splitter.push(read);
-        while !self.over
-            && let Some(message) = self.splitter.next_event().map_err(broken)?
-        {
-            self.take_in(&message, events)?;
-        }
-        Ok(())
+        let outcome = self.read(read, events);
+        self.failed = outcome.is_err();
+        outcome
     }
 
     fn end(&mut self, _events: &mut Vec<Event>) -> Result<(), Failure> {
@@ -205,11 +213,130 @@ impl StreamDecoder for Reader {
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(malformed)
+    serde_json::from_slice(body).map_err(unreadable)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn broken(error: Malformed) -> Failure {
     let message = "the provider's stream is broken";
     Failure::new(Kind::Malformed, message).with_detail(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_eventstream::frame::write_message_to;
+    use aws_smithy_types::event_stream::{Header, HeaderValue, Message as Frame};
+    use isthmus_inference::part::formats;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn frame(name: &str, data: &str) -> Bytes {
+        let header = |name: &str, value: &str| {
+            Header::new(name.to_owned(), HeaderValue::String(value.to_owned().into()))
+        };
+        let headers = vec![header(":message-type", "event"), header(":event-type", name)];
+        let mut wire = Vec::new();
+        write_message_to(&Frame::new_from_parts(headers, data.to_owned()), &mut wire).unwrap();
+        wire.into()
+    }
+
+    /// What comes of these messages.
+    fn read(messages: &[(&str, Value)]) -> (Vec<Event>, Option<Kind>) {
+        let (mut reader, mut events) = (Reader::new(formats::ANTHROPIC), Vec::new());
+        for (name, data) in messages {
+            if let Err(failure) = reader.push(frame(name, &data.to_string()), &mut events) {
+                return (events, Some(failure.kind));
+            }
+        }
+        let ended = reader.end(&mut events);
+        assert_eq!(ended.is_ok(), reader.is_over());
+        (events, ended.err().map(|failure| failure.kind))
+    }
+
+    fn usage() -> (&'static str, Value) {
+        ("metadata", json!({"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}}))
+    }
+
+    fn stop() -> (&'static str, Value) {
+        ("messageStop", json!({"stopReason": "end_turn"}))
+    }
+
+    #[test]
+    fn a_stream_is_over_when_reason_and_usage_have_come() {
+        for (messages, ends) in [
+            (vec![stop(), usage()], None),
+            (vec![usage(), stop()], None),
+            (vec![stop(), usage(), ("contentBlockDelta", json!("after the end"))], None),
+            (vec![stop()], Some(Kind::Malformed)),
+            (vec![usage()], Some(Kind::Malformed)),
+            (vec![stop(), ("metadata", json!({"metrics": {}}))], Some(Kind::Malformed)),
+        ] {
+            let (events, ended) = read(&messages);
+            assert_eq!(ended, ends, "{messages:?}");
+            assert_eq!(matches!(events.last(), Some(Event::Usage(_))), ends.is_none());
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_call_is_lost_and_nothing_grows_without_end() {
+        let arguments = json!({"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}});
+        assert_eq!(read(&[("contentBlockDelta", arguments)]).1, Some(Kind::Malformed));
+
+        let open =
+            |at| ("contentBlockDelta", json!({"contentBlockIndex": at, "delta": {"text": "a"}}));
+        let many: Vec<_> = (0..=MOST_OPEN).map(open).collect();
+        assert_eq!(read(&many).1, Some(Kind::Malformed));
+
+        let image = (
+            "contentBlockStart",
+            json!({"contentBlockIndex": 0, "start": {"image": {"format": "png"}}}),
+        );
+        let bytes = "A".repeat(LARGEST / 2);
+        let piece =
+            json!({"contentBlockIndex": 0, "delta": {"image": {"source": {"bytes": bytes}}}});
+        let piece = ("contentBlockDelta", piece);
+        assert_eq!(read(&[image, piece.clone(), piece.clone(), piece]).1, Some(Kind::Malformed));
+    }
+
+    #[test]
+    fn a_call_that_is_not_closed_is_told_whole() {
+        let call =
+            json!({"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}});
+        let (events, _) = read(&[("contentBlockStart", call), stop(), usage()]);
+        let arguments = Event::ToolCallArguments { choice: 0, index: 0, text: "{}".into() };
+        assert_eq!(events[1], arguments);
+        assert!(matches!(events[2], Event::Finish { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_it_neither_panics_nor_looks_complete(
+            pieces in proptest::collection::vec(
+                (
+                    prop_oneof![
+                        Just("contentBlockStart"), Just("contentBlockDelta"), Just("contentBlockStop"),
+                        Just("metadata"), Just("messageStart"),
+                    ],
+                    prop_oneof![
+                        "[ -~]{0,30}",
+                        (0u32..3, "[a-z]{4,9}").prop_map(|(at, word)| {
+                            format!(r#"{{"contentBlockIndex":{at},"delta":{{"{word}":{{}}}},"start":{{}}}}"#)
+                        }),
+                    ],
+                ),
+                0..12,
+            ),
+            tail in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (mut reader, mut events) = (Reader::new(formats::BEDROCK), Vec::new());
+            for (name, data) in &pieces {
+                let _ = reader.push(frame(name, data), &mut events);
+            }
+            let _ = reader.push(tail.into(), &mut events);
+            prop_assert!(reader.end(&mut events).is_err());
+            prop_assert!(!reader.is_over());
+        }
+    }
 }

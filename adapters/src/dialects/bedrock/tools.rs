@@ -18,8 +18,7 @@ const FORMAT_TOOL: &str = "json_tool_call";
 pub(super) struct Toolbox {
     /// `toolConfig.tools`.
     tools: Vec<Value>,
-    /// `toolConfig.toolChoice`.
-    choice: Option<Value>,
+    choice: ToolChoice,
     /// `outputConfig.textFormat`.
     pub(super) format: Option<Value>,
     /// See [`crate::dialect::Encoded::format_tool`].
@@ -62,7 +61,7 @@ impl Toolbox {
         }
         if !toolbox.tools.is_empty() {
             toolbox.forced = is_forced(&choice);
-            toolbox.choice = written(&choice);
+            toolbox.choice = choice;
             toolbox.single = chat.parallel_tool_calls == Some(false);
         }
         Ok(toolbox)
@@ -71,10 +70,22 @@ impl Toolbox {
     /// `toolConfig`, if there is a tool.
     pub(super) fn config(&self) -> Option<Value> {
         let mut config = json!({ "tools": self.tools });
-        if let Some(choice) = &self.choice {
-            config["toolChoice"] = choice.clone();
+        if let Some(choice) = written(&self.choice).filter(|_| !self.single) {
+            config["toolChoice"] = choice;
         }
         (!self.tools.is_empty()).then_some(config)
+    }
+
+    /// Claude's own `tool_choice`, which knows how to ask for no more than one call: it stands in
+    /// `toolChoice`'s place.
+    pub(super) fn single_choice(&self) -> Option<Value> {
+        let mut choice = match &self.choice {
+            ToolChoice::Auto | ToolChoice::None => json!({ "type": "auto" }),
+            ToolChoice::Required => json!({ "type": "any" }),
+            ToolChoice::Named(name) => json!({ "type": "tool", "name": name }),
+        };
+        choice["disable_parallel_tool_use"] = true.into();
+        self.single.then_some(choice)
     }
 
     fn show(
