@@ -194,6 +194,8 @@ impl Target {
     /// The same with one more pair in its query.
     pub(crate) fn with_query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
+        // A URL that could be sent still can: what was appended is percent-encoded.
+        self.uri = Uri::try_from(self.url.as_str()).unwrap_or(self.uri);
         self
     }
 
@@ -305,6 +307,14 @@ mod tests {
         for url in ["http://h:1/a/", "http://h/a?b=c%20d", "http://h/model/v1%3A0/converse"] {
             assert_eq!(Target::exactly(url).unwrap().as_str(), url);
         }
+    }
+
+    #[test]
+    fn what_is_added_to_a_query_is_sent() {
+        let target = Target::exactly("http://h/a").unwrap().with_query("b", "c&d");
+        let target = target.with_query("e", "f");
+        assert_eq!(target.uri, "http://h/a?b=c%26d&e=f");
+        assert_eq!(target.as_str(), "http://h/a?b=c%26d&e=f");
     }
 
     #[test]

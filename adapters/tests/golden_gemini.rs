@@ -13,8 +13,11 @@ use isthmus_adapters::dialects::openai::OpenAiCaller;
 use isthmus_inference::request::Operation;
 use serde_json::{Value, json};
 
+/// From what goes in to what comes out.
+type Way = fn(&[u8]) -> String;
+
 /// What stands in a case's folder, what must come of it, and the way from one to the other.
-const WAYS: [(&str, &str, fn(&[u8]) -> String); 3] = [
+const WAYS: [(&str, &str, Way); 3] = [
     ("request.json", "upstream.json", written),
     ("answer.json", "answer.txt", read),
     ("stream.txt", "events.txt", streamed),
@@ -40,7 +43,11 @@ fn written(case: &[u8]) -> String {
     let model = case["model"].as_str().unwrap().into();
     let encoded = GeminiChat { flavour }.encode(&chat, &model, false).unwrap();
     let body = String::from_utf8(encoded.body.to_vec()).unwrap();
-    let beside = json!({ "dropped": encoded.dropped, "format_tool": encoded.format_tool });
+    let headers = encoded.headers.iter();
+    let headers: Vec<_> =
+        headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    let (dropped, format_tool) = (encoded.dropped, encoded.format_tool);
+    let beside = json!({ "headers": headers, "dropped": dropped, "format_tool": format_tool });
     // The body's own text shows that numbers stay as they are written.
     format!("{beside}\n{}\n", body.replace("{\"role\"", "\n{\"role\""))
 }

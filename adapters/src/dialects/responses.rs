@@ -140,9 +140,10 @@ fn malformed(message: &str) -> Failure {
 
 /// Whether OpenAI serves this model through Responses alone (its model pages, "Endpoints").
 pub(crate) fn only(model: &str) -> bool {
-    const PREFIXES: [&str; 6] =
-        ["o1-pro", "o3-pro", "gpt-5-pro", "gpt-5.2-pro", "codex-", "computer-use"];
+    const PREFIXES: [&str; 4] = ["o1-pro", "o3-pro", "codex-", "computer-use"];
     const PARTS: [&str; 2] = ["-codex", "-deep-research"];
-    PREFIXES.iter().any(|prefix| model.starts_with(prefix))
+    let professional = model.starts_with("gpt-5") && model.contains("-pro");
+    professional
+        || PREFIXES.iter().any(|prefix| model.starts_with(prefix))
         || PARTS.iter().any(|part| model.contains(part))
 }

@@ -6,7 +6,8 @@ use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
-const STYLE: Style = Style {
+/// How chats with it are written.
+pub const STYLE: Style = Style {
     takes: &["logprobs", "presence_penalty", "frequency_penalty"],
     thinking: Thinking::Switch,
     thoughts: Thoughts::Text,

@@ -8,7 +8,8 @@ use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
-const STYLE: Style = Style {
+/// How chats with it are written.
+pub const STYLE: Style = Style {
     max_tokens: "max_completion_tokens",
     takes: &["seed", "user", "parallel_tool_calls"],
     tiers: &["auto", "on_demand", "flex", "performance"],
@@ -18,7 +19,7 @@ const STYLE: Style = Style {
     ..COMPATIBLE
 };
 
-const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
+const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
 
 /// Groq.
 pub static GROQ: Provider = Provider {

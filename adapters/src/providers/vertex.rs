@@ -8,11 +8,12 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
+use isthmus_inference::request::{Operation, Request};
 
 use crate::adapter::Adapter;
 use crate::auth::google::{Google, GoogleSettings};
-use crate::dialect::{ChatDialect, EmbeddingDialect};
-use crate::dialects::anthropic::{self, AnthropicChat};
+use crate::dialect::{ChatDialect, EmbeddingDialect, RelayDialect};
+use crate::dialects::anthropic::{self, AnthropicChat, AnthropicRelay};
 use crate::dialects::gemini::{
     BatchEmbeddings, Flavour, GeminiChat, PredictEmbeddings, SingleEmbedding,
 };
@@ -57,6 +58,9 @@ const LOCATION: &str = "global";
 const SPANS: [&str; 2] = ["us", "eu"];
 const CHAT: GeminiChat = GeminiChat { flavour: Flavour::Vertex };
 const CLAUDE: AnthropicChat = AnthropicChat { flavour: anthropic::Flavour::Vertex };
+const CLAUDE_RELAY: AnthropicRelay = AnthropicRelay { flavour: anthropic::Flavour::Vertex };
+/// Counts tokens for all of Claude's models, which the body names (guide "Count tokens for Claude").
+const CLAUDE_COUNTER: &str = "publishers/anthropic/models/count-tokens";
 const BATCH: BatchEmbeddings = BatchEmbeddings { flavour: Flavour::Vertex };
 
 /// One account.
@@ -112,6 +116,11 @@ fn origin(location: &str) -> String {
     }
 }
 
+/// The method of a chat with Claude.
+fn claudes_method(stream: bool) -> &'static str {
+    if stream { "streamRawPredict" } else { "rawPredict" }
+}
+
 /// Whose model it is. Claude's need not be named in full.
 fn publisher(model: &str) -> &str {
     match model.strip_prefix("publishers/").and_then(|rest| rest.split('/').next()) {
@@ -136,6 +145,23 @@ impl Vertex {
 }
 
 impl Service for Vertex {
+    /// Messages for Claude pass as they are.
+    fn relay(
+        &self,
+        request: &Request,
+        model: &UpstreamModel,
+    ) -> Option<Route<'_, dyn RelayDialect>> {
+        if publisher(model.as_str()) != "anthropic" || !AnthropicRelay::takes(request) {
+            return None;
+        }
+        let url = match request.operation {
+            Operation::CountTokens => self.url(&CLAUDE_COUNTER.into(), "rawPredict"),
+            _ => self.url(model, claudes_method(request.stream)),
+        };
+        // A name that cannot be is complained of on the other way.
+        Some(Route { target: target(&url.ok()?).ok()?, dialect: &CLAUDE_RELAY })
+    }
+
     fn chat(
         &self,
         model: &UpstreamModel,
@@ -143,8 +169,7 @@ impl Service for Vertex {
     ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
         let (method, dialect): (_, &dyn ChatDialect) = match publisher(model.as_str()) {
             "google" => (method(stream), &CHAT),
-            "anthropic" if stream => ("streamRawPredict", &CLAUDE),
-            "anthropic" => ("rawPredict", &CLAUDE),
+            "anthropic" => (claudes_method(stream), &CLAUDE),
             _ => return Err(unserved("chat", model)),
         };
         Ok(Route { target: target(&self.url(model, method)?)?, dialect })

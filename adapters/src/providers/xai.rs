@@ -8,7 +8,8 @@ use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
 
-const STYLE: Style = Style {
+/// How chats with it are written.
+pub const STYLE: Style = Style {
     max_tokens: "max_completion_tokens",
     takes: &[
         "n",

@@ -1,14 +1,15 @@
 //! Google's two services: paths, credentials, and answers through a socket.
 
 use isthmus_adapters::adapter::{Answer, Attempt, Content, Piece};
+use isthmus_adapters::dialects::caller;
 use isthmus_inference::answer::FinishReason;
 use isthmus_inference::failure::Kind;
-use isthmus_inference::request::Operation;
+use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::stream::{Event, Fold};
 use isthmus_inference::usage::Source;
 use serde_json::json as value;
 
-use crate::upstream::{self, KEY, Upstream, attempt, chat, json, pieces};
+use crate::upstream::{self, KEY, LIMITS, Upstream, attempt, chat, json, pieces};
 
 const ANSWER: &str = r#"{"candidates":[{"content":{"parts":[{"text":"hi"}],"role":"model"},
     "finishReason":"STOP","index":0}],"modelVersion":"gemini-x",
@@ -64,6 +65,37 @@ async fn each_service_has_its_path_and_its_credential() {
         assert_eq!(seen.line, format!("POST {path}"));
         assert_eq!(seen.header(header), Some(credential), "{kind}");
         assert!(!path.contains("google") || seen.json()["contents"].is_array(), "{model}");
+    }
+}
+
+#[tokio::test]
+async fn messages_for_claude_pass_vertex_as_they_are() {
+    let model = "claude-sonnet-4-5@20250929";
+    let body = r#"{"model":"m", "max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    let changed = r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":5,"#;
+    for (operation, path, begins, answer) in [
+        (
+            Operation::Chat,
+            format!("{model}:rawPredict"),
+            changed,
+            r#"{"type":"message","usage":{"input_tokens":1,"output_tokens":2}}"#,
+        ),
+        (
+            Operation::CountTokens,
+            "count-tokens:rawPredict".to_owned(),
+            r#"{"anthropic_version":"vertex-2023-10-16","model":"claude"#,
+            r#"{"input_tokens":9}"#,
+        ),
+    ] {
+        let mut server = Upstream::start(move |_| json(200, answer)).await;
+        let request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
+        let call = Attempt { request: request.into(), model: model.into(), timeouts: LIMITS };
+        let answered = server.account_with("vertex", &PLACE).call(call).await.unwrap();
+        let Answer::Whole(whole) = answered else { panic!("whole") };
+        assert!(matches!(whole.content, Content::Relay(bytes) if bytes == answer), "{path}");
+        let seen = server.next_seen().await;
+        assert_eq!(seen.line, format!("POST {VERTEX}/anthropic/models/{path}"));
+        assert!(seen.body.starts_with(begins.as_bytes()), "{:?}", seen.body);
     }
 }
 

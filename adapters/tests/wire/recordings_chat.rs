@@ -73,7 +73,7 @@ fn chunks(stream: &Bytes) -> Vec<Value> {
 }
 
 impl Said {
-    fn of(chunks: &[Value]) -> Self {
+    fn of(chunks: &[Value], part: &str) -> Self {
         let mut said = Self::default();
         for chunk in chunks {
             let usage = [&chunk["usage"], &chunk["x_groq"]["usage"]].into_iter();
@@ -86,7 +86,6 @@ impl Said {
             }
             let first = chunk["choices"].as_array().into_iter().flatten();
             for choice in first.filter(|choice| choice["index"].as_u64().unwrap_or(0) == 0) {
-                let part = if choice["delta"].is_object() { "delta" } else { "message" };
                 said.read(&choice[part]);
             }
         }
@@ -154,15 +153,15 @@ fn said(answer: &ChatAnswer) -> Said {
 fn real_answers_are_read_whole() {
     let mut read = 0;
     for (name, body, streamed) in chats() {
-        let (answer, chunks) = if streamed {
+        let (answer, chunks, part) = if streamed {
             let events =
                 decoded(&body, &[1 << 30]).unwrap_or_else(|error| panic!("{name}: {error}"));
-            (folded(events), chunks(&body))
+            (folded(events), chunks(&body), "delta")
         } else {
             let answer = DIALECT.decode(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
-            (answer, vec![serde_json::from_slice(&body).unwrap()])
+            (answer, vec![serde_json::from_slice(&body).unwrap()], "message")
         };
-        assert_eq!(said(&answer), Said::of(&chunks), "{name}");
+        assert_eq!(said(&answer), Said::of(&chunks, part), "{name}");
         assert!(answer.choices.iter().all(|choice| choice.finish.is_some()), "{name}");
         read += 1;
     }

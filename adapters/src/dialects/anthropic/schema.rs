@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 /// How deep a schema may be. Deeper ones are for no model, and each level costs stack.
 const DEEPEST: usize = 64;
+/// How many definitions a schema may have; to look for circles costs the square of that.
+const MOST_DEFINITIONS: usize = 256;
 
 /// The formats of strings that are taken.
 const FORMATS: [&str; 10] =
@@ -154,16 +156,15 @@ fn is_known_format(value: &Value) -> bool {
     value.as_str().is_some_and(|format| FORMATS.contains(&format))
 }
 
-/// Whether a definition leads back to itself, or to the whole.
+/// Whether a definition leads back to itself, or to the whole, or there are too many to tell.
 fn is_recursive(schema: &Value) -> bool {
     let definitions = |word: &str| schema.get(word).and_then(Value::as_object);
     let all = ["$defs", "definitions"].into_iter().filter_map(definitions).flatten();
     let edges: Vec<(&str, Vec<&str>)> =
         all.map(|(name, definition)| (name.as_str(), references(definition))).collect();
-    if references(schema).contains(&"") {
+    if edges.len() > MOST_DEFINITIONS || references(schema).contains(&"") {
         return true;
     }
-    // A definition that is still reached after as many steps as there are definitions lies on a circle.
     edges.iter().any(|(start, next)| {
         let mut seen: Vec<&str> = next.clone();
         let mut at = 0;

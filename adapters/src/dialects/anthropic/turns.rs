@@ -43,18 +43,14 @@ impl Turns {
         dropped: &mut Vec<String>,
     ) -> Result<Self, Failure> {
         let mut turns = Self::default();
+        let inline = before_answers(messages);
         for (at, message) in messages.iter().enumerate() {
             if message.name.is_some() && !dropped.iter().any(|name| name == "messages.name") {
                 dropped.push("messages.name".to_owned());
             }
             match message.role {
                 Role::System => {
-                    let last_before_answer = messages[at + 1..]
-                        .iter()
-                        .find(|next| next.role != Role::System)
-                        .is_none_or(|next| next.role == Role::Assistant);
-                    let inline = abilities.system_turns && last_before_answer;
-                    turns.system(message, at, inline)?;
+                    turns.system(message, at, abilities.system_turns && inline[at])?;
                 }
                 Role::User | Role::Tool => turns.add("user", message, at)?,
                 Role::Assistant => turns.add("assistant", message, at)?,
@@ -149,6 +145,24 @@ impl Turns {
             text.truncate(text.trim_end().len());
         }
     }
+}
+
+/// For each turn whether nobody but the system speaks between it and the next answer.
+fn before_answers(messages: &[Message]) -> Vec<bool> {
+    let mut next_is_answer = true;
+    let mut found: Vec<bool> = messages
+        .iter()
+        .rev()
+        .map(|message| {
+            let before = next_is_answer;
+            if message.role != Role::System {
+                next_is_answer = message.role == Role::Assistant;
+            }
+            before
+        })
+        .collect();
+    found.reverse();
+    found
 }
 
 /// Marks the prefix up to the last block as worth caching. Thoughts cannot be marked.

@@ -9,7 +9,6 @@ pub(super) struct Extras<'r> {
     pub(super) rest: &'r mut Map<String, Value>,
     pub(super) generation: &'r mut Map<String, Value>,
     pub(super) tool_config: &'r mut Map<String, Value>,
-    pub(super) tools: &'r mut Vec<Value>,
     pub(super) flavour: Flavour,
     /// The names of what has no place.
     pub(super) dropped: Vec<String>,
@@ -68,9 +67,6 @@ impl Extras<'_> {
             }
             ("modalities", Value::Array(kinds)) => self.modalities(kinds),
             ("audio", Value::Object(wanted)) => self.voice(wanted),
-            ("webSearchOptions", Value::Object(_)) => {
-                self.tools.push(json!({ "googleSearch": {} }));
-            }
             _ => return false,
         }
         true
@@ -123,18 +119,17 @@ mod tests {
     use super::*;
 
     fn placed(flavour: Flavour, extra: &Value) -> (Value, Vec<String>) {
-        let (mut rest, mut generation, mut tool_config, mut tools) = Default::default();
+        let (mut rest, mut generation, mut tool_config) = Default::default();
         let mut extras = Extras {
             rest: &mut rest,
             generation: &mut generation,
             tool_config: &mut tool_config,
-            tools: &mut tools,
             flavour,
             dropped: vec![],
         };
         extras.place(extra.as_object().unwrap());
         let dropped = extras.dropped;
-        (json!([rest, generation, tool_config, tools]), dropped)
+        (json!([rest, generation, tool_config]), dropped)
     }
 
     #[test]
@@ -144,14 +139,13 @@ mod tests {
             "extra_body": {"google": {"thinking_config": {"include_thoughts": true},
                 "cached_content": "c"}},
             "toolConfig": {"retrieval_config": {}}, "modalities": ["text", "image"],
-            "web_search_options": {}, "audio": {"voice": "Kore"}, "verbosity": "low"
+            "audio": {"voice": "Kore"}, "verbosity": "low"
         });
         let expected = json!([
             {"safetySettings": [1], "labels": {"a": "b"}, "cachedContent": "c"},
             {"thinkingConfig": {"include_thoughts": true}, "responseModalities": ["TEXT", "IMAGE"],
                 "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}}},
-            {"retrievalConfig": {}},
-            [{"googleSearch": {}}]
+            {"retrievalConfig": {}}
         ]);
         let (written, dropped) = placed(Flavour::Vertex, &extra);
         assert_eq!((written, dropped), (expected, vec!["verbosity".to_owned()]));

@@ -39,7 +39,6 @@ pub(super) fn encode(
         rest: &mut rest,
         generation: &mut generation.config,
         tool_config: &mut tools.config,
-        tools: &mut tools.tools,
         flavour,
         dropped: dropped.into_iter().map(str::to_owned).collect(),
     };

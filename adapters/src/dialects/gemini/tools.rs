@@ -91,17 +91,52 @@ fn format_tool(format: &JsonSchema) -> Value {
     })
 }
 
-/// The tools that Google runs itself, in its own words.
+/// Google's tools by the words that callers of other languages have for them.
+const GOOGLES: [(&str, &str); 8] = [
+    ("google_search", "googleSearch"),
+    ("google_maps", "googleMaps"),
+    ("url_context", "urlContext"),
+    ("code_execution", "codeExecution"),
+    ("file_search", "fileSearch"),
+    ("computer_use", "computerUse"),
+    ("enterprise_web_search", "enterpriseWebSearch"),
+    ("retrieval", "retrieval"),
+];
+/// Members of others' tools for searching the web that promise nothing about what is found.
+const WISHES: [&str; 4] = ["type", "name", "search_context_size", "user_location"];
+
+/// The tools that Google runs itself.
 fn native(chat: &ChatRequest) -> Result<Vec<Value>, Failure> {
     let written = chat.native_tools.iter().enumerate().map(|(at, tool)| {
         if tool.format == formats::GEMINI {
             return Ok(tool.value.clone());
         }
-        let kind = tool.value.get("type").and_then(Value::as_str).unwrap_or("another provider's");
-        let message = format!("the provider does not have the tool `{kind}`");
-        Err(Failure::new(Kind::Unsupported, message).with_param(format!("tools[{at}]")))
+        googles(&tool.value).ok_or_else(|| {
+            let kind = tool.value.get("type").and_then(Value::as_str).unwrap_or("of another kind");
+            let message =
+                format!("the provider does not have the tool `{kind}` as it is asked for");
+            Failure::new(Kind::Unsupported, message).with_param(format!("tools[{at}]"))
+        })
     });
     written.collect()
+}
+
+/// Google's tool for one of another language: the same by its type, its other members kept; or a
+/// search of the web, which has none that could be kept.
+fn googles(tool: &Value) -> Option<Value> {
+    if tool.get("web_search_options").is_some() {
+        return Some(json!({ "googleSearch": {} }));
+    }
+    let members = tool.as_object()?;
+    let kind = members.get("type")?.as_str()?;
+    if let Some((_, name)) = GOOGLES.iter().find(|(theirs, _)| *theirs == kind) {
+        let mut options = members.clone();
+        options.shift_remove("type");
+        return Some(json!({ *name: options }));
+    }
+    let search = kind.starts_with("web_search");
+    let plain = members.keys().all(|name| WISHES.contains(&name.as_str()));
+    (search && plain).then(|| json!({ "googleSearch": {} }))
 }
 
 fn choice(chat: &ChatRequest, model: Model<'_>) -> Map<String, Value> {
@@ -123,4 +158,28 @@ fn calling(mode: &str, only: Option<&str>) -> Map<String, Value> {
         config.insert("allowedFunctionNames".to_owned(), json!([name]));
     }
     Map::from_iter([("functionCallingConfig".to_owned(), config.into())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn searches_of_other_languages_are_googles_if_nothing_is_promised() {
+        for (tool, expected) in [
+            (json!({"web_search_options": {}}), Some(json!({"googleSearch": {}}))),
+            (
+                json!({"type": "web_search_20250305", "name": "web_search"}),
+                Some(json!({"googleSearch": {}})),
+            ),
+            (json!({"type": "web_search_20250305", "blocked_domains": ["a"]}), None),
+            (
+                json!({"type": "file_search", "fileSearchStoreNames": ["s"]}),
+                Some(json!({"fileSearch": {"fileSearchStoreNames": ["s"]}})),
+            ),
+            (json!({"type": "bash_20250124"}), None),
+        ] {
+            assert_eq!(googles(&tool), expected, "{tool}");
+        }
+    }
 }

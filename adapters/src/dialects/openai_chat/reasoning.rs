@@ -78,13 +78,15 @@ fn object(inner: &mut Fields, reasoning: &mut Reasoning) -> Result<(), Failure> 
 
 fn thinking(inner: &mut Fields, reasoning: &mut Reasoning) -> Result<(), Failure> {
     let budget = inner.integer("budget_tokens", 0..=u32::MAX)?;
-    match inner.required_text("type")?.as_str() {
-        "disabled" => (reasoning.effort, reasoning.budget) = (Some(Effort::None), None),
-        "adaptive" => reasoning.adaptive = true,
-        _ => {
+    match inner.text("type")?.as_deref() {
+        Some("disabled") => (reasoning.effort, reasoning.budget) = (Some(Effort::None), None),
+        Some("adaptive") => reasoning.adaptive = true,
+        // `enabled`; Z.AI and DeepSeek count no tokens.
+        Some(_) => {
             reasoning.budget = budget.or(reasoning.budget);
             reasoning.adaptive = !reasoning.is_asked();
         }
+        None => {}
     }
     Ok(())
 }
@@ -233,7 +235,7 @@ mod tests {
             (json!({"reasoning_effort": "some"}), "reasoning_effort"),
             (json!({"reasoning": {"effort": "some"}}), "reasoning.effort"),
             (json!({"reasoning": {"summary": "long"}}), "reasoning.summary"),
-            (json!({"thinking": {}}), "thinking.type"),
+            (json!({"thinking": {"type": 1}}), "thinking.type"),
         ] {
             let failure = read(&body).unwrap_err();
             assert!(failure.param.as_deref().unwrap().ends_with(param), "{body}: {failure:?}");

@@ -40,7 +40,10 @@ fn native(value: Value) -> NativeTool {
 impl Offered {
     fn take_in(&mut self, item: Value, param: &str) -> Result<(), Failure> {
         let mut fields = Fields::of_value(item, param)?;
-        let kind = fields.required_text("type")?;
+        // Mistral's callers may leave out what is the usual there.
+        let usual = fields.has("function").then(|| "function".to_owned());
+        let kind = fields.text("type")?.or(usual);
+        let kind = kind.map_or_else(|| fields.required_text("type"), Ok)?;
         if kind == "function" {
             self.tools.push(function(fields)?);
         } else {

@@ -43,9 +43,18 @@ const FINISH: [(&str, FinishReason); 16] = [
     ("insufficient_system_resource", FinishReason::Failed),
 ];
 
+/// Where an answer, or a chunk of one, has what was said. Perplexity writes both everywhere.
+#[derive(Debug, Clone, Copy, Default)]
+enum Said {
+    #[default]
+    Delta,
+    Message,
+}
+
 /// What was read of an answer so far.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    said_in: Said,
     choices: Vec<ChoiceSoFar>,
     usage: Option<Usage>,
     model: Option<Arc<str>>,
@@ -77,7 +86,8 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
     if answer.get("error").is_some_and(|error| !error.is_null()) {
         return Err(openai_error::in_answer(body));
     }
-    let (mut reader, mut events) = (Reader::default(), Vec::new());
+    let mut events = Vec::new();
+    let mut reader = Reader { said_in: Said::Message, ..Reader::default() };
     reader.read(&answer, &mut events)?;
     reader.close(&mut events)?;
     let mut fold = Fold::default();
@@ -114,7 +124,8 @@ impl Reader {
                 self.choices.resize_with(place + 1, ChoiceSoFar::default);
             }
             let from = events.len();
-            self.choices[place].read(place as u32, choice, events)?;
+            let said = self.said_in.of(choice);
+            self.choices[place].read(place as u32, choice, said, events)?;
             self.said += events[from..].iter().map(size).sum::<usize>();
         }
         Ok(())
@@ -150,13 +161,27 @@ fn size(event: &Event) -> usize {
     }
 }
 
+impl Said {
+    fn of(self, choice: &Value) -> Option<&Value> {
+        let names = match self {
+            Self::Delta => ["delta", "message"],
+            Self::Message => ["message", "delta"],
+        };
+        let said = names.into_iter().filter_map(|name| choice.get(name));
+        said.into_iter().find(|said| said.is_object())
+    }
+}
+
 // === impl ChoiceSoFar ===
 
 impl ChoiceSoFar {
-    fn read(&mut self, choice: u32, value: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
-        let said = ["delta", "message"]
-            .into_iter()
-            .find_map(|name| value.get(name).filter(|said| said.is_object()));
+    fn read(
+        &mut self,
+        choice: u32,
+        value: &Value,
+        said: Option<&Value>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Failure> {
         if let Some(said) = said {
             think(choice, said, events);
             say(choice, said, value.get("logprobs"), events);

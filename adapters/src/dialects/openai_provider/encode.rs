@@ -159,15 +159,14 @@ impl Writer<'_> {
     fn tools(&mut self, chat: &ChatRequest) -> Result<(), Failure> {
         let mut tools: Vec<Value> = chat.tools.iter().map(|tool| self.tool(tool)).collect();
         for native in &chat.native_tools {
-            match &native.value {
-                value if native.format != formats::OPENAI_CHAT => {
-                    let kind = value.get("type").and_then(Value::as_str).unwrap_or("unknown");
-                    return Err(unsupported("tools", &format!("tools of type `{kind}`")));
-                }
-                Value::Object(members) if members.contains_key("web_search_options") => {
-                    self.body.extend(members.clone());
-                }
-                value => tools.push(value.clone()),
+            let kind = native.value.get("type").and_then(Value::as_str);
+            let openai = self.style.openai_models;
+            match (&native.value, kind) {
+                _ if native.format != formats::OPENAI_CHAT => return Err(foreign_tool(kind)),
+                (Value::Object(members), None) if openai => self.body.extend(members.clone()),
+                (_, None) => return Err(unsupported("web_search_options", "web searches")),
+                (_, Some("custom")) if !openai => return Err(foreign_tool(kind)),
+                (value, Some(_)) => tools.push(value.clone()),
             }
         }
         if tools.is_empty() {
@@ -266,6 +265,10 @@ impl Writer<'_> {
     }
 }
 
+fn foreign_tool(kind: Option<&str>) -> Failure {
+    unsupported("tools", &format!("tools of type `{}`", kind.unwrap_or("unknown")))
+}
+
 /// OpenAI wants a name of up to 64 letters, digits, `_` and `-`.
 fn json_schema(schema: &JsonSchema) -> Value {
     let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
@@ -298,4 +301,70 @@ fn reasoning_object(reasoning: &Reasoning) -> Option<Value> {
         object.insert("exclude".into(), true.into());
     }
     (!object.is_empty()).then_some(Value::Object(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::chat::{Message, NativeTool, Prompt, Role, Sampling};
+    use isthmus_inference::part::{Media, Part};
+
+    use super::super::style::{COMPATIBLE, OPENAI};
+    use super::*;
+
+    /// A chat in which the user says this.
+    fn saying(part: Part) -> ChatRequest {
+        let turn = Message { role: Role::User, content: vec![part], name: None };
+        ChatRequest { prompt: Prompt::Messages(vec![turn]), ..ChatRequest::default() }
+    }
+
+    fn hi() -> ChatRequest {
+        saying(Part::text("hi"))
+    }
+
+    #[test]
+    fn what_cannot_be_carried_is_refused_by_name() {
+        let stop = |count| Sampling { stop: vec!["x".into(); count], ..Sampling::default() };
+        let native = |format, value| vec![NativeTool { format, value }];
+        let pdf = Media::Inline { media_type: "application/pdf".into(), base64: "AA".into() };
+        let film = Media::Url { url: "https://a.example/v".into(), media_type: None };
+        let foreign = Part::Native { format: formats::ANTHROPIC, value: json!({}) };
+        let search = json!({"web_search_options": {}});
+        let grammar = AnswerFormat::Grammar("start: \"x\"".into());
+        let cases = [
+            (&COMPATIBLE, "m", saying(Part::Document { media: pdf, name: None }), "messages"),
+            (&OPENAI, "m", saying(Part::Video(film)), "messages"),
+            (&OPENAI, "m", saying(foreign), "messages"),
+            (&OPENAI, "m", ChatRequest { sampling: stop(5), ..hi() }, "stop"),
+            (&OPENAI, "o3", ChatRequest { sampling: stop(1), ..hi() }, "stop"),
+            (&OPENAI, "m", ChatRequest { format: grammar, ..hi() }, "response_format"),
+            (
+                &OPENAI,
+                "m",
+                ChatRequest {
+                    native_tools: native(formats::ANTHROPIC, json!({"type": "bash"})),
+                    ..hi()
+                },
+                "tools",
+            ),
+            (
+                &COMPATIBLE,
+                "m",
+                ChatRequest { native_tools: native(formats::OPENAI_CHAT, search), ..hi() },
+                "web_search_options",
+            ),
+        ];
+        for (style, model, chat, param) in cases {
+            let failure = encode(style, &chat, &model.into(), false).unwrap_err();
+            assert_eq!(failure.kind, Kind::Unsupported, "{failure}");
+            assert_eq!(failure.param.as_deref(), Some(param), "{failure}");
+        }
+        let single = Style { takes: &[], ..COMPATIBLE };
+        for (chat, param) in [
+            (ChatRequest { choices: 2, ..hi() }, "n"),
+            (ChatRequest { top_logprobs: Some(0), ..hi() }, "logprobs"),
+        ] {
+            let failure = encode(&single, &chat, &"m".into(), false).unwrap_err();
+            assert_eq!(failure.param.as_deref(), Some(param));
+        }
+    }
 }

@@ -77,3 +77,80 @@ impl StreamDecoder for ChunkReader {
         self.over
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::failure::Kind;
+
+    use super::*;
+    use crate::dialects::openai_provider::decode::decode;
+
+    const TEXT: &str = r#"data: {"choices":[{"delta":{"content":"hi"}}]}"#;
+    const STOP: &str = r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+
+    fn read(events: &[&str]) -> (Vec<Event>, Result<(), Failure>) {
+        let stream: String = events.iter().map(|event| format!("{event}\n\n")).collect();
+        let (mut reader, mut events) = (ChunkReader::default(), Vec::new());
+        let outcome = reader.push(stream.into(), &mut events);
+        let outcome = outcome.and_then(|()| reader.end(&mut events));
+        (events, outcome)
+    }
+
+    #[test]
+    fn a_stream_ends_with_its_usage_or_with_a_failure() {
+        for whole in [&[TEXT, STOP, "data: [DONE]"][..], &[TEXT, STOP], &[TEXT, "data: [DONE]"]] {
+            let (events, outcome) = read(whole);
+            outcome.unwrap();
+            let ends = &events[events.len() - 2..];
+            assert!(matches!(ends, [Event::Finish { .. }, Event::Usage(_)]), "{events:?}");
+        }
+        let far = r#"data: {"choices":[{"index":4000000000,"delta":{}}]}"#;
+        let cases = [
+            (&[TEXT][..], Kind::Malformed, "cut"),
+            (&[], Kind::Malformed, "cut"),
+            (&["data: [DONE]"], Kind::Malformed, "no choices"),
+            (&[TEXT, "hello"], Kind::Malformed, "event stream"),
+            (&[TEXT, "data: 1"], Kind::Malformed, "event stream"),
+            (&[TEXT, far], Kind::Malformed, "more choices"),
+            (
+                &[TEXT, r#"data: {"error":{"message":"boom","code":429}}"#],
+                Kind::RateLimited,
+                "boom",
+            ),
+            (&[TEXT, r#"{"error":"boom"}"#], Kind::ProviderError, "boom"),
+            (
+                &["event: error\ndata: {\"message\":\"boom\",\"status_code\":400}"],
+                Kind::InvalidRequest,
+                "boom",
+            ),
+        ];
+        for (stream, kind, said) in cases {
+            let (events, outcome) = read(stream);
+            let failure = outcome.expect_err(&format!("{stream:?}"));
+            assert_eq!(failure.kind, kind, "{stream:?}");
+            assert!(failure.message.contains(said), "{stream:?}: {}", failure.message);
+            assert!(!events.iter().any(|event| matches!(event, Event::Usage(_))), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_a_failure() {
+        let cases = [
+            ("<html>", Kind::Malformed),
+            ("{}", Kind::Malformed),
+            (r#"{"choices":[]}"#, Kind::Malformed),
+            (r#"{"error":{"message":"no credits","code":402}}"#, Kind::QuotaExhausted),
+        ];
+        for (body, kind) in cases {
+            assert_eq!(decode(body.as_bytes()).unwrap_err().kind, kind, "{body}");
+        }
+    }
+
+    #[test]
+    fn calls_without_end_are_refused() {
+        let call = r#"{"id":"","function":{"name":"f"}}"#;
+        let calls = vec![call; 2000].join(",");
+        let body = format!(r#"{{"choices":[{{"message":{{"tool_calls":[{calls}]}}}}]}}"#);
+        assert!(decode(body.as_bytes()).unwrap_err().message.contains("more calls"));
+    }
+}

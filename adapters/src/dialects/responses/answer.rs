@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::sealed;
 use super::usage::Wire;
 use crate::dialect::Stamp;
-use crate::dialects::openai_answer::finite;
+use crate::dialects::openai_answer::{extra_content, finite};
 
 /// What a response repeats of its request, and what it says where the request said nothing.
 const REPEATED: [(&str, &str); 15] = [
@@ -151,7 +151,9 @@ impl Response {
     pub(super) fn item(&self, part: &Part, index: usize) -> Option<Value> {
         match part {
             Part::Thinking { text, signature } => {
-                Some(thought(&self.id("rs", index), text, signature.as_ref()))
+                let id = signature.as_ref().and_then(|signature| signature.id.clone());
+                let id = id.unwrap_or_else(|| self.id("rs", index));
+                Some(thought(&id, text, signature.as_ref()))
             }
             Part::ToolCall(made) => {
                 Some(call(&self.id("fc", index), made, "completed", &made.arguments))
@@ -188,26 +190,30 @@ pub(super) fn refusal(text: &str) -> Value {
 
 /// A thought, with what must be sent back with the next turn.
 pub(super) fn thought(id: &str, text: &str, signature: Option<&Signature>) -> Value {
-    let id = signature.and_then(|signature| signature.id.as_deref()).unwrap_or(id);
     let summary = (!text.is_empty()).then(|| json!({"type": "summary_text", "text": text}));
     let summary: Vec<Value> = summary.into_iter().collect();
     let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
     if let Some(signature) = signature {
-        item["encrypted_content"] = sealed::seal(signature).into();
+        item["encrypted_content"] = sealed::seal(signature, id).into();
     }
     item
 }
 
 /// A call of a function.
 pub(super) fn call(id: &str, call: &ToolCall, status: &str, arguments: &str) -> Value {
-    json!({
+    let mut item = json!({
         "id": id,
         "type": "function_call",
         "status": status,
         "call_id": call.id,
         "name": call.name,
         "arguments": arguments,
-    })
+    });
+    // Clients that send items back as they came keep what they do not know.
+    if let Some(extra) = extra_content(call) {
+        item["extra_content"] = extra;
+    }
+    item
 }
 
 /// Tokens with their probabilities.

@@ -221,3 +221,46 @@ fn reasoning(chat: &ChatRequest, model: &str) -> Option<Value> {
     }
     (!reasoning.is_empty()).then(|| reasoning.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::chat::{NativeTool, Sampling};
+    use isthmus_inference::failure::Kind;
+
+    use super::*;
+    use crate::dialects::responses::only;
+
+    #[test]
+    fn what_cannot_be_carried_is_refused_by_name() {
+        let sampling = Sampling { stop: vec!["x".into()], ..Sampling::default() };
+        let value = json!({"type": "custom", "custom": {"name": "c"}});
+        let native = NativeTool { format: formats::OPENAI_CHAT, value };
+        let cases = [
+            (ChatRequest { choices: 2, ..ChatRequest::default() }, "n"),
+            (ChatRequest { sampling, ..ChatRequest::default() }, "stop"),
+            (ChatRequest { native_tools: vec![native], ..ChatRequest::default() }, "tools"),
+        ];
+        for (chat, param) in cases {
+            let failure = encode(&chat, &"o3-pro".into(), false).unwrap_err();
+            assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Unsupported, Some(param)));
+        }
+    }
+
+    #[test]
+    fn models_that_speak_responses_alone_are_known_by_name() {
+        for model in [
+            "o1-pro",
+            "o3-pro-2025-06-10",
+            "gpt-5-pro",
+            "gpt-5.2-pro",
+            "gpt-5-codex",
+            "codex-mini-latest",
+        ] {
+            assert!(only(model), "{model}");
+        }
+        for model in ["o1", "o3", "gpt-5", "gpt-5-mini", "gpt-4o", "o4-mini"] {
+            assert!(!only(model), "{model}");
+        }
+        assert!(only("o3-deep-research") && only("computer-use-preview"));
+    }
+}

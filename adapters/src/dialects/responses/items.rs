@@ -3,10 +3,11 @@
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Media, Part, ToolCall, ToolResult, formats};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sealed;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
+use crate::dialects::openai_chat::reasoning::call_signature;
 
 /// What stands between the parts of a summary.
 const BREAK: &str = "\n\n";
@@ -130,11 +131,13 @@ fn audio(fields: &mut Fields) -> Result<Part, Failure> {
 }
 
 fn call(fields: &mut Fields) -> Result<Part, Failure> {
+    let extra = fields.take("extra_content").unwrap_or_default();
+    let signature = call_signature(&json!({ "extra_content": extra }));
     Ok(Part::ToolCall(ToolCall {
         id: fields.required_text("call_id")?,
         name: fields.required_text("name")?,
         arguments: fields.required_text("arguments")?,
-        signature: None,
+        signature,
     }))
 }
 

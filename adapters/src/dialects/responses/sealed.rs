@@ -5,18 +5,24 @@
 
 use isthmus_inference::part::{Signature, formats};
 
-/// What stands before a signature that is not OpenAI's: `isthmus.FORMAT.KIND.DATA`.
+/// What stands before a signature that is not OpenAI's (`isthmus.FORMAT.KIND.DATA`), or of an item
+/// that has another id there (`isthmus.FORMAT.ID.DATA`).
 const MARK: &str = "isthmus.";
 const REDACTED: &str = "r";
 const SIGNED: &str = "s";
 
-/// A signature as `encrypted_content`.
-pub(super) fn seal(signature: &Signature) -> String {
-    if signature.format == formats::RESPONSES {
-        return signature.data.clone();
+/// A signature as the `encrypted_content` of an item with this id. What OpenAI encrypted belongs to
+/// the id that OpenAI gave it, so that another id must be remembered with it.
+pub(super) fn seal(signature: &Signature, item: &str) -> String {
+    let Signature { format, data, redacted, id } = signature;
+    match id.as_deref().filter(|id| *id != item) {
+        _ if format != formats::RESPONSES => {
+            let kind = if *redacted { REDACTED } else { SIGNED };
+            format!("{MARK}{format}.{kind}.{data}")
+        }
+        Some(id) => format!("{MARK}{format}.{id}.{data}"),
+        None => data.clone(),
     }
-    let kind = if signature.redacted { REDACTED } else { SIGNED };
-    format!("{MARK}{}.{kind}.{}", signature.format, signature.data)
 }
 
 /// The signature in an `encrypted_content`.
@@ -24,7 +30,8 @@ pub(super) fn open(sealed: &str, id: Option<String>) -> Signature {
     let marked = sealed.strip_prefix(MARK).and_then(|rest| {
         let (format, rest) = rest.split_once('.')?;
         let (kind, data) = rest.split_once('.')?;
-        Some(Signature { redacted: kind == REDACTED, ..Signature::new(format, data) })
+        let id = (format == formats::RESPONSES).then(|| kind.to_owned());
+        Some(Signature { redacted: kind == REDACTED, id, ..Signature::new(format, data) })
     });
     marked.unwrap_or_else(|| Signature { id, ..Signature::new(formats::RESPONSES, sealed) })
 }
@@ -39,8 +46,9 @@ mod tests {
         let openai =
             Signature { id: Some("rs_1".into()), ..Signature::new(formats::RESPONSES, "x") };
         for signature in [redacted, openai, Signature::new(formats::GEMINI, "g==")] {
-            assert_eq!(open(&seal(&signature), signature.id.clone()), signature);
+            assert_eq!(open(&seal(&signature, "rs_1"), signature.id.clone()), signature);
+            assert_eq!(open(&seal(&signature, "rs_2"), Some("rs_2".into())), signature);
         }
-        assert_eq!(seal(&Signature::new(formats::RESPONSES, "x")), "x");
+        assert_eq!(seal(&Signature::new(formats::RESPONSES, "x"), "rs_2"), "x");
     }
 }

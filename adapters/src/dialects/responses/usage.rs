@@ -24,7 +24,6 @@ pub(super) struct Wire {
 #[serde(default)]
 struct InputDetails {
     cached_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     cache_write_tokens: Option<u64>,
 }
 
@@ -68,7 +67,7 @@ impl Wire {
             input_tokens: usage.input(),
             input_tokens_details: Some(InputDetails {
                 cached_tokens: Some(usage.cache_read),
-                cache_write_tokens: Some(written).filter(|written| *written > 0),
+                cache_write_tokens: Some(written),
             }),
             output_tokens: usage.output(),
             output_tokens_details: Some(OutputDetails {

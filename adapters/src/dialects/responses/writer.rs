@@ -278,9 +278,7 @@ impl EventWriter {
                 let mut members = at;
                 members["part"] = json!({"type": "summary_text", "text": text});
                 self.write("response.reasoning_summary_part.done", members);
-                // The id was told when the item was added, so it stays.
-                let signature = signature.map(|known| Signature { id: None, ..known.clone() });
-                self.done(place, answer::thought(&id, &text, signature.as_ref()));
+                self.done(place, answer::thought(&id, &text, signature));
             }
             Open::Message { id, content, .. } => {
                 self.done(place, answer::message(&id, "completed", &content));
@@ -365,5 +363,95 @@ impl Spoken {
             Self::Text => answer::text(text, logprobs),
             Self::Refusal => answer::refusal(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::failure::{Failure, Kind};
+    use isthmus_inference::part::formats;
+    use isthmus_inference::request::Operation;
+    use isthmus_inference::stream::Fold;
+
+    use super::*;
+    use crate::dialect::{CallerDialect, ChatDialect};
+    use crate::dialects::responses::{ResponsesCaller, ResponsesChat};
+
+    const STAMP: Stamp<'_> = Stamp { id: "resp_x", created: 7, model: "shown" };
+
+    fn writer() -> Box<dyn StreamEncoder> {
+        let request = ResponsesCaller.read(Operation::Chat, r#"{"model":"m","input":"hi"}"#.into());
+        ResponsesCaller.encoder(&request.unwrap(), &STAMP)
+    }
+
+    /// The events of a stream that says this, ended.
+    fn written(events: &[Event]) -> Bytes {
+        let mut writer = writer();
+        let mut all: Vec<Bytes> = events.iter().map(|event| writer.encode(event)).collect();
+        all.push(writer.done());
+        all.concat().into()
+    }
+
+    #[test]
+    fn thoughts_calls_and_texts_in_any_order_are_read_as_they_were() {
+        let (choice, usage) = (0, Event::Usage(Usage { text_output: 2, ..Usage::default() }));
+        let signed = |signature| Event::ReasoningSigned { choice, signature };
+        let text = |text: &str| Event::Text { choice, text: text.into(), logprobs: vec![] };
+        let think = |text: &str| Event::Reasoning { choice, text: text.into() };
+        let call = ToolCall { id: "c".into(), name: "f".into(), ..ToolCall::default() };
+        let openai =
+            Signature { id: Some("rs_9".into()), ..Signature::new(formats::RESPONSES, "e") };
+        let events = [
+            signed(openai.clone()),
+            think("hm"),
+            text("a"),
+            Event::Refusal { choice, text: "no".into() },
+            Event::ToolCallStart { choice, index: 0, call },
+            think("so"),
+            signed(openai),
+            Event::ToolCallArguments { choice, index: 0, text: "{}".into() },
+            text("b"),
+            Event::Finish { choice, reason: FinishReason::ToolCalls, stop_sequence: None },
+            usage,
+        ];
+        let mut read = Vec::new();
+        ResponsesChat.decoder().push(written(&events), &mut read).unwrap();
+        let folded = |events: &[Event]| {
+            let mut fold = Fold::default();
+            events.iter().cloned().for_each(|event| fold.push(event));
+            fold.finish("m".into()).unwrap().choices.remove(0)
+        };
+        let (found, meant) = (folded(&read), folded(&events));
+        assert_eq!((found.text(), found.reasoning()), (meant.text(), meant.reasoning()));
+        assert_eq!(found.tool_calls().collect::<Vec<_>>(), meant.tool_calls().collect::<Vec<_>>());
+        assert_eq!((found.finish, found.content.len()), (meant.finish, meant.content.len()));
+    }
+
+    #[test]
+    fn how_an_answer_ended_is_the_name_of_its_last_event() {
+        let cases = [
+            (FinishReason::Stop, "response.completed"),
+            (FinishReason::Refusal, "response.completed"),
+            (FinishReason::Length, "response.incomplete"),
+            (FinishReason::ContentFilter, "response.incomplete"),
+            (FinishReason::Failed, "response.failed"),
+        ];
+        for (reason, name) in cases {
+            let finish = Event::Finish { choice: 0, reason, stop_sequence: None };
+            let stream = String::from_utf8(written(&[finish]).to_vec()).unwrap();
+            let last = stream.trim_end().rsplit("\n\n").next().unwrap();
+            assert!(last.starts_with(&format!("event: {name}\n")), "{reason:?}: {last}");
+        }
+    }
+
+    #[test]
+    fn a_relayed_stream_gets_no_end_of_ours_and_a_broken_one_an_error() {
+        assert_eq!(writer().done(), "");
+        let failure = Failure::new(Kind::Malformed, "cut");
+        let told = Told { failure: &failure, request_id: "r" };
+        let event = String::from_utf8(writer().failed(&told).to_vec()).unwrap();
+        let data = event.strip_prefix("event: error\ndata: ").unwrap();
+        let data: Value = serde_json::from_str(data).unwrap();
+        assert_eq!((&data["message"], &data["error"]["message"]), (&json!("cut"), &json!("cut")));
     }
 }

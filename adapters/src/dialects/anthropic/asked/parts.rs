@@ -1,7 +1,11 @@
 //! Content blocks as neutral parts.
 
+use std::collections::BTreeMap;
+
 use isthmus_inference::failure::Failure;
-use isthmus_inference::part::{CacheLife, Media, Part, ToolCall, ToolResult, formats, text_of};
+use isthmus_inference::part::{
+    CacheLife, Media, Part, Signature, ToolCall, ToolResult, formats, text_of,
+};
 use serde_json::Value;
 
 use super::super::replay::{self, Found};
@@ -18,32 +22,49 @@ pub(super) fn parts(value: Value, param: &str) -> Result<Vec<Part>, Failure> {
         }
     };
     let mut parts = Vec::with_capacity(items.len());
-    let mut signed = Vec::new();
+    let mut signed = BTreeMap::new();
     for (at, item) in items.into_iter().enumerate() {
+        // What only this vendor knows stays as it is, its cache mark included.
+        if item["type"].as_str().is_some_and(|kind| !KINDS.contains(&kind)) {
+            parts.push(Part::Native { format: formats::ANTHROPIC, value: item });
+            continue;
+        }
         let param = format!("{param}[{at}]");
         let mut block = Fields::of_value(item, &param)?;
         let life = cache_life(&mut block)?;
         match part(block)? {
             Some(Read::Part(part)) => parts.push(part),
-            Some(Read::CallSigned(call, signature)) => signed.push((call, signature)),
+            Some(Read::CallSigned(call, signature)) => {
+                signed.insert(call, signature);
+            }
             None => {}
         }
         parts.extend(life.map(Part::CachePoint));
     }
     for part in &mut parts {
-        if let Part::ToolCall(call) = part
-            && let Some(at) = signed.iter().position(|(id, _)| *id == call.id)
-        {
-            call.signature = Some(signed.swap_remove(at).1);
+        if let Part::ToolCall(call) = part {
+            call.signature = signed.remove(&call.id);
         }
     }
     Ok(parts)
 }
 
+/// The types of blocks that there are neutral parts for.
+const KINDS: [&str; 8] = [
+    "text",
+    "image",
+    "document",
+    "search_result",
+    "thinking",
+    "redacted_thinking",
+    "tool_use",
+    "tool_result",
+];
+
 /// What a block turned out to be.
 enum Read {
     Part(Part),
-    CallSigned(String, isthmus_inference::part::Signature),
+    CallSigned(String, Signature),
 }
 
 /// `cache_control` of a block or a tool.
@@ -85,12 +106,7 @@ fn part(mut block: Fields) -> Result<Option<Read>, Failure> {
             arguments: block.required("input")?.to_string(),
             signature: None,
         }),
-        "tool_result" => Part::ToolResult(tool_result(block)?),
-        _ => {
-            let mut value = block.into_value();
-            value["type"] = kind.into();
-            Part::Native { format: formats::ANTHROPIC, value }
-        }
+        _ => Part::ToolResult(tool_result(block)?),
     };
     Ok(Some(Read::Part(part)))
 }

@@ -1,4 +1,5 @@
 use isthmus_inference::part::{Part, Signature, formats};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -184,4 +185,30 @@ fn blocks_are_bounded() {
     let piece = json!({"type": "x_delta", "content": "x".repeat(1 << 20)});
     let flood = block(0, &json!({"type": "x", "content": ""}), &vec![piece; 9]);
     assert_eq!(stream(&flood).1.unwrap_err().kind, Kind::Malformed);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                4 => proptest::sample::select(&["{\"type\":\"", "message_start", "content_block_start", "content_block_delta", "message_delta", "message_stop", "error", "\",\"index\":", "0", "9999999999", ",\"content_block\":{\"type\":\"tool_use\",\"input\":", ",\"delta\":{\"partial_json\":\"", "\"}", "}", "[", "null", "data: ", "event: error\n", "\n\n"][..]).prop_map(str::to_owned),
+                1 => "\\PC{0,4}",
+            ],
+            0..40,
+        ),
+        cut in 0usize..200,
+    ) {
+        let text = pieces.concat();
+        let _ = decode(text.as_bytes());
+        let mut decoder = Decoder::new();
+        let (first, rest) = text.as_bytes().split_at(cut.min(text.len()));
+        let mut events = Vec::new();
+        let outcome = decoder
+            .push(Bytes::copy_from_slice(first), &mut events)
+            .and_then(|()| decoder.push(Bytes::copy_from_slice(rest), &mut events))
+            .and_then(|()| decoder.end(&mut events));
+        let counted = events.iter().filter(|event| matches!(event, Event::Usage(_))).count();
+        prop_assert_eq!(counted, usize::from(outcome.is_ok()));
+    }
 }

@@ -1,4 +1,5 @@
 use isthmus_inference::usage::Source;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -113,5 +114,31 @@ fn cut_and_broken_streams_are_failures() {
         let failure = decode(garbage.as_bytes()).unwrap_err();
         assert_eq!(failure.kind, Kind::Malformed, "{garbage}");
         assert!(!failure.detail.unwrap().contains("private"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                4 => proptest::sample::select(&["{\"type\":\"", "content-start", "content-delta", "tool-call-start", "tool-call-delta", "message-end", "\",\"index\":", "0", "-1", ",\"delta\":{\"message\":{\"content\":", "\"tool_calls\":", "{\"text\":\"a\"}", "[]", "\"}", "}", "null", "data: ", "\n\n"][..]).prop_map(str::to_owned),
+                1 => "\\PC{0,4}",
+            ],
+            0..40,
+        ),
+        cut in 0usize..200,
+    ) {
+        let text = pieces.concat();
+        let _ = decode(text.as_bytes());
+        let mut decoder = Decoder::new();
+        let (first, rest) = text.as_bytes().split_at(cut.min(text.len()));
+        let mut events = Vec::new();
+        let outcome = decoder
+            .push(Bytes::copy_from_slice(first), &mut events)
+            .and_then(|()| decoder.push(Bytes::copy_from_slice(rest), &mut events))
+            .and_then(|()| decoder.end(&mut events));
+        let counted = events.iter().filter(|event| matches!(event, Event::Usage(_))).count();
+        prop_assert_eq!(counted, usize::from(outcome.is_ok()));
     }
 }
