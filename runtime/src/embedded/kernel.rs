@@ -7,7 +7,7 @@
 //! Q8_0 model of 135 million parameters, one token took 7 ms but two took 29 and eight 36, most of
 //! it spent waiting. The one here asks for weights 4 KiB ahead, keeps its sums in registers, and
 //! uses the instructions for bytes (AVX-512 VNNI) that a portable build of llama.cpp leaves alone:
-//! two tokens take 9 ms and eight 21.
+//! two tokens take 9 ms and eight about 23.
 //!
 //! # How llama.cpp finds it
 //!

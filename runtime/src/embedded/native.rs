@@ -1,5 +1,5 @@
 //! The three things that llama.cpp offers only as raw C: its log, its quantiser, and its loader of
-//! backends from shared objects. All unsafe code of this room is here.
+//! backends from shared objects. All unsafe code of this room but that of `kernel` is here.
 #![allow(unsafe_code, reason = "the safe crate does not wrap these functions")]
 
 use std::ffi::{CStr, CString, c_char, c_void};
