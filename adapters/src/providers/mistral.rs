@@ -52,7 +52,7 @@ const WIRE: Wire = Wire {
     quirks: Quirks {
         stream_usage: StreamUsage::OptionRefused,
         renames: &[("dimensions", "output_dimension")],
-        refused: &["user"],
+        refused: &["user", "provider"],
     },
     relays_chat: false,
     style: STYLE,

@@ -2,6 +2,7 @@
 //! (`reasoning_details`) and cache marks of whoever answers behind it.
 
 use crate::dialects::openai_provider::{COMPATIBLE, Documents, Style, Thinking, Thoughts};
+use crate::dialects::openai_request::Quirks;
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::Provider;
@@ -36,7 +37,13 @@ pub const STYLE: Style = Style {
     ..COMPATIBLE
 };
 
-const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
+const WIRE: Wire = Wire {
+    style: STYLE,
+    responses: true,
+    // It understands `provider` itself.
+    quirks: Quirks { refused: &[], ..PLAIN.quirks },
+    ..PLAIN
+};
 
 /// OpenRouter.
 pub static OPENROUTER: Provider = Provider {

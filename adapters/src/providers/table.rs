@@ -14,12 +14,16 @@ use crate::providers::openai_shaped::{self, Wire};
 use crate::registry::{BuildError, Provider};
 use crate::settings::AccountSettings;
 
+/// OpenRouter's member that narrows where a request may go. The house has read it, and OpenAI refuses
+/// members that it does not know.
+const NARROWING: &str = "provider";
+
 /// The wire of those who speak as OpenAI does.
 pub const PLAIN: Wire = Wire {
     auth: Auth::Bearer,
     models_path: "/models",
     embeddings_path: "/embeddings",
-    quirks: Quirks { stream_usage: StreamUsage::Asked, renames: &[], refused: &[] },
+    quirks: Quirks { stream_usage: StreamUsage::Asked, renames: &[], refused: &[NARROWING] },
     relays_chat: true,
     style: COMPATIBLE,
     responses: false,

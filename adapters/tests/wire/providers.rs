@@ -75,6 +75,18 @@ async fn every_provider_is_sent_the_callers_own_text() {
 }
 
 #[tokio::test]
+async fn only_openrouter_is_sent_what_narrows_the_routing() {
+    for (kind, sent) in [("openai", false), ("vllm", false), ("openrouter", true)] {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let body = r#"{"provider":{"require_parameters":true},"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+        server.account(kind).call(attempt(Operation::Chat, body)).await.unwrap();
+        let seen = server.next_seen().await.body;
+        let seen: serde_json::Value = serde_json::from_slice(&seen).unwrap();
+        assert_eq!(seen.get("provider").is_some(), sent, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn every_provider_is_asked_for_usage_in_its_own_way() {
     for provider in relayed() {
         let kind = provider.kind;
