@@ -25,6 +25,7 @@
 //! * [`dialect`]: what a wire format can do; [`dialects`]: the wire formats
 //! * [`service`]: where an account is asked, and in which language
 //! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
+//! * [`places`]: where providers process what they are sent
 //! * [`settings`]: what an operator may say about an account
 //! * [`auth`]: the house's credentials, obtained, renewed and shown
 //! * [`bittensor`]: keys and signatures of a network with protocols of its own
@@ -45,6 +46,7 @@ mod http_client;
 pub mod hub;
 pub mod mapping;
 mod media_type;
+pub mod places;
 pub mod providers;
 mod public_address;
 pub mod registry;
