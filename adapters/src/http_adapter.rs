@@ -53,7 +53,7 @@ pub(crate) const LISTING: Timeouts = Timeouts {
 /// Makes the adapter of an account with these services.
 pub(crate) fn build(
     settings: &AccountSettings,
-    auth: Auth,
+    auth: &Auth,
     service: impl Service,
 ) -> Result<Arc<dyn Adapter>, BuildError> {
     let line = Line::new(settings, auth, service.headers())?;

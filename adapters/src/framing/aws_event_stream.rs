@@ -174,23 +174,16 @@ fn text(headers: &[Header], name: &str) -> Option<StrBytes> {
     header.value().as_string().ok().cloned()
 }
 
+/// Messages on the wire, for the tests of whoever reads them.
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
-
+pub(crate) mod wire {
     use aws_smithy_eventstream::frame::write_message_to;
     use aws_smithy_types::event_stream::HeaderValue;
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use proptest::prelude::*;
 
     use super::*;
 
-    const LARGEST: usize = 16 << 20;
-
     /// One message on the wire.
-    fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
         let header = |(name, value): &(&str, &str)| {
             let value = StrBytes::from((*value).to_owned());
             Header::new((*name).to_owned(), HeaderValue::String(value))
@@ -201,6 +194,21 @@ mod tests {
         write_message_to(&frame, &mut wire).unwrap();
         wire
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    use super::wire::frame;
+    use super::*;
+
+    const LARGEST: usize = 16 << 20;
 
     fn event(name: &str, payload: &[u8]) -> Vec<u8> {
         frame(&[(":message-type", "event"), (":event-type", name)], payload)

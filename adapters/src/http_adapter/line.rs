@@ -92,11 +92,11 @@ impl Line {
     /// every call of its kind.
     pub(crate) fn new(
         settings: &AccountSettings,
-        auth: Auth,
+        auth: &Auth,
         usual: HeaderMap,
     ) -> Result<Self, BuildError> {
         let kind = settings.kind;
-        let each = match &auth {
+        let each = match auth {
             Auth::Each(authorise) => Some(Arc::clone(authorise)),
             Auth::Bearer | Auth::Header(_) => None,
         };
@@ -108,7 +108,7 @@ impl Line {
         }
         let named = settings.headers.iter().map(|(_, value)| value);
         let secrets = Secrets::new(settings.api_key.iter().chain(named));
-        Ok(Self { headers: headers(settings, &auth, usual)?, each, secrets })
+        Ok(Self { headers: headers(settings, auth, usual)?, each, secrets })
     }
 
     /// What is struck out of the provider's words, as of now.

@@ -81,7 +81,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
         models: settings.target("/v1/models")?.with_query("limit", "1000"),
         version,
     };
-    http_adapter::build(settings, Auth::Header("x-api-key"), service)
+    http_adapter::build(settings, &Auth::Header("x-api-key"), service)
 }
 
 impl Service for Anthropic {

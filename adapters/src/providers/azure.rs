@@ -136,7 +136,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
         relay: OpenAiRelay { quirks: PLAIN.quirks },
         dialect: OpenAiChat { style: OPENAI },
     };
-    http_adapter::build(settings, auth(settings)?, service)
+    http_adapter::build(settings, &auth(settings)?, service)
 }
 
 fn auth(settings: &AccountSettings) -> Result<Auth, BuildError> {

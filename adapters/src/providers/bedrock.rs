@@ -142,7 +142,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
     at(&runtime, "")?;
     let credential = aws::authorise(settings.kind.kind, &own, &region, &settings.environment);
     let credential = credential.map_err(BuildError)?;
-    http_adapter::build(settings, Auth::Each(credential), Bedrock { runtime, models })
+    http_adapter::build(settings, &Auth::Each(credential), Bedrock { runtime, models })
 }
 
 const NO_REGION: &str = "a provider of kind `bedrock` needs a `region`, or AWS_REGION";

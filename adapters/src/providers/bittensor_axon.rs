@@ -104,7 +104,7 @@ pub fn build(settings: &AccountSettings, clock: Clock) -> Result<Arc<dyn Adapter
     let synapse: Synapse = settings.json("synapse")?.ok_or_else(|| missing("synapse"))?;
     synapse.check().map_err(|error| BuildError(format!("`synapse`: {error}")))?;
     Ok(Arc::new(Axon {
-        line: Line::new(settings, Auth::Bearer, HeaderMap::new())?,
+        line: Line::new(settings, &Auth::Bearer, HeaderMap::new())?,
         target: settings.target(&format!("/{}", synapse.name))?,
         dendrite: Dendrite::new(hotkey(settings)?, axon, clock),
         synapse,

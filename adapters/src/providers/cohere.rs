@@ -60,7 +60,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
         // The list comes in pages; the largest holds all models that there are.
         models: settings.target("/v1/models")?.with_query("page_size", "1000"),
     };
-    http_adapter::build(settings, Auth::Bearer, service)
+    http_adapter::build(settings, &Auth::Bearer, service)
 }
 
 impl Service for Cohere {

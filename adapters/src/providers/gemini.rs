@@ -84,7 +84,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
     let version = paths::escaped(settings.option("api_version").unwrap_or(VERSION));
     let base = settings.target(&format!("/{version}"))?.as_str().to_owned();
     let models = Target::exactly(&format!("{base}/models?pageSize=1000")).map_err(BuildError)?;
-    http_adapter::build(settings, Auth::Header("x-goog-api-key"), Gemini { base, models })
+    http_adapter::build(settings, &Auth::Header("x-goog-api-key"), Gemini { base, models })
 }
 
 impl Gemini {

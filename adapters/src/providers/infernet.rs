@@ -102,7 +102,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
         _ => {}
     }
     Ok(Arc::new(Infernet {
-        line: Line::new(settings, Auth::Bearer, HeaderMap::new())?,
+        line: Line::new(settings, &Auth::Bearer, HeaderMap::new())?,
         jobs: settings.target("/api/jobs")?,
         stream: settings.target("/api/jobs/stream")?,
         info: settings.target("/info")?,

@@ -66,7 +66,7 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         dialect: OpenAiChat { style: wire.style },
         responses: wire.responses.then(|| settings.target("/responses")).transpose()?,
     };
-    http_adapter::build(settings, wire.auth.clone(), service)
+    http_adapter::build(settings, &wire.auth, service)
 }
 
 impl OpenAiShaped {

@@ -130,7 +130,7 @@ fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
         models: checked("/v1beta1/publishers/google/models")?,
     };
     let authorise = google.authorise("vertex").map_err(BuildError)?;
-    http_adapter::build(settings, Auth::Each(authorise), service)
+    http_adapter::build(settings, &Auth::Each(authorise), service)
 }
 
 fn origin(location: &str) -> String {

@@ -42,7 +42,7 @@ impl<'a> Value<'a> {
     pub(crate) fn json(&self) -> Option<Json> {
         match &self.node.content {
             Content::Nothing => Some(Json::Null),
-            Content::List(_) => self.list(|item| item.json()).map(Json::Array),
+            Content::List(_) => self.list(Value::json).map(Json::Array),
             Content::Map(_) => {
                 let mut members = serde_json::Map::new();
                 self.each(|name, value| {

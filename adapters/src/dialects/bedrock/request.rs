@@ -14,13 +14,10 @@ use super::turns::{Turn, Turns};
 use crate::dialect::Encoded;
 
 /// Members of a request that are AWS's own words; they are passed on as the caller wrote them.
-const OWN_MEMBERS: [&str; 5] = [
-    "guardrailConfig",
-    "performanceConfig",
-    "promptVariables",
-    "requestMetadata",
-    "additionalModelResponseFieldPaths",
-];
+const OWN_MEMBERS: [&str; 4] =
+    ["guardrailConfig", "performanceConfig", "promptVariables", "requestMetadata"];
+/// What the model is to say of itself beside its answer.
+const WANTED: &str = "additionalModelResponseFieldPaths";
 /// Members that are Claude's own words.
 const CLAUDE_MEMBERS: [&str; 2] = ["anthropic_beta", "context_management"];
 /// The words for how urgent a request is (API reference, `ServiceTier`).
@@ -66,28 +63,31 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
         note(&mut dropped, "cache_control");
     }
     let mut fields = Fields::of(chat, model, &toolbox, &mut dropped)?;
-    let mut own = Map::new();
     let mut output_config = Map::new();
     output_config.extend(toolbox.format.map(|format| ("textFormat".to_owned(), format)));
-    if !fields.wanted.is_empty() {
-        own.insert(OWN_MEMBERS[4].to_owned(), fields.wanted.into());
-    }
+    let mut own = Map::new();
     labels(chat, &mut own, &mut dropped);
     for (name, value) in &chat.extra {
-        let claudes = family == Family::Claude && CLAUDE_MEMBERS.contains(&name.as_str());
         match (name.as_str(), value) {
             ("additionalModelRequestFields", Value::Object(more)) => {
                 merge(&mut fields.additional, more);
             }
             ("outputConfig", Value::Object(more)) => merge(&mut output_config, more),
+            (WANTED, Value::Array(more)) => {
+                fields.wanted.retain(|path| !more.contains(path));
+                fields.wanted.extend_from_slice(more);
+            }
             (name, value) if OWN_MEMBERS.contains(&name) => {
                 own.insert(name.to_owned(), value.clone());
             }
-            (name, value) if claudes => {
+            (name, value) if family == Family::Claude && CLAUDE_MEMBERS.contains(&name) => {
                 fields.additional.insert(name.to_owned(), value.clone());
             }
             (name, _) => note(&mut dropped, name),
         }
+    }
+    if !fields.wanted.is_empty() {
+        own.insert(WANTED.to_owned(), fields.wanted.into());
     }
     let body = Body {
         messages: turns.messages,

@@ -224,22 +224,16 @@ fn broken(error: Malformed) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_eventstream::frame::write_message_to;
-    use aws_smithy_types::event_stream::{Header, HeaderValue, Message as Frame};
     use isthmus_inference::part::formats;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::framing::aws_event_stream::wire;
 
     fn frame(name: &str, data: &str) -> Bytes {
-        let header = |name: &str, value: &str| {
-            Header::new(name.to_owned(), HeaderValue::String(value.to_owned().into()))
-        };
-        let headers = vec![header(":message-type", "event"), header(":event-type", name)];
-        let mut wire = Vec::new();
-        write_message_to(&Frame::new_from_parts(headers, data.to_owned()), &mut wire).unwrap();
-        wire.into()
+        let headers = [(":message-type", "event"), (":event-type", name)];
+        wire::frame(&headers, data.as_bytes()).into()
     }
 
     /// What comes of these messages.

@@ -1,3 +1,5 @@
+//! Requests of callers, read: what each field becomes, and what is refused.
+
 use bytes::Bytes;
 use isthmus_inference::chat::{Message, NativeTool, Role, Tool, ToolChoice};
 use isthmus_inference::part::{CacheLife, Media, Part, Signature, ToolCall, ToolResult, formats};

@@ -1,3 +1,5 @@
+//! Answers whole and streamed: the same either way, and never complete when they are not.
+
 use isthmus_inference::part::{Part, Signature, formats};
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Cohere's answers whole and streamed: the same either way, and never complete when they are not.
+
 use isthmus_inference::usage::Source;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! Requests as Cohere is sent them, and what it cannot be asked.
+
 use isthmus_inference::chat::{JsonSchema, Message, Prompt, Reasoning, Role, Sampling};
 use isthmus_inference::part::{Media, Part, Signature, ToolCall, ToolResult, formats};
 
