@@ -5,17 +5,18 @@
 //! [`settings`] and its kind make an adapter:
 //!
 //! ```text
-//! Attempt ─ dialects::openai_request::rewrite ─ http_client ──▶ provider
-//!                                                                  │
-//! Piece ◀── dialects::openai_relay ◀── framing::sse ◀── timeouts ◀─┘   a stream
-//! Whole ◀── dialects::openai_usage ◀─────────────────── timeouts ◀─┘   a whole answer
-//! Failure ◀ dialects::openai_error ◀───────────────────────────────┘   an error
+//! the same language   Attempt ─ RelayDialect::rewrite ──────────────────────┐
+//! another             Attempt ─ CallerDialect::chat ─ ChatDialect::encode ──┴─ http_client ──▶
+//!
+//! the same language   Piece::Relay ◀── Watch ◀──────────┬── framing ◀── timeouts ◀── provider
+//! another             Piece::Event ◀── StreamDecoder ◀──┘
 //! ```
 //!
-//! Caller and provider speak the same language here, so bytes are relayed: of a request a few
-//! top-level members are read and a few bytes changed, of an answer its usage, its errors and its
-//! end are noticed. Nothing is parsed in full. Where the other side speaks no language at all (the
-//! engine), [`dialects`] also decode requests and encode answers completely.
+//! Where caller and provider speak the same language, bytes are relayed: of a request a few top-level
+//! members are read and a few bytes changed, of an answer its usage, its errors and its end are
+//! noticed. Nothing is parsed in full. Elsewhere requests and answers go through the neutral forms of
+//! `isthmus_inference`, so that N languages of callers and M of providers take N + M conversions; the
+//! engine in this process speaks the neutral forms themselves.
 //!
 //! Promises: `http_client` alone knows hyper's client; nothing matches on a provider's kind; a cut,
 //! stalled or garbled answer is a `Failure`, never a clean end; everything read is bounded; dropping
@@ -25,6 +26,7 @@
 //! * [`dialect`]: what a wire format can do; [`dialects`]: the wire formats
 //! * [`service`]: where an account is asked, and in which language
 //! * [`registry`]: the kinds of provider, and [`providers`]: what is peculiar to each
+//! * [`places`]: where providers process what they are sent
 //! * [`settings`]: what an operator may say about an account
 //! * [`auth`]: the house's credentials, obtained, renewed and shown
 //! * [`bittensor`]: keys and signatures of a network with protocols of its own
@@ -45,6 +47,7 @@ mod http_client;
 pub mod hub;
 pub mod mapping;
 mod media_type;
+pub mod places;
 pub mod providers;
 mod public_address;
 pub mod registry;

@@ -3,12 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
+use isthmus_inference::ident::UpstreamModel;
+
 use crate::adapter::Adapter;
+use crate::places::Processing;
 use crate::providers::{
     anthropic, azure, bedrock, bittensor_axon, bittensor_epistula, chutes, cohere, deepseek, flock,
     gemini, groq, infernet, mistral, nearai, openrouter, perplexity, table, vertex, xai,
 };
 use crate::settings::AccountSettings;
+
+mod about;
+
+pub use about::{About, BEARER, CHAT, RESPONSES};
 
 /// A kind of provider: what is known of it before anyone has an account there.
 pub struct Provider {
@@ -32,6 +39,10 @@ pub struct Provider {
     pub presence_variables: &'static [&'static str],
     /// Whether the base URL follows from the options (a region, a location) where none is written.
     pub base_url_derived: bool,
+    /// Where this account may process what this model is sent, as far as their names tell.
+    pub processing: fn(&AccountSettings, &UpstreamModel) -> Processing,
+    /// What people want to know of it.
+    pub about: About,
     /// Makes the adapter of one account.
     pub build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
 }

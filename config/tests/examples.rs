@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use isthmus_adapters::registry::PROVIDERS;
 use isthmus_config::settings::Account;
 use isthmus_config::{load, zero};
 
@@ -48,6 +49,21 @@ fn every_example_is_accepted() {
         assert!(warnings.is_empty(), "{warnings:#?}");
         assert!(!checked.settings.models.is_empty(), "{} serves nothing", path.display());
     }
+}
+
+#[test]
+fn every_kind_of_provider_has_an_endpoint_with_facts() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/every-provider.yaml");
+    let settings = load(&path, &keys).unwrap().settings;
+    let shown: BTreeSet<&str> = (settings.endpoints.values())
+        .filter(|endpoint| endpoint.facts.network.is_some())
+        .filter_map(|endpoint| match &settings.providers[&endpoint.provider].account {
+            Account::Remote(account) => Some(account.kind.kind),
+            Account::Embedded(_) => None,
+        })
+        .collect();
+    let kinds = PROVIDERS.iter().map(|provider| provider.kind);
+    assert_eq!(shown, kinds.collect());
 }
 
 #[test]

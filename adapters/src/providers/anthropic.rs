@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
-use isthmus_inference::request::{Operation, Request};
+use isthmus_inference::request::{Dialect, Operation, Request};
 
 use crate::adapter::Adapter;
 use crate::dialect::{ChatDialect, RelayDialect};
@@ -15,7 +16,7 @@ use crate::dialects::openai_models::decode_models;
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::providers::table::hosted;
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service};
 use crate::settings::AccountSettings;
 
@@ -28,12 +29,35 @@ pub static ANTHROPIC: Provider = Provider {
         shape: Shape::Text,
         help: "the API's version, for the header `anthropic-version`; 2023-06-01 unless said",
     }],
+    about: About {
+        dialects: &["Anthropic Messages"],
+        relays: &[Dialect::Anthropic],
+        credential: "x-api-key:",
+        capabilities: CAPABILITIES,
+        limits: &[
+            "No embeddings, no log-probabilities, no more than one answer to a request, no legacy \
+             completions.",
+            "Schemas go to models that obey them; elsewhere a function that must be called stands for \
+             the answer's shape.",
+            "Thinking is kept with its signature, and goes back only where it came from.",
+        ],
+    },
     build,
     ..hosted("anthropic", "Anthropic", "https://api.anthropic.com", &["ANTHROPIC_API_KEY"])
 };
 
 /// The API's version (the vendor's page "Versions").
 const VERSION: &str = "2023-06-01";
+
+/// What Messages can carry.
+pub(super) const CAPABILITIES: &[Capability] = &[
+    Capability::Chat,
+    Capability::Tools,
+    Capability::Vision,
+    Capability::JsonSchema,
+    Capability::Reasoning,
+    Capability::Documents,
+];
 
 /// The paths of one account.
 struct Anthropic {

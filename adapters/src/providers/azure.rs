@@ -23,8 +23,8 @@ use crate::dialects::openai_provider::{OPENAI, OpenAiChat};
 use crate::dialects::responses::{self, ResponsesChat, ResponsesRelay};
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
-use crate::providers::table::PLAIN;
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::providers::table::{PLAIN, unknown};
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
@@ -46,7 +46,22 @@ pub static AZURE: Provider = Provider {
     options: &OPTIONS,
     presence_variables: &[],
     base_url_derived: false,
+    processing: unknown,
+    about: ABOUT,
     build,
+};
+
+const ABOUT: About = About {
+    credential: "api-key, or authorization: Bearer with an Entra token",
+    ..About::WITH_RESPONSES.limited(&[
+        "The endpoint's `model` is the deployment's name.",
+        "Without `api_key`, a token of Entra is obtained and renewed: `access_token`, an application \
+         (`client_secret` or a workload's token), or the machine's managed identity.",
+        "A base URL that ends with `/openai/v1` or `/models` means the newer API, and Foundry's for \
+         models of other makers.",
+        "Where a deployment processes (its type: standard, data zone, global) is in none of its \
+         names: `processing_regions` rest on the operator's word.",
+    ])
 };
 
 const OPTIONS: [ProviderOption; 7] = [

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use http::{HeaderMap, Method};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Blame, Failure, Kind, Retry};
 use isthmus_inference::ident::UpstreamModel;
 use serde::Deserialize;
@@ -18,7 +19,8 @@ use crate::dialects::bedrock::Converse;
 use crate::dialects::bedrock::embedding::Embedder;
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::places::Processing;
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
@@ -57,8 +59,37 @@ pub static BEDROCK: Provider = Provider {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     ],
     base_url_derived: true,
+    processing,
+    about: About {
+        dialects: &["Bedrock Converse", "InvokeModel for embeddings"],
+        relays: &[],
+        credential: "AWS Signature v4, or authorization: Bearer with a Bedrock API key",
+        capabilities: &[
+            Capability::Chat,
+            Capability::Embeddings,
+            Capability::Tools,
+            Capability::Vision,
+            Capability::JsonSchema,
+            Capability::Reasoning,
+            Capability::Audio,
+            Capability::Documents,
+        ],
+        limits: &[
+            "Credentials are those of AWS's usual chain: the environment, profiles, web identity, \
+             containers, instances.",
+            "The prefix of an inference profile (`us.` `eu.` `apac.` `jp.` `au.` `ca.` `global.`) says \
+             where calls may be processed; `isthmus check` holds `processing_regions` against it.",
+            "No log-probabilities, no more than one answer to a request, no legacy completions.",
+            "Media are sent along, never as addresses: the gateway fetches them within limits.",
+            "Embeddings: Titan, Nova and Cohere.",
+        ],
+    },
     build,
 };
+
+fn processing(settings: &AccountSettings, model: &UpstreamModel) -> Processing {
+    regions::processing_regions(model.as_str(), settings.option("region").unwrap_or_default())
+}
 
 /// The options' variables are read by the chain of credentials, which knows their precedence.
 const fn option(name: &'static str, shape: Shape, help: &'static str) -> ProviderOption {

@@ -30,6 +30,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Operation;
 
@@ -43,7 +44,7 @@ use crate::http_adapter::{Auth, Line, Outgoing, collect};
 use crate::http_client::{Body, Incoming, Target};
 use crate::mapping::{Said, TextPieces, answer_with};
 use crate::providers::table::custom;
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::settings::AccountSettings;
 use crate::timeouts::Paced;
 
@@ -69,6 +70,20 @@ pub static BITTENSOR_AXON: Provider = Provider {
             help: "the subnet's request class, and what goes into its fields",
         },
     ],
+    about: About {
+        dialects: &["a synapse of the subnet's own"],
+        relays: &[],
+        credential: "headers `bt_header_dendrite_…`, signed by the hotkey (sr25519)",
+        capabilities: &[Capability::Chat],
+        limits: &[
+            "What a caller asks for and no field of the synapse takes is refused, not dropped.",
+            "Nothing that it answers is signed: only that the answer came from this address is known, \
+             and facts must not claim more.",
+            "Plain HTTP shows prompts to everyone on the way; only hashed fields are safe from change.",
+            "A stream that the miner's code breaks off cannot be told from one that is done.",
+            "The machine's clock must be right: axons refuse what is some seconds old.",
+        ],
+    },
     ..custom("bittensor-axon", "Bittensor axon", |settings| build(settings, SystemTime::now))
 };
 

@@ -20,7 +20,7 @@ use crate::bittensor::options::{HOTKEY_SEED, address, hotkey};
 use crate::http_adapter::Auth;
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, custom};
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::settings::AccountSettings;
 
 /// Bittensor's miners behind Epistula.
@@ -34,6 +34,14 @@ pub static BITTENSOR_EPISTULA: Provider = Provider {
             help: "the receiver's hotkey: its SS58 address; without it anyone may receive",
         },
     ],
+    about: About {
+        credential: "headers `Epistula-…`, version 2, signed by the hotkey (sr25519)",
+        ..About::OPENAI.limited(&[
+            "Nothing that it answers is signed: only that the answer came from this address is known, \
+             and facts must not claim more.",
+            "The machine's clock must be right: receivers refuse what is some seconds old.",
+        ])
+    },
     ..custom("bittensor-epistula", "Bittensor, OpenAI signed by Epistula", build)
 };
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
 
@@ -14,7 +15,7 @@ use crate::dialects::openai_models::decode_models;
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::providers::table::hosted;
-use crate::registry::{BuildError, Provider};
+use crate::registry::{About, BuildError, Provider};
 use crate::service::{Listing, Route, Service};
 use crate::settings::AccountSettings;
 
@@ -22,6 +23,25 @@ use crate::settings::AccountSettings;
 /// SDK.
 pub static COHERE: Provider = Provider {
     base_url_variable: Some("CO_API_URL"),
+    about: About {
+        dialects: &["Cohere v2"],
+        relays: &[],
+        capabilities: &[
+            Capability::Chat,
+            Capability::Embeddings,
+            Capability::Tools,
+            Capability::Vision,
+            Capability::JsonSchema,
+            Capability::Reasoning,
+            Capability::Documents,
+        ],
+        limits: &[
+            "No log-probabilities, no more than one answer to a request, no legacy completions.",
+            "Documents are text.",
+            "Usage is what is billed, which leaves out the vendor's own preamble.",
+        ],
+        ..About::OPENAI
+    },
     build,
     ..hosted("cohere", "Cohere", "https://api.cohere.com", &["CO_API_KEY", "COHERE_API_KEY"])
 };

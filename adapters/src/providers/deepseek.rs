@@ -4,7 +4,7 @@
 use crate::dialects::openai_provider::{COMPATIBLE, Style, Thinking, Thoughts};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::registry::{About, Provider};
 
 /// How chats with it are written.
 pub const STYLE: Style = Style {
@@ -20,6 +20,10 @@ const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
 
 /// DeepSeek.
 pub static DEEPSEEK: Provider = Provider {
+    about: About::OPENAI.limited(&[
+        "Thinking can be switched on and off, not measured out.",
+        "Thoughts behind calls go back with the calls' results, as the vendor wants them.",
+    ]),
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("deepseek", "DeepSeek", "https://api.deepseek.com", &["DEEPSEEK_API_KEY"])
 };

@@ -4,12 +4,17 @@
 use crate::http_adapter::Auth;
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::registry::{About, Provider};
 
 const WIRE: Wire = Wire { auth: Auth::Header("x-litellm-api-key"), ..PLAIN };
 
 /// FLock.
 pub static FLOCK: Provider = Provider {
+    about: About {
+        credential: "x-litellm-api-key:",
+        ..About::OPENAI
+            .limited(&["A spent budget comes with status 400, and is a spent quota here."])
+    },
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("flock", "FLock", "https://api.flock.io/v1", &["FLOCK_API_KEY"])
 };

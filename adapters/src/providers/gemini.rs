@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::UpstreamModel;
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::providers::paths;
 use crate::providers::table::hosted;
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service};
 use crate::settings::AccountSettings;
 
@@ -32,6 +33,19 @@ pub static GEMINI: Provider = Provider {
         },
         http_adapter::MEDIA_HOSTS,
     ],
+    about: About {
+        dialects: &["Gemini"],
+        relays: &[],
+        credential: "x-goog-api-key:",
+        capabilities: CAPABILITIES,
+        limits: &[
+            "Media are sent along unless Google itself holds them: the gateway fetches others within \
+             limits (never from its own network, but for `media_hosts`).",
+            "Calls cannot be held to one at a time (`parallel_tool_calls: false`), and legacy \
+             completions are not served.",
+            "A schema beside functions is taken by the newer models alone.",
+        ],
+    },
     build,
     ..hosted(
         "gemini",
@@ -40,6 +54,19 @@ pub static GEMINI: Provider = Provider {
         &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     )
 };
+
+/// What Gemini can carry.
+pub(super) const CAPABILITIES: &[Capability] = &[
+    Capability::Chat,
+    Capability::Embeddings,
+    Capability::Tools,
+    Capability::Vision,
+    Capability::JsonSchema,
+    Capability::Logprobs,
+    Capability::Reasoning,
+    Capability::Audio,
+    Capability::Documents,
+];
 
 /// JSON Schemas and thinking are in this version alone.
 const VERSION: &str = "v1beta";

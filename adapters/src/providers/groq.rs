@@ -6,7 +6,7 @@ use isthmus_inference::chat::Effort;
 use crate::dialects::openai_provider::{COMMON_EFFORTS, COMPATIBLE, Style, Thinking};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::registry::{About, Provider};
 
 /// How chats with it are written.
 pub const STYLE: Style = Style {
@@ -23,6 +23,8 @@ const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
 
 /// Groq.
 pub static GROQ: Provider = Provider {
+    about: About::WITH_RESPONSES
+        .limited(&["One answer to a request, no log-probabilities, no `logit_bias`."]),
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("groq", "Groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"])
 };

@@ -26,6 +26,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use http::{HeaderMap, Method};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Operation;
 use serde_json::{Map, Value, json};
@@ -37,7 +38,7 @@ use crate::http_adapter::{Auth, LISTING, Line, Outgoing};
 use crate::http_client::Target;
 use crate::mapping::{AnswerFields, Mapping, Said, TextPieces, answer_with};
 use crate::providers::table::custom;
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::settings::AccountSettings;
 use crate::timeouts::{Deadlines, Paced};
 
@@ -51,6 +52,19 @@ pub static INFERNET: Provider = Provider {
         option("answer", "where the text is in what the last container gives"),
         option("streams", "whether the container can stream: true or false"),
     ],
+    about: About {
+        dialects: &["Infernet jobs, with a container's own fields"],
+        relays: &[],
+        credential: "none: nodes have no users",
+        capabilities: &[Capability::Chat],
+        limits: &[
+            "What a caller asks for and no field of the container takes is refused, not dropped.",
+            "Nodes show jobs to whoever comes from the same IP address.",
+            "A stream ends after 60 seconds, and one that fails ends like one that is done.",
+            "A job goes on though its caller leaves.",
+            "Nothing that it answers is signed: facts must claim no more than transport.",
+        ],
+    },
     ..custom("infernet", "Ritual Infernet", build)
 };
 

@@ -6,13 +6,14 @@
 //! `thinking` in it (its API reference). So chats are not relayed but written anew. It reports the
 //! usage of every stream.
 
+use isthmus_inference::capability::Capability;
 use isthmus_inference::chat::Effort;
 
 use crate::dialects::openai_provider::{COMPATIBLE, Documents, Style, Thinking, Thoughts};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::registry::{About, Provider};
 
 /// How chats with it are written.
 pub const STYLE: Style = Style {
@@ -61,6 +62,27 @@ const WIRE: Wire = Wire {
 
 /// Mistral AI.
 pub static MISTRAL: Provider = Provider {
+    about: About {
+        dialects: &["Mistral chat and embeddings"],
+        relays: &[],
+        capabilities: &[
+            Capability::Chat,
+            Capability::Embeddings,
+            Capability::Tools,
+            Capability::Vision,
+            Capability::JsonSchema,
+            Capability::Logprobs,
+            Capability::Reasoning,
+            Capability::Audio,
+            Capability::Documents,
+        ],
+        limits: &[
+            "It refuses every word that it does not know, so that chats are written anew in its own \
+             (`random_seed`, `max_tokens`); `user` is left out.",
+            "No legacy completions.",
+        ],
+        ..About::OPENAI
+    },
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("mistral", "Mistral AI", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"])
 };

@@ -1,13 +1,14 @@
 //! NEAR AI Cloud: the list of models has a path and a shape of its own (nearai/cloud-api).
 
 use crate::providers::openai_shaped::{self, Wire};
-use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::providers::table::{PLAIN, UNPROVED, hosted};
+use crate::registry::{About, Provider};
 
 const WIRE: Wire = Wire { models_path: "/model/list", ..PLAIN };
 
 /// NEAR AI Cloud.
 pub static NEARAI: Provider = Provider {
+    about: About::OPENAI.limited(&[UNPROVED]),
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted(
         "nearai",

@@ -5,7 +5,7 @@ use crate::dialects::openai_provider::{COMPATIBLE, Documents, Style, Thinking, T
 use crate::dialects::openai_request::Quirks;
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::registry::{About, Provider};
 
 /// How chats with it are written.
 pub const STYLE: Style = Style {
@@ -47,6 +47,11 @@ const WIRE: Wire = Wire {
 
 /// OpenRouter.
 pub static OPENROUTER: Provider = Provider {
+    about: About::WITH_RESPONSES.limited(&[
+        "Errors that come with status 200 are errors here.",
+        "The request's `provider` object reaches it as it is.",
+        "It is a router: who answers behind it, and where, is its choice within that object.",
+    ]),
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY"])
 };

@@ -4,7 +4,7 @@ use crate::dialects::openai_provider::{COMPATIBLE, Style};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::registry::{About, Provider};
 
 const WIRE: Wire = Wire {
     embeddings_path: "/v1/embeddings",
@@ -22,6 +22,7 @@ const WIRE: Wire = Wire {
 
 /// Perplexity.
 pub static PERPLEXITY: Provider = Provider {
+    about: About::OPENAI.limited(&["It counts its usage unasked, in every chunk."]),
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted(
         "perplexity",

@@ -6,12 +6,15 @@
 
 use std::sync::Arc;
 
+use isthmus_inference::ident::UpstreamModel;
+
 use crate::adapter::Adapter;
 use crate::dialects::openai_provider::{self, COMPATIBLE};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::http_adapter::Auth;
+use crate::places::Processing;
 use crate::providers::openai_shaped::{self, Wire};
-use crate::registry::{BuildError, Provider};
+use crate::registry::{About, BuildError, Provider};
 use crate::settings::AccountSettings;
 
 /// OpenRouter's member that narrows where a request may go. The house has read it, and OpenAI refuses
@@ -33,9 +36,19 @@ const WITH_RESPONSES: Wire = Wire { responses: true, ..PLAIN };
 /// OpenAI's own.
 const OPENAI_WIRE: Wire = Wire { style: openai_provider::OPENAI, ..WITH_RESPONSES };
 
+/// Of clouds whose hardware could vouch for them.
+pub(crate) const UNPROVED: &str =
+    "Its attestations and receipts are not checked: until they are, the endpoint is `unverified`.";
+
 /// OpenAI.
 pub static OPENAI: Provider = Provider {
     build: |settings| openai_shaped::build(settings, &OPENAI_WIRE),
+    about: About::WITH_RESPONSES.limited(&[
+        "Models that speak Responses alone (`o3-pro`, `codex` and their like) are asked in Responses, \
+         whatever the caller speaks.",
+        "What Responses keep at the vendor (`previous_response_id`, `conversation`) is known to this \
+         account alone: no other endpoint can step in.",
+    ]),
     base_url_variable: Some("OPENAI_BASE_URL"),
     ..hosted("openai", "OpenAI", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
 };
@@ -55,6 +68,7 @@ pub static CEREBRAS: Provider =
 /// NVIDIA NIM: NVIDIA's own, or a container of one's own by `base_url`.
 pub static NVIDIA: Provider = Provider {
     base_url_variable: Some("NVIDIA_BASE_URL"),
+    about: About::OPENAI.limited(&["`base_url` may be a container of one's own."]),
     ..hosted(
         "nvidia",
         "NVIDIA NIM",
@@ -68,30 +82,51 @@ pub static HYPERBOLIC: Provider =
 
 /// AkashML; it answers 529 when no backend of the model is healthy, and 402 when its credits are spent.
 /// Its list of models has prices, windows and quantization ([`crate::dialects::offers`]).
-pub static AKASH: Provider =
-    hosted("akash", "AkashML", "https://api.akashml.com/v1", &["AKASHML_API_KEY"]);
+pub static AKASH: Provider = Provider {
+    about: About::OPENAI.limited(&[
+        "Status 529 says that no machine has the model in health: the next endpoint has its turn.",
+        "Status 402 says that the account's credits are spent.",
+        "Its list of models tells prices, windows and quantization.",
+    ]),
+    ..hosted("akash", "AkashML", "https://api.akashml.com/v1", &["AKASHML_API_KEY"])
+};
 /// io.net IO Intelligence; its list of models names them by `name`, and has their prices per token in
 /// `metadata` ([`crate::dialects::offers`]).
-pub static IONET: Provider = hosted(
-    "ionet",
-    "io.net IO Intelligence",
-    "https://api.intelligence.io.solutions/api/v1",
-    &["IOINTELLIGENCE_API_KEY"],
-);
+pub static IONET: Provider = Provider {
+    about: About::OPENAI.limited(&[
+        "Its list of models is a shape of its own: names, windows and prices per token are read off it.",
+    ]),
+    ..hosted(
+        "ionet",
+        "io.net IO Intelligence",
+        "https://api.intelligence.io.solutions/api/v1",
+        &["IOINTELLIGENCE_API_KEY"],
+    )
+};
 /// Targon (Bittensor subnet 4). Its documents describe leases; this address is known from third
 /// parties alone.
-pub static TARGON: Provider =
-    hosted("targon", "Targon", "https://api.targon.com/v1", &["TARGON_API_KEY"]);
+pub static TARGON: Provider = Provider {
+    about: About::OPENAI.limited(&[
+        "The vendor's documents describe leases only; this address is known from third parties.",
+    ]),
+    ..hosted("targon", "Targon", "https://api.targon.com/v1", &["TARGON_API_KEY"])
+};
 /// Phala's confidential inference.
-pub static PHALA: Provider =
-    hosted("phala", "Phala", "https://inference.phala.com/v1", &["PHALA_API_KEY"]);
+pub static PHALA: Provider = Provider {
+    about: About::OPENAI.limited(&[UNPROVED]),
+    ..hosted("phala", "Phala", "https://inference.phala.com/v1", &["PHALA_API_KEY"])
+};
 /// RedPill, Phala's router.
-pub static REDPILL: Provider =
-    hosted("redpill", "RedPill", "https://api.redpill.ai/v1", &["REDPILL_API_KEY"]);
+pub static REDPILL: Provider = Provider {
+    about: About::OPENAI
+        .limited(&[UNPROVED, "It is a router: who answers behind it depends on the model."]),
+    ..hosted("redpill", "RedPill", "https://api.redpill.ai/v1", &["REDPILL_API_KEY"])
+};
 
 /// vLLM.
 pub static VLLM: Provider = Provider {
     build: with_responses,
+    about: About::WITH_RESPONSES,
     ..own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL")
 };
 /// SGLang.
@@ -100,19 +135,25 @@ pub static SGLANG: Provider =
 /// Ollama.
 pub static OLLAMA: Provider = Provider {
     build: with_responses,
+    about: About::WITH_RESPONSES,
     ..own("ollama", "Ollama", "http://127.0.0.1:11434/v1", &["OLLAMA_API_KEY"], "OLLAMA_BASE_URL")
 };
 /// llama.cpp's server. Its usual port is the gateway's too, so that one of the two must move.
-pub static LLAMACPP: Provider = own(
-    "llamacpp",
-    "llama.cpp server",
-    "http://127.0.0.1:8080/v1",
-    &["LLAMACPP_API_KEY"],
-    "LLAMACPP_BASE_URL",
-);
+pub static LLAMACPP: Provider = Provider {
+    about: About::OPENAI
+        .limited(&["Its usual port is the gateway's too: one of the two must move."]),
+    ..own(
+        "llamacpp",
+        "llama.cpp server",
+        "http://127.0.0.1:8080/v1",
+        &["LLAMACPP_API_KEY"],
+        "LLAMACPP_BASE_URL",
+    )
+};
 /// LM Studio.
 pub static LMSTUDIO: Provider = Provider {
     build: with_responses,
+    about: About::WITH_RESPONSES,
     ..own(
         "lmstudio",
         "LM Studio",
@@ -132,6 +173,8 @@ pub static OPENAI_COMPATIBLE: Provider = Provider {
     options: &[],
     presence_variables: &[],
     base_url_derived: false,
+    processing: unknown,
+    about: About::OPENAI,
     build: plain,
 };
 
@@ -152,6 +195,8 @@ pub(crate) const fn hosted(
         options: &[],
         presence_variables: &[],
         base_url_derived: false,
+        processing: unknown,
+        about: About::OPENAI,
         build: plain,
     }
 }
@@ -178,6 +223,11 @@ const fn own(
         key_optional: true,
         ..hosted(kind, title, base_url, key_variables)
     }
+}
+
+/// Most names tell nothing of a place.
+pub(crate) fn unknown(_settings: &AccountSettings, _model: &UpstreamModel) -> Processing {
+    Processing::Unknown
 }
 
 fn with_responses(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {

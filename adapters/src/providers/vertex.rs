@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
-use isthmus_inference::request::{Operation, Request};
+use isthmus_inference::request::{Dialect, Operation, Request};
 
 use crate::adapter::Adapter;
 use crate::auth::google::{Google, GoogleSettings};
@@ -19,10 +19,11 @@ use crate::dialects::gemini::{
 };
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
-use crate::providers::gemini::{method, names, target};
+use crate::places::Processing;
+use crate::providers::gemini::{CAPABILITIES, method, names, target};
 use crate::providers::paths;
 use crate::providers::table::hosted;
-use crate::registry::{BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
@@ -47,6 +48,21 @@ pub static VERTEX: Provider = Provider {
         option("credentials_file", &[], "a JSON file of a service account or of `gcloud`"),
         http_adapter::MEDIA_HOSTS,
     ],
+    processing,
+    about: About {
+        dialects: &["Gemini", "Anthropic Messages for Claude"],
+        relays: &[Dialect::Anthropic],
+        credential: "authorization: Bearer with a token of Google Cloud",
+        capabilities: CAPABILITIES,
+        limits: &[
+            "Credentials are Google's: `credentials_file`, GOOGLE_APPLICATION_CREDENTIALS, workload \
+             identity, `gcloud`, or the machine's own account.",
+            "The default location, `global`, may process anywhere: name a region, `us` or `eu` where \
+             data must stay. `isthmus check` holds `processing_regions` against it.",
+            "Models of Google and of Anthropic; Messages for Claude pass as they are.",
+            "What holds for `gemini` and `anthropic` holds here.",
+        ],
+    },
     build,
     ..hosted("vertex", "Google Vertex AI", "", &[])
 };
@@ -76,6 +92,15 @@ const fn option(
     help: &'static str,
 ) -> ProviderOption {
     ProviderOption { name, variables, shape: Shape::Text, help }
+}
+
+/// The guide "Data residency": a region's endpoint, and those of `us` and `eu`, process within it.
+fn processing(settings: &AccountSettings, _model: &UpstreamModel) -> Processing {
+    match settings.option("location").unwrap_or(LOCATION) {
+        "global" => Processing::Anywhere,
+        span if SPANS.contains(&span) => Processing::In([span.to_ascii_uppercase()].into()),
+        region => Processing::In([region.to_owned()].into()),
+    }
 }
 
 fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {

@@ -6,7 +6,7 @@ use isthmus_inference::chat::Effort;
 use crate::dialects::openai_provider::{COMPATIBLE, Style, Thinking};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::Provider;
+use crate::registry::{About, Provider};
 
 /// How chats with it are written.
 pub const STYLE: Style = Style {
@@ -30,6 +30,10 @@ const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
 
 /// xAI.
 pub static XAI: Provider = Provider {
+    about: About::WITH_RESPONSES.limited(&[
+        "Reasoning is counted beside `completion_tokens`, and added up here.",
+        "Only its small third-generation models can be told how much to think.",
+    ]),
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("xai", "xAI", "https://api.x.ai/v1", &["XAI_API_KEY"])
 };

@@ -10,7 +10,7 @@ use isthmus_adapters::registry::{PROVIDERS, Provider};
 use isthmus_adapters::settings::AccountSettings;
 use isthmus_inference::answer::FinishReason;
 use isthmus_inference::failure::Kind;
-use isthmus_inference::request::Operation;
+use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::secret::Secret;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::{Source, Usage};
@@ -25,34 +25,21 @@ const STREAM: [&str; 3] = [
     "data: [DONE]\n\n",
 ];
 
-/// Providers whose credential stands elsewhere than behind `Bearer`.
-fn credential(kind: &str) -> (&'static str, String) {
-    match kind {
-        "flock" => ("x-litellm-api-key", KEY.to_owned()),
-        _ => ("authorization", format!("Bearer {KEY}")),
-    }
+/// The header that shows the credential, and what it holds.
+fn credential(provider: &Provider) -> (&'static str, String) {
+    let (name, before) = provider.about.credential.split_once(':').unwrap();
+    (name, format!("{before} {KEY}").trim_start().to_owned())
 }
 
-/// The kinds that OpenAI's language is relayed to at the usual paths, with nothing but a key.
-fn relayed() -> impl Iterator<Item = &'static Provider> {
-    let others = [
-        "anthropic",
-        "azure",
-        "bedrock",
-        "bittensor-axon",
-        "bittensor-epistula",
-        "cohere",
-        "gemini",
-        "infernet",
-        "mistral",
-        "vertex",
-    ];
-    PROVIDERS.iter().copied().filter(move |provider| !others.contains(&provider.kind))
+/// The kinds to which this language is relayed at the usual paths, with nothing but a key.
+fn relayed(dialect: Dialect) -> impl Iterator<Item = &'static Provider> {
+    let takes = move |provider: &Provider| provider.about.relays.contains(&dialect);
+    PROVIDERS.iter().copied().filter(move |kind| takes(kind) && kind.options.is_empty())
 }
 
 #[tokio::test]
 async fn every_provider_is_sent_the_callers_own_text() {
-    for provider in relayed() {
+    for provider in relayed(Dialect::OpenAi) {
         let kind = provider.kind;
         let mut server = Upstream::start(|_| json(200, ANSWER)).await;
         let body = r#"{ "vendor_extra" : {"b":1, "a":[2e0]}, "model":"m", "messages":[ {"role":"user","content":"hi é"}] }"#;
@@ -60,7 +47,7 @@ async fn every_provider_is_sent_the_callers_own_text() {
         let seen = server.next_seen().await;
 
         assert_eq!(seen.line, "POST /v1/chat/completions", "{kind}");
-        let (header, expected) = credential(kind);
+        let (header, expected) = credential(provider);
         assert_eq!(seen.header(header), Some(expected.as_str()), "{kind}");
         assert_eq!(seen.header("content-type"), Some("application/json"), "{kind}");
         let expected = body.replace(r#""model":"m""#, r#""model":"upstream-model""#);
@@ -88,7 +75,7 @@ async fn only_openrouter_is_sent_what_narrows_the_routing() {
 
 #[tokio::test]
 async fn every_provider_is_asked_for_usage_in_its_own_way() {
-    for provider in relayed() {
+    for provider in relayed(Dialect::OpenAi) {
         let kind = provider.kind;
         let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
         let (pieces, failure) = pieces(server.account(kind).call(chat(true)).await).await;
@@ -355,7 +342,8 @@ async fn responses_are_relayed_to_those_who_speak_them_and_translated_for_others
         let request = Arc::new(request.unwrap());
         Attempt { request, model: "upstream-model".into(), timeouts: upstream::LIMITS }
     };
-    for kind in ["openai", "groq", "openrouter", "xai", "vllm", "ollama", "lmstudio"] {
+    for provider in relayed(Dialect::Responses) {
+        let kind = provider.kind;
         let mut server = Upstream::start(|_| json(200, RESPONSE)).await;
         let answer = server.account(kind).call(request(body)).await.unwrap();
         let seen = server.next_seen().await;
@@ -366,15 +354,23 @@ async fn responses_are_relayed_to_those_who_speak_them_and_translated_for_others
         assert!(matches!(whole.content, Content::Relay(bytes) if bytes == RESPONSE), "{kind}");
     }
 
-    let mut server = Upstream::start(|_| json(200, ANSWER)).await;
-    let answer = server.account("together").call(request(body)).await.unwrap();
-    let seen = server.next_seen().await;
-    assert_eq!(seen.line, "POST /v1/chat/completions");
-    let messages = value!([{"role": "user", "content": "hi"}]);
-    assert_eq!(seen.json(), value!({"model": "upstream-model", "messages": messages}));
-    let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
-    assert!(matches!(whole.content, Content::Chat(chat) if chat.choices[0].text() == "hi"));
-    assert_eq!(whole.dropped, ["vendor_extra"]);
+    let others = relayed(Dialect::OpenAi)
+        .filter(|provider| !provider.about.relays.contains(&Dialect::Responses));
+    for kind in others.map(|provider| provider.kind) {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let answer = server.account(kind).call(request(body)).await.unwrap();
+        let seen = server.next_seen().await;
+        assert_eq!(seen.line, "POST /v1/chat/completions", "{kind}");
+        let messages = value!([{"role": "user", "content": "hi"}]);
+        assert_eq!(
+            seen.json(),
+            value!({"model": "upstream-model", "messages": messages}),
+            "{kind}"
+        );
+        let Answer::Whole(whole) = answer else { panic!("{kind}: not a whole answer") };
+        assert!(matches!(whole.content, Content::Chat(chat) if chat.choices[0].text() == "hi"));
+        assert_eq!(whole.dropped, ["vendor_extra"], "{kind}");
+    }
 }
 
 #[tokio::test]

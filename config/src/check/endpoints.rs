@@ -10,7 +10,7 @@ use crate::check::timeouts::timeouts;
 use crate::check::{facts, unavailable};
 use crate::reader::{Fields, Value};
 use crate::settings::facts::Facts;
-use crate::settings::{DEFAULT_TIMEOUTS, Endpoint};
+use crate::settings::{Account, DEFAULT_TIMEOUTS, Endpoint};
 
 /// Every written endpoint, by name.
 pub(super) type Endpoints = Section<EndpointName, Endpoint>;
@@ -30,7 +30,14 @@ fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Opt
         let mut limits = inherited;
         fields.set("timeouts", &mut limits, |value| timeouts(value, inherited));
         let mut claims = Facts::default();
-        fields.set("facts", &mut claims, facts::facts);
+        let account = provider.as_ref().and_then(|name| providers.read.get(name));
+        fields.set("facts", &mut claims, |value| {
+            let claims = facts::facts(value)?;
+            if let (Some(account), Some(model)) = (account, &model) {
+                places(value, &claims, &account.account, model);
+            }
+            Some(claims)
+        });
         let price = fields.optional("price", price);
         let context_window = fields.optional("context_window", |value| value.integer(1..=u32::MAX));
         let capabilities = fields.optional("capabilities", capabilities);
@@ -46,6 +53,21 @@ fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Opt
             facts: claims,
         })
     })
+}
+
+/// Complains of regions that are claimed though the account and the model's name say otherwise: a
+/// policy would send there what must not go there.
+fn places(facts: &Value<'_>, claims: &Facts, account: &Account, model: &UpstreamModel) {
+    let (Account::Remote(account), Some(written)) = (account, &claims.processing_regions) else {
+        return;
+    };
+    let processing = (account.kind.processing)(account, model);
+    let Some(beyond) = processing.beyond(&written.value) else { return };
+    let title = account.kind.title;
+    facts.refuse_field::<()>(format!(
+        "`processing_regions` leave out where {title} may process `{model}`: {beyond}; \
+         write that too, or call a model and a region that stay within"
+    ));
 }
 
 fn provider(value: &Value<'_>, providers: &Providers) -> Option<ProviderName> {

@@ -6,19 +6,7 @@
 //! and models for inference profiles"). Each model's profile has a list of its own; the lists here
 //! are their union, so that no region is missed.
 
-use std::collections::BTreeSet;
-
-/// Where a call may be processed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Processing {
-    /// In one of these regions of AWS.
-    In(BTreeSet<String>),
-    /// In any commercial region of AWS.
-    Anywhere,
-    /// The model's name does not tell: an application's own inference profile may be of one region or
-    /// of many.
-    Unknown,
-}
+use crate::places::Processing;
 
 /// The prefixes of inference profiles, with the regions to which they send calls.
 const PROFILES: [(&str, &[&str]); 7] = [
@@ -43,50 +31,8 @@ const PROFILES: [(&str, &[&str]); 7] = [
     ("us-gov", &["us-gov-east-1", "us-gov-west-1"]),
 ];
 
-/// The countries of the regions, by ISO 3166 (AWS, "AWS Regions").
-const COUNTRIES: [(&str, &str); 39] = [
-    ("af-south-1", "ZA"),
-    ("ap-east-1", "HK"),
-    ("ap-east-2", "TW"),
-    ("ap-northeast-1", "JP"),
-    ("ap-northeast-2", "KR"),
-    ("ap-northeast-3", "JP"),
-    ("ap-south-1", "IN"),
-    ("ap-south-2", "IN"),
-    ("ap-southeast-1", "SG"),
-    ("ap-southeast-2", "AU"),
-    ("ap-southeast-3", "ID"),
-    ("ap-southeast-4", "AU"),
-    ("ap-southeast-5", "MY"),
-    ("ap-southeast-6", "NZ"),
-    ("ap-southeast-7", "TH"),
-    ("ca-central-1", "CA"),
-    ("ca-west-1", "CA"),
-    ("cn-north-1", "CN"),
-    ("cn-northwest-1", "CN"),
-    ("eu-central-1", "DE"),
-    ("eu-central-2", "CH"),
-    ("eu-north-1", "SE"),
-    ("eu-south-1", "IT"),
-    ("eu-south-2", "ES"),
-    ("eu-west-1", "IE"),
-    ("eu-west-2", "GB"),
-    ("eu-west-3", "FR"),
-    ("eusc-de-east-1", "DE"),
-    ("il-central-1", "IL"),
-    ("me-central-1", "AE"),
-    ("me-south-1", "BH"),
-    ("mx-central-1", "MX"),
-    ("sa-east-1", "BR"),
-    ("us-east-1", "US"),
-    ("us-east-2", "US"),
-    ("us-gov-east-1", "US"),
-    ("us-gov-west-1", "US"),
-    ("us-west-1", "US"),
-    ("us-west-2", "US"),
-];
-
-/// Where calls to this model may be processed that are made in `region`.
+/// Where calls to this model may be processed that are made in `region`, which is empty if nobody
+/// said which.
 pub fn processing_regions(model: &str, region: &str) -> Processing {
     let (id, region) = match in_arn(model) {
         Some((_, Resource::Opaque)) => return Processing::Unknown,
@@ -101,13 +47,18 @@ pub fn processing_regions(model: &str, region: &str) -> Processing {
     }
     let profile = PROFILES.iter().find(|(known, _)| *known == prefix);
     let elsewhere = profile.map_or(&[][..], |(_, regions)| *regions);
+    if region.is_empty() && elsewhere.is_empty() {
+        return Processing::Unknown;
+    }
     // The region that is called may always answer by itself.
-    Processing::In(elsewhere.iter().chain([&region]).map(|region| (*region).to_owned()).collect())
-}
-
-/// The country of a region.
-pub fn country(region: &str) -> Option<&'static str> {
-    COUNTRIES.iter().find(|(known, _)| *known == region).map(|(_, country)| *country)
+    Processing::In(
+        elsewhere
+            .iter()
+            .chain([&region])
+            .filter(|region| !region.is_empty())
+            .map(|region| (*region).to_owned())
+            .collect(),
+    )
 }
 
 /// What an ARN names.
@@ -136,7 +87,10 @@ fn in_arn(model: &str) -> Option<(&str, Resource<'_>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::places::country;
 
     fn countries(model: &str, region: &str) -> Vec<&'static str> {
         let Processing::In(regions) = processing_regions(model, region) else {
@@ -167,6 +121,12 @@ mod tests {
             let arn = format!("arn:aws:bedrock:{region}:1:inference-profile/{prefix}{claude}");
             assert_eq!(countries(&arn, "sa-east-1"), expected, "{arn}");
         }
+    }
+
+    #[test]
+    fn without_a_region_only_a_profile_tells() {
+        assert_eq!(processing_regions("anthropic.claude-sonnet-5", ""), Processing::Unknown);
+        assert_eq!(countries("jp.anthropic.claude-sonnet-5", ""), ["JP"]);
     }
 
     #[test]
