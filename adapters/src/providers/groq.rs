@@ -1,6 +1,7 @@
 //! Groq: streams report usage unasked too, inside `x_groq`; a single answer and no probabilities (its
 //! API reference: `n`, `logprobs`, `logit_bias`).
 
+use isthmus_inference::capability::Capability;
 use isthmus_inference::chat::Effort;
 
 use crate::dialects::openai_provider::{COMMON_EFFORTS, COMPATIBLE, Style, Thinking};
@@ -23,8 +24,17 @@ const WIRE: Wire = Wire { style: STYLE, responses: true, ..PLAIN };
 
 /// Groq.
 pub static GROQ: Provider = Provider {
-    about: About::WITH_RESPONSES
-        .limited(&["One answer to a request, no log-probabilities, no `logit_bias`."]),
+    about: About {
+        capabilities: &[
+            Capability::Chat,
+            Capability::Tools,
+            Capability::Vision,
+            Capability::JsonSchema,
+            Capability::Reasoning,
+        ],
+        ..About::WITH_RESPONSES
+            .limited(&["One answer to a request, no log-probabilities, no `logit_bias`."])
+    },
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted("groq", "Groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"])
 };
