@@ -35,6 +35,8 @@ pub struct Call {
     pub dialect: Dialect,
     /// The head.
     pub headers: HeaderMap,
+    /// The query string, unless it is longer than any that is meant.
+    pub query: Option<String>,
     /// By when the caller must have an answer.
     pub deadline: Instant,
 }

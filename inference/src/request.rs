@@ -28,6 +28,10 @@ pub struct Request {
     /// Headers of the caller's that belong to his dialect (`anthropic-beta`, `openai-beta`), for an
     /// endpoint that speaks it too: lower-case names and values.
     pub forwarded: Vec<(String, String)>,
+    /// The caller's query string as it was sent, without the `?`, for an endpoint of his dialect
+    /// (Anthropic's SDK asks for beta features with `beta=true`). `None` if there is none, or it is
+    /// too long to be meant.
+    pub query: Option<String>,
 }
 
 /// What is asked for.

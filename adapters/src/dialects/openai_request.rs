@@ -51,6 +51,7 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
         body,
         outline,
         forwarded: Vec::new(),
+        query: None,
     })
 }
 
@@ -77,6 +78,7 @@ pub fn decode_responses(body: Bytes) -> Result<Request, Failure> {
         body,
         outline,
         forwarded: Vec::new(),
+        query: None,
     })
 }
 

@@ -97,7 +97,12 @@ impl Service for Anthropic {
             Operation::CountTokens => &self.count,
             _ => &self.messages,
         };
-        Some(Route { target: Cow::Borrowed(target), dialect: &RELAY })
+        // Where the vendor's SDK asks for beta features, it says so here too.
+        let target = match request.query.as_deref().and_then(beta) {
+            Some(beta) => Cow::Owned(target.clone().with_query("beta", &beta)),
+            None => Cow::Borrowed(target),
+        };
+        Some(Route { target, dialect: &RELAY })
     }
 
     fn chat(
@@ -120,4 +125,10 @@ impl Service for Anthropic {
             decode: decode_models,
         })
     }
+}
+
+/// The value of `beta` in a caller's query; nothing else that he writes there goes upstream.
+fn beta(query: &str) -> Option<Cow<'_, str>> {
+    form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == "beta").then_some(value))
 }

@@ -59,6 +59,26 @@ async fn a_caller_of_the_same_language_counts_tokens() {
 }
 
 #[tokio::test]
+async fn the_word_beta_of_a_callers_query_goes_along_and_no_other() {
+    let cases = [
+        (Operation::Chat, "beta=true", "POST /v1/v1/messages?beta=true"),
+        (Operation::Chat, "key=secret&beta=a%26b&limit=1", "POST /v1/v1/messages?beta=a%26b"),
+        (Operation::Chat, "limit=1", "POST /v1/v1/messages"),
+        (Operation::CountTokens, "beta=true", "POST /v1/v1/messages/count_tokens?beta=true"),
+    ];
+    for (operation, query, line) in cases {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
+        let mut request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
+        request.query = Some(query.to_owned());
+        let request = Arc::new(request);
+        let attempt = Attempt { request, model: "upstream-model".into(), timeouts: LIMITS };
+        server.account("anthropic").call(attempt).await.unwrap();
+        assert_eq!(server.next_seen().await.line, line, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_of_the_same_language_is_relayed() {
     let server = Upstream::start(|_| upstream::stream(&STREAM)).await;
     let body = r#"{"model":"m","max_tokens":9,"stream":true,"messages":[{}]}"#;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Uri};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::RequestId;
 use isthmus_inference::request::{Dialect, Operation};
@@ -32,8 +32,8 @@ pub async fn answer(
     let id = request_id(&head.headers);
     let timeout = timeout(&head.headers, app.request_timeout);
     let deadline = arrived + *timeout.as_ref().unwrap_or(&app.request_timeout);
-    let (id_kept, headers) = (id.clone(), head.headers);
-    let mut call = Call { id: id_kept, arrived, operation, dialect, headers, deadline };
+    let (id_kept, query, headers) = (id.clone(), query(&head.uri), head.headers);
+    let mut call = Call { id: id_kept, arrived, operation, dialect, headers, query, deadline };
     hide_credentials(&mut call.headers);
 
     let mut ticket = Ticket::open(&app.metrics, &app.reaper, &call);
@@ -79,6 +79,15 @@ pub fn request_id(headers: &HeaderMap) -> RequestId {
     }
 }
 
+/// The longest query string that is kept; those that SDKs send are a word or two.
+const LONGEST_QUERY: usize = 256;
+
+/// What stands behind the `?`, if it is of a sane length.
+fn query(uri: &Uri) -> Option<String> {
+    let sane = |query: &&str| !query.is_empty() && query.len() <= LONGEST_QUERY;
+    uri.query().filter(sane).map(str::to_owned)
+}
+
 /// The time that the caller gives, or the house's, whichever is shorter.
 fn timeout(headers: &HeaderMap, house: Duration) -> Result<Duration, Failure> {
     const NAME: &str = "x-isthmus-timeout-ms";
@@ -109,6 +118,17 @@ mod tests {
         assert_ne!(ours, request_id(&HeaderMap::new()));
         let forged = request_id(&headers("x-request-id", "a status=200"));
         assert!(forged.as_str().starts_with("req_"));
+    }
+
+    #[test]
+    fn a_query_is_kept_unless_it_is_absurd() {
+        let kept = |text: String| query(&format!("/v1/messages{text}").parse().unwrap());
+        assert_eq!(kept("?beta=true".to_owned()).as_deref(), Some("beta=true"));
+        let longest = "x".repeat(LONGEST_QUERY);
+        assert_eq!(kept(format!("?{longest}")), Some(longest.clone()));
+        for none in [String::new(), "?".to_owned(), format!("?{longest}x")] {
+            assert_eq!(kept(none), None);
+        }
     }
 
     #[test]

@@ -41,11 +41,12 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Identified { call, tenant } = identified;
+    let Identified { mut call, tenant } = identified;
     let room = room_for(room, &body, limits)?;
     let bytes = ticket.waiting(collect(limits, body)).await?;
     let mut request = caller(call.dialect).read(call.operation, bytes)?;
     request.forwarded = forwarded(&call.headers);
+    request.query = call.query.take();
     ticket.received(&request);
     Ok(Received { call, tenant, request: Arc::new(request), room })
 }

@@ -152,6 +152,7 @@ impl House {
             operation: Operation::Chat,
             dialect: Dialect::OpenAi,
             headers: HeaderMap::new(),
+            query: None,
             deadline: arrived + time,
         };
         let mut ticket = Ticket::open(&self.app.metrics, &self.app.reaper, &call);

@@ -166,6 +166,7 @@ CLIENT = Client(
     observe=observe,
     finishes=ENDINGS,
     errors=ERRORS,
+    failure_is_an_end=True,
 )
 
 if __name__ == "__main__":

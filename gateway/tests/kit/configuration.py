@@ -28,18 +28,20 @@ class Variant:
 
     id: str
     options: str = WHOLE
+    without_responses: bool = False
+    """Whether the account is of a kind that speaks chat alone, so that Responses are translated."""
 
     @property
     def alias(self) -> str:
         """The name by which callers ask for it."""
-        return f"rec-{self.id}{self.options}"
+        return f"rec-{provider_name(self)}"
 
 
-def account(target: dict, options: str, simulator: str, timeouts: dict) -> dict:
+def account(target: dict, variant: Variant, simulator: str, timeouts: dict) -> dict:
     """The `providers:` entry that reaches a target's recording."""
     upstream, vendor = target["upstream"], target["vendor"]
     credential = upstream["auth"].get("key")
-    origin = f"{simulator}/rec/{target['id']}{options}"
+    origin = f"{simulator}/rec/{target['id']}{variant.options}"
     # What stands in the recorded path before the part that the adapter appends.
     prefix = upstream["api_base"].split(f"/rec/{target['id']}", 1)[1]
     own = {
@@ -74,6 +76,8 @@ def account(target: dict, options: str, simulator: str, timeouts: dict) -> dict:
         },
     }
     plain = lambda: {"kind": vendor, "api_key": credential}  # noqa: E731
+    if variant.without_responses:
+        own[vendor] = lambda: {"kind": "openai-compatible", "api_key": credential}
     fields = {name: value for name, value in own.get(vendor, plain)().items() if value is not None}
     return fields | {"base_url": origin + prefix, "timeouts": timeouts}
 
@@ -92,13 +96,13 @@ def configuration(
     timeouts: dict = TIMEOUTS,
 ) -> str:
     """The whole file, with a model for each variant beside the given `pools`. JSON is YAML, and
-    needs no thought about quoting."""
+    needs no thought about quoting; compact, for a file may have 1 MiB and no more."""
     providers, models = {}, dict(pools or {})
     for variant in variants:
         target = targets[variant.id]
-        providers[provider_name(variant)] = account(target, variant.options, simulator, timeouts)
+        providers[provider_name(variant)] = account(target, variant, simulator, timeouts)
         models[variant.alias] = pool(target, variant)
-    return json.dumps({"version": 1, "providers": providers, "models": models}, indent=1)
+    return json.dumps({"version": 1, "providers": providers, "models": models})
 
 
 def pool(target: dict, *variants: Variant, attempts: int = 1) -> dict:
@@ -109,4 +113,4 @@ def pool(target: dict, *variants: Variant, attempts: int = 1) -> dict:
 
 
 def provider_name(variant: Variant) -> str:
-    return f"{variant.id}{variant.options}"
+    return f"{variant.id}{variant.options}{'-plain' if variant.without_responses else ''}"

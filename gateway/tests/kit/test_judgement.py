@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import accept_anthropic
 import accept_responses
+import amended
 import pytest
 from drive import Seen, compare_answer, compare_error
 
@@ -75,6 +76,41 @@ def test_an_unfaithful_answer_is_caught(check, change):
 def test_errors_keep_status_and_message(upstream, seen, wrong):
     recording = {"response": {"body": {"error": {"message": "slow down"}}}}
     assert failed(compare_error(accept_responses.CLIENT, recording, upstream, seen)) == wrong
+
+
+def test_only_googles_word_for_a_wrong_key_excuses_another_message():
+    def said(reason: str) -> bool:
+        body = {"error": {"message": "no", "details": [{"reason": reason}]}}
+        return amended.refuses_credential({"vendor": "gemini", "response": {"body": body}})
+
+    assert said("API_KEY_INVALID") and not said("RESOURCE_EXHAUSTED")
+
+
+@pytest.mark.parametrize(
+    "message, usage, amendment",
+    [
+        ({"content": "a"}, (30, 20), {}),
+        ({"content": {"a": 1}}, (30, 20), {"text": '{"a":1}'}),
+        ({"function_call": {"name": "f", "arguments": "{}"}}, (30, 20), {"tool_calls": [{"name": "f", "arguments": {}}], "finish": "tool_calls"}),
+        ({"content": "a"}, (20, 30), {"cached": 20}),
+    ],
+)  # fmt: skip
+def test_what_the_kit_reads_otherwise_is_amended(message, usage, amendment):
+    prompt, cached = usage
+    choice = {"text": "a", "tool_calls": [], "finish": "stop"}
+    outcome = {"kind": "chat", "choices": [choice], "usage": {"prompt": prompt, "cached": cached}}
+    recording = {"vendor": "compat", "response": {"body": {"choices": [{"message": message}]}}}
+    got = amended.amend(recording, outcome, failure_is_an_end=True)
+    assert got["choices"] == [choice | {k: v for k, v in amendment.items() if k != "cached"}]
+    assert got["usage"]["cached"] == amendment.get("cached", cached)
+
+
+@pytest.mark.parametrize("failure_is_an_end", [False, True])
+def test_a_failed_answer_fails_where_the_language_can_say_so(failure_is_an_end):
+    body = 'data: {"delta":{"finish_reason":"ERROR"}}'
+    recording = {"vendor": "cohere", "response": {"body_text": body}}
+    got = amended.amend(recording, {"kind": "chat", "choices": []}, failure_is_an_end)
+    assert (got["kind"] == "error_midstream") == failure_is_an_end
 
 
 BLOCK = [("content_block_start", 0), ("content_block_delta", 0), ("content_block_stop", 0)]

@@ -37,6 +37,7 @@ pub(super) fn read(operation: Operation, body: Bytes) -> Result<Request, Failure
         body,
         outline,
         forwarded: Vec::new(),
+        query: None,
     })
 }
 
