@@ -73,6 +73,23 @@ endif
 test-charts: .venv/ready ## The Helm chart by Helm's own engine, and the container recipe
 	PYTHON=$(PYTHON) charts/test.sh
 
+# The compiler's coverage needs no nightly toolchain, only leave to use what is not settled yet.
+FUZZ := cd fuzz && PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_DIR=../target/fuzz RUSTC_BOOTSTRAP=1 cargo fuzz
+
+.PHONY: fuzz-build
+fuzz-build: target/tools/bin/cargo-fuzz ## Build the fuzz target: any bytes through any decoder
+	$(FUZZ) build --sanitizer none decoders
+
+.PHONY: fuzz
+fuzz: fuzz-build ## Fuzz for SECONDS (600), from the goldens and, where they are, the recordings
+	@scripts/tools.sh python
+	ISTHMUS_KIT=$(abspath $(KIT)) python3 fuzz/seed.py
+	$(FUZZ) run --sanitizer none decoders -- -max_total_time=$(or $(SECONDS),600) -timeout=10 \
+		-rss_limit_mb=1024 -max_len=65536 -print_final_stats=1
+
+target/tools/bin/cargo-fuzz:
+	cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools
+
 .PHONY: load
 load: tools-load $(MODEL) ## Measure: direct, nginx and Isthmus side by side
 	cargo build $(CARGO_FLAGS) --workspace --bins

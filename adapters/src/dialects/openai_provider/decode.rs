@@ -20,6 +20,8 @@ use crate::dialects::{openai_error, openai_usage};
 const MOST_CHOICES: usize = 128;
 /// The most calls in one answer.
 const MOST_CALLS: usize = 1024;
+/// The longest thought, in bytes, that is known again when it comes once more with its signature.
+const LONGEST_THOUGHT: usize = 4 << 20;
 
 /// Every word for why an answer ended that OpenAI and its kin use (their API references; Mistral's
 /// `model_length`, DeepSeek's `insufficient_system_resource`, Z.AI's `sensitive` and `network_error`,
@@ -66,6 +68,8 @@ pub(super) struct Reader {
 struct ChoiceSoFar {
     calls: Vec<CallSoFar>,
     finish: Option<(FinishReason, Option<String>)>,
+    /// What was thought and not signed yet: some repeat it with the signature.
+    thought: String,
 }
 
 /// A call, told once its name is known.
@@ -183,7 +187,7 @@ impl ChoiceSoFar {
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
         if let Some(said) = said {
-            think(choice, said, events);
+            self.think(choice, said, events);
             say(choice, said, value.get("logprobs"), events);
             self.call(choice, said, events)?;
         }
@@ -201,6 +205,32 @@ impl ChoiceSoFar {
             self.finish = Some((reason, stop));
         }
         Ok(())
+    }
+
+    /// `reasoning_details` (OpenRouter) say all that `reasoning` does, and more. A stream of ours tells a
+    /// thought in pieces first, and once more whole with its signature.
+    fn think(&mut self, choice: u32, said: &Value, events: &mut Vec<Event>) {
+        let details = said.get("reasoning_details").and_then(Value::as_array);
+        let from = events.len();
+        let mut shown = false;
+        for detail in details.map(Vec::as_slice).unwrap_or_default() {
+            let Detail { text, signature } = Detail::of_value(detail);
+            shown |= text.is_some();
+            let new = text.filter(|text| *text != self.thought);
+            events.extend(new.map(|text| Event::Reasoning { choice, text }));
+            if let Some(signature) = signature {
+                self.thought.clear();
+                events.push(Event::ReasoningSigned { choice, signature });
+            }
+        }
+        let plain = ["reasoning_content", "reasoning"].into_iter();
+        let plain = plain.filter_map(|name| said.get(name)?.as_str()).find(|text| !text.is_empty());
+        if let Some(text) = plain.filter(|_| !shown) {
+            if self.thought.len() + text.len() <= LONGEST_THOUGHT {
+                self.thought.push_str(text);
+            }
+            events.insert(from, Event::Reasoning { choice, text: text.to_owned() });
+        }
     }
 
     fn call(&mut self, choice: u32, said: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
@@ -327,24 +357,6 @@ fn arguments(function: &Value) -> String {
 }
 
 // === what was thought and said ===
-
-/// `reasoning_details` (OpenRouter) say all that `reasoning` does, and more.
-fn think(choice: u32, said: &Value, events: &mut Vec<Event>) {
-    let details = said.get("reasoning_details").and_then(Value::as_array);
-    let from = events.len();
-    let mut shown = false;
-    for detail in details.map(Vec::as_slice).unwrap_or_default() {
-        let Detail { text, signature } = Detail::of_value(detail);
-        shown |= text.is_some();
-        events.extend(text.map(|text| Event::Reasoning { choice, text }));
-        events.extend(signature.map(|signature| Event::ReasoningSigned { choice, signature }));
-    }
-    let plain = ["reasoning_content", "reasoning"].into_iter();
-    let plain = plain.filter_map(|name| said.get(name)?.as_str()).find(|text| !text.is_empty());
-    if let Some(text) = plain.filter(|_| !shown) {
-        events.insert(from, Event::Reasoning { choice, text: text.to_owned() });
-    }
-}
 
 fn say(choice: u32, said: &Value, logprobs: Option<&Value>, events: &mut Vec<Event>) {
     let logprobs = logprobs.map(tokens).unwrap_or_default();

@@ -134,6 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn a_thought_that_comes_again_with_its_signature_is_told_once() {
+        let signed = |text: &str| {
+            let detail = format!(r#"{{"type":"reasoning.text","text":"{text}","signature":"s"}}"#);
+            format!(r#"data: {{"choices":[{{"delta":{{"reasoning_details":[{detail}]}}}}]}}"#)
+        };
+        let said = |text: &str| {
+            format!(r#"data: {{"choices":[{{"delta":{{"reasoning_content":"{text}"}}}}]}}"#)
+        };
+        let thought = |details: &str| {
+            let (events, _) = read(&[&said("h"), &said("m"), &signed(details), STOP]);
+            let texts = events.iter().filter_map(|event| match event {
+                Event::Reasoning { text, .. } => Some(text.as_str()),
+                _ => None,
+            });
+            texts.collect::<String>()
+        };
+        assert_eq!((thought("hm").as_str(), thought("so").as_str()), ("hm", "hmso"));
+    }
+
+    #[test]
     fn what_is_no_answer_is_a_failure() {
         let cases = [
             ("<html>", Kind::Malformed),

@@ -40,6 +40,9 @@ pub(super) fn encode(
         put("stream", true.into());
     }
     refuse(chat)?;
+    if chat.messages().iter().any(|turn| turn.name.is_some()) {
+        dropped.push("messages.name".to_owned());
+    }
     let sampling = &chat.sampling;
     if let Some(limit) = sampling.max_tokens {
         put("max_output_tokens", limit.max(LEAST_TOKENS).into());
@@ -224,7 +227,7 @@ fn reasoning(chat: &ChatRequest, model: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use isthmus_inference::chat::{NativeTool, Sampling};
+    use isthmus_inference::chat::{Message, NativeTool, Prompt, Role, Sampling};
     use isthmus_inference::failure::Kind;
 
     use super::*;
@@ -244,6 +247,13 @@ mod tests {
             let failure = encode(&chat, &"o3-pro".into(), false).unwrap_err();
             assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Unsupported, Some(param)));
         }
+    }
+
+    #[test]
+    fn speakers_names_are_dropped_aloud() {
+        let turn = Message { name: Some("ann".into()), ..Message::text(Role::User, "hi") };
+        let chat = ChatRequest { prompt: Prompt::Messages(vec![turn]), ..ChatRequest::default() };
+        assert_eq!(encode(&chat, &"gpt-5".into(), false).unwrap().dropped, ["messages.name"]);
     }
 
     #[test]
