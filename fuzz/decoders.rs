@@ -249,7 +249,7 @@ fn cut_in_messages(label: &Label, body: &[u8]) {
         loop {
             match events.next_event() {
                 Ok(Some(event)) => {
-                    (sse::data(&event), sse::name(&event));
+                    let _ = (sse::data(&event), sse::name(&event));
                     joined.extend_from_slice(&event);
                 }
                 Ok(None) => break,
