@@ -65,8 +65,10 @@ def options(fault: str) -> str:
     return f"~{fault}" if fault else ""
 
 
-def variant(vendor: str, stream: bool, fault: str = "") -> Variant:
-    return Variant(recording(vendor, stream)["id"], options(fault))
+def variant(vendor: str, stream: bool, fault: str = "", translated: bool = False) -> Variant:
+    """With `translated`, behind an account that is not sent Responses as they are."""
+    without = translated and vendor in files.HAVE_RESPONSES
+    return Variant(recording(vendor, stream)["id"], options(fault), without)
 
 
 def retried(vendor: str, stream: bool, fault: str) -> str:
@@ -88,6 +90,8 @@ def configuration(vendors: list[str], simulator: str) -> str:
             lasting = [*STATUSES, *SILENT, *BROKEN, *STILLBORN]
             broken = {fault: variant(vendor, stream, fault) for fault in lasting}
             passing = {fault: variant(vendor, stream, fault) for fault in PASSING}
+            for fault in ["", *STATUSES, *BROKEN]:
+                variants.add(variant(vendor, stream, fault, translated=True))
             variants |= {well, *broken.values(), *passing.values()}
             for fault, sick in passing.items():
                 pools[retried(vendor, stream, fault)] = files.pool(target, sick, attempts=2)

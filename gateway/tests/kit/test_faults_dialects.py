@@ -17,8 +17,12 @@ pytestmark = [
 
 @pytest.fixture
 def ask(sdk, vendor, gateway):
+    translated = sdk is accept_responses
+    if translated and vendor == "azure":
+        pytest.skip("an account there relays Responses, and the recordings are of chat")
+
     def asked(stream: bool, fault: str):
-        model = faults.variant(vendor, stream, fault).alias
+        model = faults.variant(vendor, stream, fault, translated).alias
         arguments = sdk.CLIENT.plain()
         return sdk.observe(
             faults.recording(vendor, stream), arguments, gateway.base_url, KEY, model
