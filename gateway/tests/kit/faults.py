@@ -23,6 +23,9 @@ STATUSES |= {"fault-401": 502}
 SILENT = ["fault-badjson", "fault-refuse", "fault-truncate", "fault-reset", "fault-stall~hold-3000"]
 # A stream breaks after its first half.
 BROKEN = ["fault-midstream", "fault-truncate", "fault-reset", "fault-stall~hold-3000"]
+# Cohere tells of a failure in its stream as the reason of a last event, and so do languages that have
+# no event of their own for it.
+TOLD_AS_REASON = ("cohere", "fault-midstream")
 # A stream breaks before anything of it was passed on.
 STILLBORN = [
     "fault-badjson",
@@ -36,8 +39,9 @@ PASSING = ["fault-503~times-1", "fault-refuse~times-1"]
 
 TIMEOUTS = {"connect": "1s", "first_byte": "1s", "between_chunks": "700ms", "total": "5s"}
 
-# Not what a fault should be tried on.
-ODD = {"server_tool", "citations", "refusal", "safety_block", "multi_choice"}
+# Not what a fault should be tried on. Where a model thinks first, the half before the break may be
+# thoughts alone.
+ODD = {"server_tool", "citations", "refusal", "safety_block", "multi_choice", "reasoning"}
 
 
 @cache
