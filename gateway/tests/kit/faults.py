@@ -23,8 +23,8 @@ STATUSES |= {"fault-401": 502}
 SILENT = ["fault-badjson", "fault-refuse", "fault-truncate", "fault-reset", "fault-stall~hold-3000"]
 # A stream breaks after its first half.
 BROKEN = ["fault-midstream", "fault-truncate", "fault-reset", "fault-stall~hold-3000"]
-# Cohere tells of a failure in its stream as the reason of a last event, and so do languages that have
-# no event of their own for it.
+# Cohere tells of a failure in its stream as the reason of a last event, and so do languages that
+# have no event of their own for it.
 TOLD_AS_REASON = ("cohere", "fault-midstream")
 # A stream breaks before anything of it was passed on.
 STILLBORN = [
