@@ -113,7 +113,7 @@ def phases(asked: list[tuple[str, str, list]], simulator, gateway) -> Iterable:
 
 
 def translated(variants: list) -> list:
-    """What the Responses API can ask for. An account whose vendor has that API too is sent Responses
+    """What the Responses API can ask for. An account whose vendor has that API too relays Responses
     as they are, and no recording of a chat answers those; so such a recording stands behind an
     account of a kind that speaks chat alone. Azure's cannot: no other kind has its paths."""
     from configuration import HAVE_RESPONSES
