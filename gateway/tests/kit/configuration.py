@@ -18,6 +18,9 @@ COMPATIBLE_KINDS = {
     "together": "together",
 }
 
+HAVE_RESPONSES = {"compat", "groq", "openai"}
+"""Vendors that may have Responses, and whose chats any OpenAI-compatible account can reach."""
+
 # Generous: every recording answers at once, but a busy machine may not.
 TIMEOUTS = {"connect": "5s", "first_byte": "20s", "between_chunks": "20s", "total": "60s"}
 

@@ -23,6 +23,9 @@ STATUSES |= {"fault-401": 502}
 SILENT = ["fault-badjson", "fault-refuse", "fault-truncate", "fault-reset", "fault-stall~hold-3000"]
 # A stream breaks after its first half.
 BROKEN = ["fault-midstream", "fault-truncate", "fault-reset", "fault-stall~hold-3000"]
+# Cohere tells of a failure in its stream as the reason of a last event, and so do languages that
+# have no event of their own for it.
+TOLD_AS_REASON = ("cohere", "fault-midstream")
 # A stream breaks before anything of it was passed on.
 STILLBORN = [
     "fault-badjson",
@@ -36,8 +39,9 @@ PASSING = ["fault-503~times-1", "fault-refuse~times-1"]
 
 TIMEOUTS = {"connect": "1s", "first_byte": "1s", "between_chunks": "700ms", "total": "5s"}
 
-# Not what a fault should be tried on.
-ODD = {"server_tool", "citations", "refusal", "safety_block", "multi_choice"}
+# Not what a fault should be tried on. Where a model thinks first, the half before the break may be
+# thoughts alone.
+ODD = {"server_tool", "citations", "refusal", "safety_block", "multi_choice", "reasoning"}
 
 
 @cache
@@ -65,8 +69,10 @@ def options(fault: str) -> str:
     return f"~{fault}" if fault else ""
 
 
-def variant(vendor: str, stream: bool, fault: str = "") -> Variant:
-    return Variant(recording(vendor, stream)["id"], options(fault))
+def variant(vendor: str, stream: bool, fault: str = "", translated: bool = False) -> Variant:
+    """With `translated`, behind an account that is not sent Responses as they are."""
+    without = translated and vendor in files.HAVE_RESPONSES
+    return Variant(recording(vendor, stream)["id"], options(fault), without)
 
 
 def retried(vendor: str, stream: bool, fault: str) -> str:
@@ -88,6 +94,8 @@ def configuration(vendors: list[str], simulator: str) -> str:
             lasting = [*STATUSES, *SILENT, *BROKEN, *STILLBORN]
             broken = {fault: variant(vendor, stream, fault) for fault in lasting}
             passing = {fault: variant(vendor, stream, fault) for fault in PASSING}
+            for fault in ["", *STATUSES, *BROKEN]:
+                variants.add(variant(vendor, stream, fault, translated=True))
             variants |= {well, *broken.values(), *passing.values()}
             for fault, sick in passing.items():
                 pools[retried(vendor, stream, fault)] = files.pool(target, sick, attempts=2)

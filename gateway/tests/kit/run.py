@@ -26,9 +26,6 @@ import kit
 RUN = kit.HOME / "run"
 KEY = "anyone"
 
-# Vendors that may have Responses, and whose chats any OpenAI-compatible account can reach.
-CHAT_ALONE = {"compat", "groq", "openai"}
-
 # Streams are cut at event borders, and where no vendor would cut them.
 CHUNKS = ["events", "1", "7"]
 
@@ -116,9 +113,11 @@ def phases(asked: list[tuple[str, str, list]], simulator, gateway) -> Iterable:
 
 
 def translated(variants: list) -> list:
-    """What the Responses API can ask for. An account whose vendor has that API too is sent Responses
+    """What the Responses API can ask for. An account whose vendor has that API too relays Responses
     as they are, and no recording of a chat answers those; so such a recording stands behind an
     account of a kind that speaks chat alone. Azure's cannot: no other kind has its paths."""
+    from configuration import HAVE_RESPONSES
+
     apis = {id: recording["api"] for id, recording in kit.recordings().items()}
     kept, left_out = [], 0
     for variant in variants:
@@ -127,7 +126,7 @@ def translated(variants: list) -> list:
         elif (vendor := kit.targets()[variant.id]["vendor"]) == "azure":
             left_out += 1
         else:
-            kept.append(replace(variant, without_responses=vendor in CHAT_ALONE))
+            kept.append(replace(variant, without_responses=vendor in HAVE_RESPONSES))
     if left_out:
         print(f"responses SDK: {left_out} chats on Azure left out, its accounts relay Responses")
     return kept

@@ -17,8 +17,12 @@ pytestmark = [
 
 @pytest.fixture
 def ask(sdk, vendor, gateway):
+    translated = sdk is accept_responses
+    if translated and vendor == "azure":
+        pytest.skip("an account there relays Responses, and the recordings are of chat")
+
     def asked(stream: bool, fault: str):
-        model = faults.variant(vendor, stream, fault).alias
+        model = faults.variant(vendor, stream, fault, translated).alias
         arguments = sdk.CLIENT.plain()
         return sdk.observe(
             faults.recording(vendor, stream), arguments, gateway.base_url, KEY, model
@@ -37,5 +41,9 @@ def test_a_status_is_the_right_exception(ask, sdk, stream, fault, status):
 
 
 @pytest.mark.parametrize("fault", faults.BROKEN)
-def test_a_broken_stream_ends_with_an_error_event(ask, fault):
-    assert ask(True, fault).kind == "error_midstream"
+def test_a_broken_stream_ends_with_an_error_event(ask, sdk, vendor, fault):
+    seen = ask(True, fault)
+    if (vendor, fault) == faults.TOLD_AS_REASON and not sdk.CLIENT.failure_is_an_end:
+        assert (seen.kind, seen.finish) == ("answer", "error"), seen
+    else:
+        assert seen.kind == "error_midstream", seen
