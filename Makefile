@@ -37,7 +37,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-axon test-sdk test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust fuzz-build test-axon test-sdk test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -77,11 +77,11 @@ test-charts: .venv/ready ## The Helm chart by Helm's own engine, and the contain
 FUZZ := cd fuzz && PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_DIR=../target/fuzz RUSTC_BOOTSTRAP=1 cargo fuzz
 
 .PHONY: fuzz-build
-fuzz-build: target/tools/bin/cargo-fuzz ## Build the fuzz target: any bytes through any decoder
-	$(FUZZ) build --sanitizer none decoders
+fuzz-build: tools-build target/tools/bin/cargo-fuzz ## Build the fuzz target: any bytes through any decoder
+	$(FUZZ) build --dev --sanitizer none decoders
 
 .PHONY: fuzz
-fuzz: fuzz-build ## Fuzz for SECONDS (600), from the goldens and, where they are, the recordings
+fuzz: target/tools/bin/cargo-fuzz ## Fuzz for SECONDS (600), from the goldens and, where they are, the recordings
 	@scripts/tools.sh python
 	ISTHMUS_KIT=$(abspath $(KIT)) python3 fuzz/seed.py
 	$(FUZZ) run --sanitizer none decoders -- -max_total_time=$(or $(SECONDS),600) -timeout=10 \

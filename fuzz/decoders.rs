@@ -181,11 +181,8 @@ fn vectors(label: &Label, body: &[u8]) {
 }
 
 fn listed(_label: &Label, body: &[u8]) {
-    let models = openai_models::decode_models(body);
-    let offers = offers::decode_offers(body);
-    if let (Ok(models), Ok(offers)) = (models, offers) {
-        assert!(offers.len() <= models.len().max(offers.len()));
-    }
+    let _ = openai_models::decode_models(body);
+    let _ = offers::decode_offers(body);
 }
 
 // === callers' requests ===
