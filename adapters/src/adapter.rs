@@ -112,6 +112,8 @@ pub enum Piece {
         /// It says nothing else (OpenAI's last chunk, without choices), so that a caller who did
         /// not ask for usage need not see it.
         only_usage: bool,
+        /// It is not the last word: Anthropic counts the prompt at the start and the rest at the end.
+        so_far: bool,
     },
     /// A neutral event, to be rendered.
     Event(Event),

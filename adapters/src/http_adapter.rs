@@ -135,7 +135,7 @@ impl<S: Service> HttpAdapter<S> {
         }
         let route = self.service.chat(&attempt.model, request.stream)?;
         let dialect = route.dialect;
-        self.media.inline(&mut chat, dialect, attempt.timeouts.total).await?;
+        let _room = self.media.inline(&mut chat, dialect, attempt.timeouts.total).await?;
         let mut encoded = dialect.encode(&chat, &attempt.model, request.stream)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), chat.require_parameters)?;
         let format_tool = encoded.format_tool;

@@ -226,6 +226,7 @@ fn read(event: &Bytes) -> Result<Meaning, Failure> {
             usage,
             event: event.clone(),
             only_usage: told.has_no_choices(),
+            so_far: false,
         }),
         None => Meaning::Plain,
     })
@@ -326,7 +327,7 @@ mod tests {
             pieces,
             [
                 Piece::Relay(bytes(&[TEXT, ": note", TEXT, STOP])),
-                Piece::Usage { usage, event: bytes(&[USAGE]), only_usage: true },
+                Piece::Usage { usage, event: bytes(&[USAGE]), only_usage: true, so_far: false },
                 Piece::Done { event: Some(bytes(&[DONE])) },
             ]
         );

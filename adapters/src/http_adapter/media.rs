@@ -12,8 +12,9 @@ use futures_util::future::try_join_all;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use isthmus_inference::chat::{ChatRequest, Message, Prompt};
-use isthmus_inference::failure::{Failure, Kind, Retry};
+use isthmus_inference::failure::{Blame, Failure, Kind, Retry};
 use isthmus_inference::part::{Media, Part};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::dialect::ChatDialect;
 use crate::http_client::{self, Incoming, Reach, Target};
@@ -49,6 +50,12 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How many requests may have fetched files in memory at once: a short request can name large files.
+static ROOM: Semaphore = Semaphore::const_new(64);
+
+/// The room that a request's fetched files take, given back when it is dropped.
+pub(super) type Room = SemaphorePermit<'static>;
+
 /// A file that is to be fetched.
 struct Wanted<'a> {
     media: &'a mut Media,
@@ -78,17 +85,18 @@ impl Fetcher {
         if known { Reach::Anywhere } else { Reach::Public }
     }
 
-    /// Puts the bytes in place of each address that the provider does not fetch by itself.
+    /// Puts the bytes in place of each address that the provider does not fetch by itself. The room
+    /// is to be held as long as the request is.
     pub(super) async fn inline(
         &self,
         chat: &mut ChatRequest,
         dialect: &dyn ChatDialect,
         limit: Duration,
-    ) -> Result<(), Failure> {
-        let Prompt::Messages(messages) = &mut chat.prompt else { return Ok(()) };
+    ) -> Result<Option<Room>, Failure> {
+        let Prompt::Messages(messages) = &mut chat.prompt else { return Ok(None) };
         let mut wanted = wanted(messages, dialect);
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         if wanted.len() > MOST_FILES {
             let message = format!(
@@ -97,6 +105,10 @@ impl Fetcher {
             );
             return Err(Failure::invalid("messages", message));
         }
+        let room = ROOM.try_acquire().map_err(|_| {
+            let message = "too many files are being fetched for others; try again in a moment";
+            Failure::new(Kind::Overloaded, message).blamed_on(Blame::House)
+        })?;
         let left = AtomicUsize::new(LARGEST_SUM);
         let limit = limit.min(LIMIT);
         let fetching = try_join_all(wanted.iter_mut().map(|file| self.fill(file, &left)));
@@ -104,7 +116,8 @@ impl Fetcher {
         let late = |_| {
             refusal("messages", "took too long to fetch").with_detail(format!("limit {limit:?}"))
         };
-        fetched.map_err(late)?.map(drop)
+        fetched.map_err(late)??;
+        Ok(Some(room))
     }
 
     async fn fill(&self, file: &mut Wanted<'_>, left: &AtomicUsize) -> Result<(), Failure> {

@@ -71,8 +71,13 @@ impl StreamedAnswer {
                 self.ticket.as_mut()?.relayed(count_events(&events));
                 Some(events)
             }
-            Piece::Usage { usage, event, only_usage } => {
-                self.ticket.as_mut()?.used(usage);
+            Piece::Usage { usage, event, only_usage, so_far } => {
+                let ticket = self.ticket.as_mut()?;
+                if so_far {
+                    ticket.used_so_far(usage);
+                } else {
+                    ticket.used(usage);
+                }
                 match (only_usage, self.usage_wanted) {
                     (true, true) => Some(self.signed(&event)),
                     (true, false) => None,

@@ -78,7 +78,8 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
     let mut events = Vec::new();
     let mut blocks = Blocks::default();
     for (index, block) in (0u32..).zip(whole.content.ok_or_else(malformed)?) {
-        blocks.open(index, block, &mut events)?;
+        // Each is closed at once, so that none is held.
+        blocks.open((index, 0), block, &mut events)?;
         blocks.close(index, &mut events);
     }
     let reason = whole.stop_reason.as_deref().map_or(FinishReason::Stop, finish::of_word);
@@ -134,7 +135,7 @@ impl Decoder {
             }
             "content_block_start" => {
                 let block = told.content_block.ok_or_else(|| no_event(&data))?;
-                self.blocks.open(told.index, block, events)?;
+                self.blocks.open((told.index, data.len()), block, events)?;
             }
             "content_block_delta" => {
                 let delta = told.delta.ok_or_else(|| no_event(&data))?;
@@ -214,13 +215,21 @@ impl StreamDecoder for Decoder {
 // === impl Blocks ===
 
 impl Blocks {
-    fn open(&mut self, index: u32, block: Value, events: &mut Vec<Event>) -> Result<(), Failure> {
+    /// `size` is how many bytes the block came in.
+    fn open(
+        &mut self,
+        (index, size): (u32, usize),
+        block: Value,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Failure> {
         self.close(index, events);
         if index >= MOST_BLOCKS || self.calls >= MOST_BLOCKS {
             return Err(too_much("too many blocks"));
         }
         let open = Open::begin(block, &mut self.calls, events);
-        self.hold(open.held())?;
+        if open.is_held() {
+            self.hold(size)?;
+        }
         self.open.insert(index, open);
         Ok(())
     }
@@ -231,6 +240,9 @@ impl Blocks {
         delta: &RawValue,
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
+        if index >= MOST_BLOCKS {
+            return Err(too_much("too many blocks"));
+        }
         let open = self.open.entry(index).or_insert(Open::Plain);
         let grown = open.grow(delta, events);
         self.hold(grown)

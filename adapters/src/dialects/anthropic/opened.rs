@@ -73,13 +73,11 @@ impl Open {
         Self::Plain
     }
 
-    /// How many bytes wait for the end, roughly.
-    pub(super) fn held(&self) -> usize {
+    /// Whether what began it waits for the end.
+    pub(super) fn is_held(&self) -> bool {
         match self {
-            Self::Plain => 0,
-            Self::Call { input, .. } => input.as_object().map_or(0, Map::len),
-            // A block is no larger than the event that it came in, which is bounded.
-            Self::Native { .. } => 1 << 10,
+            Self::Plain => false,
+            Self::Call { .. } | Self::Native { .. } => true,
         }
     }
 

@@ -118,7 +118,10 @@ enum Meaning {
     /// Nothing to anybody: it has no data.
     Silent,
     /// It counts.
-    Usage,
+    Usage {
+        /// More will be said.
+        so_far: bool,
+    },
     /// The end.
     Done,
 }
@@ -149,10 +152,10 @@ impl Relay {
                     self.flush(run);
                     self.pieces.push_back(Piece::Relay(event));
                 }
-                Meaning::Usage => {
+                Meaning::Usage { so_far } => {
                     self.flush(run);
-                    let usage = self.counts.apart();
-                    self.pieces.push_back(Piece::Usage { usage, event, only_usage: false });
+                    let (usage, only_usage) = (self.counts.apart(), false);
+                    self.pieces.push_back(Piece::Usage { usage, event, only_usage, so_far });
                 }
                 Meaning::Done => {
                     self.flush(run);
@@ -181,11 +184,11 @@ impl Relay {
         match &*seen.r#type {
             "message_start" => {
                 self.counts = seen.message.and_then(|begun| begun.usage).unwrap_or_default();
-                Ok(Meaning::Usage)
+                Ok(Meaning::Usage { so_far: true })
             }
             "message_delta" => {
                 self.counts.update(seen.usage.unwrap_or_default());
-                Ok(Meaning::Usage)
+                Ok(Meaning::Usage { so_far: false })
             }
             "message_stop" => Ok(Meaning::Done),
             "error" => Err(error::in_answer(&data)),
@@ -300,9 +303,9 @@ mod tests {
         let (pieces, outcome) = watched(&format!(": hi\n\n{START}{TEXT}{TEXT}{END}{STOP}"));
         outcome.unwrap();
         let [
-            Piece::Usage { event, .. },
+            Piece::Usage { event, so_far: true, .. },
             Piece::Relay(text),
-            Piece::Usage { usage, .. },
+            Piece::Usage { usage, so_far: false, .. },
             Piece::Done { event: Some(stop) },
         ] = &pieces[..]
         else {

@@ -82,6 +82,11 @@ fn narrowed(schema: &Value, depth: usize) -> Option<Value> {
 
 /// `"type": ["string", "null"]`, said with `anyOf`.
 fn any_of_kinds(schema: &Value, kinds: &[Value], depth: usize) -> Option<Value> {
+    // JSON Schema has seven kinds, each once. Twice the same would double the work at every level.
+    let twice = |at: usize| kinds[..at].contains(&kinds[at]);
+    if kinds.len() > 7 || (0..kinds.len()).any(twice) {
+        return None;
+    }
     let one = |kind: &Value| {
         let mut variant = schema.as_object()?.clone();
         variant.insert("type".to_owned(), kind.clone());
@@ -180,7 +185,7 @@ fn is_recursive(schema: &Value) -> bool {
     })
 }
 
-/// The names of the definitions that a schema refers to; the whole has the empty one.
+/// The names of the definitions that a schema refers to, each once; the whole has the empty one.
 fn references(schema: &Value) -> Vec<&str> {
     let mut found = Vec::new();
     let mut open = vec![schema];
@@ -196,12 +201,31 @@ fn references(schema: &Value) -> Vec<&str> {
             _ => {}
         }
     }
+    found.sort_unstable();
+    found.dedup();
     found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_schema_cannot_ask_for_much_work() {
+        let mut doubled = json!({"type": "string"});
+        for _ in 0..25 {
+            doubled = json!({"type": ["array", "array"], "items": doubled});
+        }
+        assert_eq!(within_subset(&doubled), None);
+        let many = |name: &str| {
+            let one = json!({"$ref": format!("#/$defs/{name}")});
+            json!({"anyOf": vec![one; 5000]})
+        };
+        let graph = json!({"$defs": {"a": many("b"), "b": many("c"), "c": {"type": "string"}}, "$ref": "#/$defs/a"});
+        let began = std::time::Instant::now();
+        assert!(!is_recursive(&graph));
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    }
 
     #[test]
     fn what_the_decoder_cannot_keep_is_described() {

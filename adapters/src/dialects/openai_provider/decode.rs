@@ -16,6 +16,8 @@ use serde_json::Value;
 use crate::dialects::openai_chat::reasoning::{self, Detail};
 use crate::dialects::{openai_error, openai_usage};
 
+/// How many bytes of arguments may come before the name of their function.
+const MOST_AHEAD: usize = 1 << 20;
 /// The most answers in one.
 const MOST_CHOICES: usize = 128;
 /// The most calls in one answer.
@@ -329,7 +331,8 @@ impl CallSoFar {
         }
         self.call.name.push_str(name);
         self.call.arguments.push_str(&arguments);
-        if !self.call.name.is_empty() {
+        // A name that does not come is not awaited for ever.
+        if !self.call.name.is_empty() || self.call.arguments.len() > MOST_AHEAD {
             self.begin(choice, index, events);
         }
     }

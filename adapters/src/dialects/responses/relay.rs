@@ -92,7 +92,7 @@ impl Relay {
         let event = self.prelude.joined(event);
         self.flush(run);
         self.pieces.push_back(match usage {
-            Some(usage) => Piece::Usage { usage, event, only_usage: false },
+            Some(usage) => Piece::Usage { usage, event, only_usage: false, so_far: false },
             None => Piece::Relay(event),
         });
         self.pieces.push_back(Piece::Done { event: None });
@@ -185,7 +185,7 @@ mod tests {
             let (pieces, outcome) = relay(&format!("{TEXT}{TEXT}{end}data: [DONE]\n\n"));
             outcome.unwrap();
             assert_eq!(pieces[0], Piece::Relay(TEXT.repeat(2).into()));
-            let Piece::Usage { usage, event, only_usage: false } = &pieces[1] else { panic!() };
+            let Piece::Usage { usage, event, only_usage: false, .. } = &pieces[1] else { panic!() };
             assert_eq!((usage.total(), event.as_ref()), (5, end.as_bytes()));
             assert_eq!(pieces[2..], [Piece::Done { event: None }]);
         }
