@@ -20,9 +20,11 @@
 //!
 //! [`needs`]: what a request asks of an endpoint.
 
+pub(crate) mod broken;
 mod edits;
 mod fields;
 mod openai_sampling;
+mod sse_decoder;
 
 pub mod anthropic;
 pub mod bedrock;

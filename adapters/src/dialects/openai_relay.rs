@@ -9,11 +9,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::failure::Failure;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use crate::adapter::Piece;
+use crate::dialects::broken::{cut, event_too_large, no_event_stream};
 use crate::dialects::openai_error;
 use crate::dialects::openai_usage::Told;
 use crate::framing::sse::{self, Splitter};
@@ -126,7 +127,7 @@ impl Relay {
     }
 
     fn take_events(&mut self, run: &mut Run) -> Result<(), Failure> {
-        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
+        while let Some(event) = self.splitter.next_event().map_err(event_too_large)? {
             match self.meaning(&event)? {
                 Meaning::Silent if self.prelude.holds(&event) => {}
                 Meaning::Plain | Meaning::Silent => {
@@ -262,12 +263,6 @@ fn has_fields_only(event: &[u8]) -> bool {
         .all(|line| line.is_empty() || FIELDS.iter().any(|field| line.starts_with(field)))
 }
 
-pub(super) fn no_event_stream(event: &[u8]) -> Failure {
-    let message = "the provider's answer is not the event stream that was asked for";
-    let detail = format!("it sent an event of {}", openai_error::class(event));
-    Failure::new(Kind::Malformed, message).with_detail(detail)
-}
-
 /// What follows a key wherever it stands, after the colon and spaces. A key inside a text cannot be
 /// mistaken for one: its quotes are escaped there.
 fn values_of<'e>(key: &Finder<'_>, event: &'e [u8]) -> impl Iterator<Item = &'e [u8]> {
@@ -278,17 +273,9 @@ fn values_of<'e>(key: &Finder<'_>, event: &'e [u8]) -> impl Iterator<Item = &'e 
     })
 }
 
-pub(super) fn cut() -> Failure {
-    Failure::new(Kind::Malformed, "the provider's stream was cut before it was finished")
-}
-
-pub(super) fn too_large(error: sse::TooLarge) -> Failure {
-    let message = "the provider sent an event that is too large to relay";
-    Failure::new(Kind::Malformed, message).with_detail(error)
-}
-
 #[cfg(test)]
 mod tests {
+    use isthmus_inference::failure::Kind;
     use isthmus_inference::usage::Usage;
 
     use super::*;

@@ -10,6 +10,7 @@ use isthmus_inference::stream::Event;
 
 use crate::adapter::Piece;
 use crate::dialect::{StreamDecoder, Watch};
+use crate::dialects::broken::cut;
 
 /// Watches a stream by decoding it.
 pub(super) struct Decoding {
@@ -78,7 +79,7 @@ impl Watch for Decoding {
             return Ok(());
         }
         self.over = true;
-        Err(Failure::new(Kind::Malformed, "the provider's stream was cut before it was finished"))
+        Err(cut())
     }
 
     fn next_piece(&mut self) -> Option<Piece> {

@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use isthmus_inference::answer::{ChatAnswer, FinishReason};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::stream::{Event, Fold};
@@ -17,12 +16,11 @@ use serde_json::value::RawValue;
 
 use super::usage::Counts;
 use super::{error, finish, opened::Open};
-use crate::dialect::StreamDecoder;
+use crate::dialects::broken::{answer_too_large, no_event_stream};
 use crate::dialects::openai_error::class;
-use crate::framing::sse::{self, Splitter};
+use crate::dialects::sse_decoder::{EventReader, SseDecoder};
+use crate::framing::sse;
 
-/// The largest event that is held in memory.
-const LARGEST_EVENT: usize = 8 << 20;
 /// The most bytes of blocks that wait for their end.
 const MOST_HELD: usize = 8 << 20;
 /// The most blocks of one answer.
@@ -91,8 +89,11 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
 }
 
 /// Reads one streamed answer.
-pub(super) struct Decoder {
-    splitter: Splitter,
+pub(super) type Decoder = SseDecoder<Reader>;
+
+/// What is known of an answer while it streams.
+#[derive(Default)]
+pub(in crate::dialects) struct Reader {
     blocks: Blocks,
     counts: Counts,
     finished: bool,
@@ -109,36 +110,26 @@ struct Blocks {
     held: usize,
 }
 
-// === impl Decoder ===
+// === impl Reader ===
 
-impl Decoder {
-    pub(super) fn new() -> Self {
-        Self {
-            splitter: Splitter::new(LARGEST_EVENT),
-            blocks: Blocks::default(),
-            counts: Counts::default(),
-            finished: false,
-            over: false,
-        }
-    }
-
+impl EventReader for Reader {
     fn event(&mut self, event: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
         let Some(data) = sse::data(event) else { return Ok(()) };
         if data.trim_ascii().is_empty() {
             return Ok(());
         }
-        let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event(&data))?;
+        let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(&data))?;
         match &*told.r#type {
             "message_start" => {
                 self.counts = told.message.and_then(|begun| begun.usage).unwrap_or_default();
                 events.push(Event::UsageSoFar(self.counts.apart()));
             }
             "content_block_start" => {
-                let block = told.content_block.ok_or_else(|| no_event(&data))?;
+                let block = told.content_block.ok_or_else(|| no_event_stream(&data))?;
                 self.blocks.open((told.index, data.len()), block, events)?;
             }
             "content_block_delta" => {
-                let delta = told.delta.ok_or_else(|| no_event(&data))?;
+                let delta = told.delta.ok_or_else(|| no_event_stream(&data))?;
                 self.blocks.grow(told.index, delta, events)?;
             }
             "content_block_stop" => self.blocks.close(told.index, events),
@@ -159,6 +150,16 @@ impl Decoder {
         Ok(())
     }
 
+    fn is_whole(event: &[u8]) -> bool {
+        sse::data(event).is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+impl Reader {
     fn ending(&mut self, delta: &RawValue, events: &mut Vec<Event>) {
         let ending = serde_json::from_str::<Ending>(delta.get()).ok();
         let Some(Ending { stop_reason: Some(word), stop_sequence }) = ending else { return };
@@ -174,44 +175,6 @@ impl Decoder {
     }
 }
 
-impl StreamDecoder for Decoder {
-    fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
-        if self.over {
-            return Ok(());
-        }
-        self.splitter.push(read);
-        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
-            self.event(&event, events)?;
-            if self.over {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Failure> {
-        if self.over {
-            return Ok(());
-        }
-        // The very last event counts without its empty line: nothing can be missing of it.
-        if let Some(event) = self.splitter.finish()
-            && sse::data(&event)
-                .is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
-        {
-            self.event(&event, events)?;
-        }
-        if self.over {
-            return Ok(());
-        }
-        let message = "the provider's stream was cut before it was finished";
-        Err(Failure::new(Kind::Malformed, message))
-    }
-
-    fn is_over(&self) -> bool {
-        self.over
-    }
-}
-
 // === impl Blocks ===
 
 impl Blocks {
@@ -224,7 +187,7 @@ impl Blocks {
     ) -> Result<(), Failure> {
         self.close(index, events);
         if index >= MOST_BLOCKS || self.calls >= MOST_BLOCKS {
-            return Err(too_much("too many blocks"));
+            return Err(answer_too_large("too many blocks"));
         }
         let open = Open::begin(block, &mut self.calls, events);
         if open.is_held() {
@@ -241,7 +204,7 @@ impl Blocks {
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
         if index >= MOST_BLOCKS {
-            return Err(too_much("too many blocks"));
+            return Err(answer_too_large("too many blocks"));
         }
         let open = self.open.entry(index).or_insert(Open::Plain);
         let grown = open.grow(delta, events);
@@ -250,7 +213,7 @@ impl Blocks {
 
     fn hold(&mut self, more: usize) -> Result<(), Failure> {
         self.held += more;
-        if self.held > MOST_HELD { Err(too_much("too large a block")) } else { Ok(()) }
+        if self.held > MOST_HELD { Err(answer_too_large("too large a block")) } else { Ok(()) }
     }
 
     fn close(&mut self, index: u32, events: &mut Vec<Event>) {
@@ -267,20 +230,6 @@ impl Blocks {
             open.end(events);
         }
     }
-}
-
-fn no_event(data: &[u8]) -> Failure {
-    let message = "the provider's answer is not the event stream that was asked for";
-    let detail = format!("it sent an event of {}", class(data));
-    Failure::new(Kind::Malformed, message).with_detail(detail)
-}
-
-fn too_large(error: sse::TooLarge) -> Failure {
-    Failure::new(Kind::Malformed, "the provider's answer is too large").with_detail(error)
-}
-
-fn too_much(what: &str) -> Failure {
-    Failure::new(Kind::Malformed, "the provider's answer is too large").with_detail(what)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::usage::Counts;
 use super::{Flavour, betas, error};
 use crate::adapter::Piece;
 use crate::dialect::{Encoded, Watch};
+use crate::dialects::broken::{answer_too_large, cut, no_event_stream};
 use crate::dialects::edits::{Edit, splice, take_out};
 use crate::dialects::openai_error::class;
 use crate::dialects::openai_relay::prelude::Prelude;
@@ -140,7 +141,7 @@ impl Relay {
     }
 
     fn take_events(&mut self, run: &mut Run) -> Result<(), Failure> {
-        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
+        while let Some(event) = self.splitter.next_event().map_err(answer_too_large)? {
             let meaning = self.meaning(&event)?;
             if matches!(meaning, Meaning::Silent) && self.prelude.holds(&event) {
                 continue;
@@ -180,7 +181,7 @@ impl Relay {
         if data.trim_ascii().is_empty() {
             return Ok(Meaning::Silent);
         }
-        let seen: Seen<'_> = serde_json::from_slice(&data).map_err(|_| no_event(&data))?;
+        let seen: Seen<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(&data))?;
         match &*seen.r#type {
             "message_start" => {
                 self.counts = seen.message.and_then(|begun| begun.usage).unwrap_or_default();
@@ -224,8 +225,7 @@ impl Watch for Relay {
             self.pieces.push_back(Piece::Done { event: Some(event) });
             return Ok(());
         }
-        let message = "the provider's stream was cut before it was finished";
-        Err(Failure::new(Kind::Malformed, message))
+        Err(cut())
     }
 
     fn next_piece(&mut self) -> Option<Piece> {
@@ -235,16 +235,6 @@ impl Watch for Relay {
     fn is_over(&self) -> bool {
         self.over
     }
-}
-
-fn no_event(data: &[u8]) -> Failure {
-    let message = "the provider's answer is not the event stream that was asked for";
-    let detail = format!("it sent an event of {}", class(data));
-    Failure::new(Kind::Malformed, message).with_detail(detail)
-}
-
-fn too_large(error: sse::TooLarge) -> Failure {
-    Failure::new(Kind::Malformed, "the provider's answer is too large").with_detail(error)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::error::{in_stream, malformed, unreadable};
 use super::open::{Delta, Open, Start};
 use super::usage::{TokenUsage, finish};
 use crate::dialect::StreamDecoder;
+use crate::dialects::broken::cut;
 use crate::framing::aws_event_stream::{Kind as Said, Malformed, Message, Splitter};
 
 /// Reads one streamed answer.
@@ -203,8 +204,7 @@ impl StreamDecoder for Reader {
             return Ok(());
         }
         self.splitter.finish().map_err(broken)?;
-        let message = "the provider's stream was cut before it was finished";
-        Err(Failure::new(Kind::Malformed, message))
+        Err(cut())
     }
 
     fn is_over(&self) -> bool {

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use isthmus_inference::answer::{ChatAnswer, FinishReason};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Signature, ToolCall, formats};
@@ -17,12 +16,11 @@ use serde::de::IgnoredAny;
 use super::error;
 use super::turns::PLAN;
 use super::usage::{Counts, estimated};
-use crate::dialect::StreamDecoder;
+use crate::dialects::broken::{answer_too_large, no_event_stream};
 use crate::dialects::openai_error::class;
-use crate::framing::sse::{self, Splitter};
+use crate::dialects::sse_decoder::{EventReader, SseDecoder};
+use crate::framing::sse;
 
-/// The largest event that is held in memory.
-const LARGEST_EVENT: usize = 8 << 20;
 /// The most calls of one answer.
 const MOST_CALLS: usize = 4096;
 
@@ -146,8 +144,11 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
 }
 
 /// Reads one streamed answer.
-pub(super) struct Decoder {
-    splitter: Splitter,
+pub(super) type Decoder = SseDecoder<Reader>;
+
+/// What is known of an answer while it streams.
+#[derive(Default)]
+pub(in crate::dialects) struct Reader {
     teller: Teller,
     over: bool,
 }
@@ -163,22 +164,18 @@ struct Teller {
     told: usize,
 }
 
-// === impl Decoder ===
+// === impl Reader ===
 
-impl Decoder {
-    pub(super) fn new() -> Self {
-        Self { splitter: Splitter::new(LARGEST_EVENT), teller: Teller::default(), over: false }
-    }
-
+impl EventReader for Reader {
     fn event(&mut self, event: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
         let data = sse::data(event).unwrap_or_default();
         let data = data.trim_ascii();
         if data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
-        let told: Told<'_> = serde_json::from_slice(data).map_err(|_| no_event(data))?;
+        let told: Told<'_> = serde_json::from_slice(data).map_err(|_| no_event_stream(data))?;
         let Some(kind) = told.r#type else {
-            return Err(error::in_answer(data).unwrap_or_else(|| no_event(data)));
+            return Err(error::in_answer(data).unwrap_or_else(|| no_event_stream(data)));
         };
         let Delta { message, finish_reason, usage } = told.delta.unwrap_or_default();
         let message = message.unwrap_or_default();
@@ -206,39 +203,8 @@ impl Decoder {
         }
         Ok(())
     }
-}
-
-impl StreamDecoder for Decoder {
-    fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
-        if self.over {
-            return Ok(());
-        }
-        self.splitter.push(read);
-        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
-            self.event(&event, events)?;
-            if self.over {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Failure> {
-        if self.over {
-            return Ok(());
-        }
-        // The very last event counts without its empty line, if nothing is missing of it.
-        if let Some(event) = self.splitter.finish()
-            && sse::data(&event)
-                .is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
-        {
-            self.event(&event, events)?;
-        }
-        if self.over {
-            return Ok(());
-        }
-        let message = "the provider's stream was cut before it was finished";
-        Err(Failure::new(Kind::Malformed, message))
+    fn is_whole(event: &[u8]) -> bool {
+        sse::data(event).is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
     }
 
     fn is_over(&self) -> bool {
@@ -285,8 +251,7 @@ impl Teller {
     fn call(&mut self, at: u64, call: Call, events: &mut Vec<Event>) -> Result<(), Failure> {
         self.end_thought(events);
         if self.calls.len() >= MOST_CALLS {
-            let message = "the provider's answer is too large";
-            return Err(Failure::new(Kind::Malformed, message).with_detail("too many calls"));
+            return Err(answer_too_large("too many calls"));
         }
         let index = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         self.calls.insert(at, (index, false));
@@ -321,16 +286,6 @@ impl Teller {
         events.push(Event::Finish { choice: 0, reason, stop_sequence: None });
         events.push(Event::Usage(counts.of_chat().unwrap_or_else(|| estimated(self.told))));
     }
-}
-
-fn no_event(data: &[u8]) -> Failure {
-    let message = "the provider's answer is not the event stream that was asked for";
-    let detail = format!("it sent an event of {}", class(data));
-    Failure::new(Kind::Malformed, message).with_detail(detail)
-}
-
-fn too_large(error: sse::TooLarge) -> Failure {
-    Failure::new(Kind::Malformed, "the provider's answer is too large").with_detail(error)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::error;
 use super::usage::Counts;
 use super::wire::{Candidate, FunctionCallIn, LogprobsResult, PartIn, Response, Token};
+use crate::dialects::broken::cut;
 use crate::dialects::openai_error::class;
 
 /// What stands beside an answer's parts and tells where it is from.
@@ -157,8 +158,7 @@ impl Reader {
             events.push(Event::Finish { choice: 0, reason, stop_sequence: None });
         }
         if unfinished == Unfinished::Cut && self.choices.iter().any(|one| one.finish.is_none()) {
-            let message = "the provider's stream was cut before it was finished";
-            return Err(Failure::new(Kind::Malformed, message));
+            return Err(cut());
         }
         for (choice, progress) in (0..).zip(&self.choices) {
             let reason = match progress.finish.unwrap_or(FinishReason::Failed) {

@@ -2,11 +2,12 @@
 //! the response, so that an answer counts as complete if every candidate has said why it ended.
 
 use bytes::Bytes;
-use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::failure::Failure;
 use isthmus_inference::stream::Event;
 
 use super::answer::{Reader, Unfinished};
 use crate::dialect::StreamDecoder;
+use crate::dialects::broken::event_too_large;
 use crate::framing::sse::{self, Splitter};
 
 /// The largest event: images come whole.
@@ -43,11 +44,7 @@ impl Decoder {
 impl StreamDecoder for Decoder {
     fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
         self.splitter.push(read);
-        let too_large = |error| {
-            let message = "the provider sent an event that is too large to relay";
-            Failure::new(Kind::Malformed, message).with_detail(error)
-        };
-        while let Some(event) = self.splitter.next_event().map_err(too_large)? {
+        while let Some(event) = self.splitter.next_event().map_err(event_too_large)? {
             self.event(&event, events)?;
         }
         Ok(())

@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use super::decode::Reader;
 use crate::dialect::StreamDecoder;
+use crate::dialects::broken::{cut, event_too_large, no_event_stream};
 use crate::dialects::openai_error;
-use crate::dialects::openai_relay::{
-    DONE, LARGEST_EVENT, cut, data_of, no_event_stream, too_large,
-};
+use crate::dialects::openai_relay::{DONE, LARGEST_EVENT, data_of};
 use crate::framing::sse::{self, Splitter};
 
 /// Reads one streamed answer.
@@ -50,7 +49,7 @@ impl StreamDecoder for ChunkReader {
     fn push(&mut self, read: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
         self.splitter.push(read);
         while !self.over {
-            let Some(event) = self.splitter.next_event().map_err(too_large)? else { break };
+            let Some(event) = self.splitter.next_event().map_err(event_too_large)? else { break };
             self.take_in(&event, events)?;
         }
         Ok(())

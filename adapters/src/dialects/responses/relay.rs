@@ -14,11 +14,10 @@ use super::events::{error_in, failed};
 use super::usage;
 use crate::adapter::Piece;
 use crate::dialect::Watch;
+use crate::dialects::broken::{cut, event_too_large, no_event_stream};
 use crate::dialects::openai_relay::prelude::Prelude;
 use crate::dialects::openai_relay::run::Run;
-use crate::dialects::openai_relay::{
-    DONE, LARGEST_EVENT, cut, data_of, no_event_stream, too_large,
-};
+use crate::dialects::openai_relay::{DONE, LARGEST_EVENT, data_of};
 use crate::framing::sse::{self, Splitter};
 
 /// Turns what the network brings into pieces of an answer.
@@ -136,7 +135,7 @@ impl Watch for Relay {
             outcome = match self.splitter.next_event() {
                 Ok(Some(event)) => self.take_in(event, &mut run),
                 Ok(None) => break,
-                Err(error) => Err(too_large(error)),
+                Err(error) => Err(event_too_large(error)),
             };
         }
         self.flush(&mut run);

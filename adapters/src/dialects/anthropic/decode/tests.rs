@@ -1,10 +1,12 @@
 //! Answers whole and streamed: the same either way, and never complete when they are not.
 
+use bytes::Bytes;
 use isthmus_inference::part::{Part, Signature, formats};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::dialect::StreamDecoder;
 
 /// The events of a stream of these data, and how it ended.
 fn stream(data: &[Value]) -> (Vec<Event>, Result<(), Failure>) {

@@ -1,10 +1,12 @@
 //! Cohere's answers whole and streamed: the same either way, and never complete when they are not.
 
+use bytes::Bytes;
 use isthmus_inference::usage::Source;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::dialect::StreamDecoder;
 
 fn stream(data: &[Value]) -> (Vec<Event>, Result<(), Failure>) {
     let text: String = data
