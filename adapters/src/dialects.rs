@@ -24,6 +24,7 @@ pub(crate) mod broken;
 mod edits;
 mod fields;
 mod openai_sampling;
+mod refusals;
 mod sse_decoder;
 
 pub mod anthropic;

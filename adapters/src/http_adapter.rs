@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
+use http::Method;
 use isthmus_inference::chat::Prompt;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::{Operation, Request};
@@ -89,12 +90,12 @@ impl<S: Service> HttpAdapter<S> {
     }
 
     async fn list(&self) -> Result<Vec<String>, Failure> {
-        let Some(Listing { target, method, headers, decode }) = self.service.models() else {
+        let Some(Listing { target, decode }) = self.service.models() else {
             let message = "this provider lists no models";
             return Err(Failure::new(Kind::Unsupported, message));
         };
         let deadlines = Deadlines::from_now(&LISTING);
-        let encoded = Encoded { headers, ..Encoded::default() };
+        let (method, encoded) = (Method::GET, Encoded::default());
         let outgoing = Outgoing { method, target: &target, encoded, limits: &LISTING, deadlines };
         let told = self.line.whole(outgoing, openai_error::from_response).await?;
         decode(&told.body)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Operation, Request};
@@ -62,14 +62,10 @@ pub(crate) struct Route<'s, D: ?Sized> {
     pub(crate) dialect: &'s D,
 }
 
-/// A list of models.
+/// A list of models, to be had by GET.
 pub(crate) struct Listing {
     /// The URL.
     pub(crate) target: Target,
-    /// How to ask.
-    pub(crate) method: Method,
-    /// Headers beside the account's.
-    pub(crate) headers: HeaderMap,
     /// Reads the answer.
     pub(crate) decode: fn(&[u8]) -> Result<Vec<String>, Failure>,
 }

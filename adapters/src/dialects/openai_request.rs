@@ -28,13 +28,8 @@ const LONGEST_MODEL: usize = 256;
 
 /// Reads of the caller's bytes what routing and accounting need.
 pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
-    let text = as_text(&body)?;
-    let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
-    refuse_twice(&READ_HERE, &outline, text)?;
-    let value = |name: &str| {
-        let member = outline.named(text.as_bytes(), name).next()?;
-        Some(&text[member.value.clone()]).filter(|value| *value != "null")
-    };
+    let members = Members::of(&body, &READ_HERE)?;
+    let value = |name: &str| members.value(name);
 
     let model = model(value("model"))?;
     check_subject(operation, value(subject(operation)))?;
@@ -48,8 +43,8 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
         model,
         stream,
         usage_wanted,
+        outline: members.outline,
         body,
-        outline,
         forwarded: Vec::new(),
         query: None,
     })
@@ -57,13 +52,8 @@ pub fn decode(operation: Operation, body: Bytes) -> Result<Request, Failure> {
 
 /// The same of a request to `POST /responses`. Its answer always tells usage.
 pub fn decode_responses(body: Bytes) -> Result<Request, Failure> {
-    let text = as_text(&body)?;
-    let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
-    refuse_twice(&READ_HERE, &outline, text)?;
-    let value = |name: &str| {
-        let member = outline.named(text.as_bytes(), name).next()?;
-        Some(&text[member.value.clone()]).filter(|value| *value != "null")
-    };
+    let members = Members::of(&body, &READ_HERE)?;
+    let value = |name: &str| members.value(name);
     let model = model(value("model"))?.as_ref().into();
     if let Some(input) = value("input").filter(|input| !input.starts_with(['[', '"'])) {
         return Err(wrong_type("input", "a string or an array", name_of_type(input)));
@@ -75,8 +65,8 @@ pub fn decode_responses(body: Bytes) -> Result<Request, Failure> {
         model,
         stream,
         usage_wanted: false,
+        outline: members.outline,
         body,
-        outline,
         forwarded: Vec::new(),
         query: None,
     })
@@ -105,23 +95,40 @@ fn prompts(value: &[u8]) -> usize {
 
 /// Why a text is not an object, in the words and with the line and column of a parser. Slow, and
 /// asked only after the fact.
-pub(crate) fn not_an_object(text: &str) -> Failure {
+fn not_an_object(text: &str) -> Failure {
     match serde_json::from_str::<IgnoredAny>(text) {
         Err(error) => Failure::invalid("", format!("the body is not valid JSON: {error}")),
         Ok(_) => Failure::invalid("", "the body must be a JSON object"),
     }
 }
 
-/// Readers differ in which of two they believe, so a member that is read here comes once.
-pub(crate) fn refuse_twice(names: &[&str], outline: &Outline, text: &str) -> Result<(), Failure> {
-    let twice = |name: &&&str| outline.named(text.as_bytes(), name).nth(1).is_some();
-    match names.iter().find(twice) {
-        Some(name) => Err(Failure::invalid(name, format!("`{name}` is given twice"))),
-        None => Ok(()),
+/// The members of a request that is a JSON object, found and not yet read.
+pub(crate) struct Members<'b> {
+    text: &'b str,
+    /// Where they lie.
+    pub(crate) outline: Outline,
+}
+
+impl<'b> Members<'b> {
+    /// Finds them. Readers differ in which of two they believe, so one that is read `here` comes once.
+    pub(crate) fn of(body: &'b [u8], here: &[&str]) -> Result<Self, Failure> {
+        let text = as_text(body)?;
+        let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
+        let twice = |name: &&&str| outline.named(body, name).nth(1).is_some();
+        match here.iter().find(twice) {
+            Some(name) => Err(Failure::invalid(name, format!("`{name}` is given twice"))),
+            None => Ok(Self { text, outline }),
+        }
+    }
+
+    /// The text of a member's value, unless it is absent or null.
+    pub(crate) fn value(&self, name: &str) -> Option<&'b str> {
+        let member = self.outline.named(self.text.as_bytes(), name).next()?;
+        Some(&self.text[member.value.clone()]).filter(|value| *value != "null")
     }
 }
 
-pub(crate) fn as_text(body: &[u8]) -> Result<&str, Failure> {
+fn as_text(body: &[u8]) -> Result<&str, Failure> {
     simdutf8::compat::from_utf8(body).map_err(|error| {
         let place = error.valid_up_to();
         Failure::invalid("", format!("the body is not UTF-8: byte {place} fits no character"))

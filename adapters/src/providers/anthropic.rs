@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
@@ -118,12 +118,7 @@ impl Service for Anthropic {
     }
 
     fn models(&self) -> Option<Listing> {
-        Some(Listing {
-            target: self.models.clone(),
-            method: Method::GET,
-            headers: HeaderMap::new(),
-            decode: decode_models,
-        })
+        Some(Listing { target: self.models.clone(), decode: decode_models })
     }
 }
 

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Dialect, Operation, Request};
@@ -271,11 +270,6 @@ impl Service for Azure {
     }
 
     fn models(&self) -> Option<Listing> {
-        Some(Listing {
-            target: self.models.clone(),
-            method: Method::GET,
-            headers: HeaderMap::new(),
-            decode: decode_models,
-        })
+        Some(Listing { target: self.models.clone(), decode: decode_models })
     }
 }

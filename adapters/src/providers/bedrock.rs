@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use http::{HeaderMap, Method};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Blame, Failure, Kind, Retry};
 use isthmus_inference::ident::UpstreamModel;
@@ -187,8 +186,7 @@ impl Service for Bedrock {
     }
 
     fn models(&self) -> Option<Listing> {
-        let (target, method) = (self.models.clone()?, Method::GET);
-        Some(Listing { target, method, headers: HeaderMap::new(), decode: decode_models })
+        Some(Listing { target: self.models.clone()?, decode: decode_models })
     }
 }
 

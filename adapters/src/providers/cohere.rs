@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
@@ -80,11 +79,6 @@ impl Service for Cohere {
     }
 
     fn models(&self) -> Option<Listing> {
-        Some(Listing {
-            target: self.models.clone(),
-            method: Method::GET,
-            headers: HeaderMap::new(),
-            decode: decode_models,
-        })
+        Some(Listing { target: self.models.clone(), decode: decode_models })
     }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::UpstreamModel;
@@ -110,12 +109,7 @@ impl Service for Gemini {
     }
 
     fn models(&self) -> Option<Listing> {
-        Some(Listing {
-            target: self.models.clone(),
-            method: Method::GET,
-            headers: HeaderMap::new(),
-            decode: names,
-        })
+        Some(Listing { target: self.models.clone(), decode: names })
     }
 }
 

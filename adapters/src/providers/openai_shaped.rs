@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
 use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Dialect, Operation, Request};
 
@@ -115,11 +114,6 @@ impl Service for OpenAiShaped {
     }
 
     fn models(&self) -> Option<Listing> {
-        Some(Listing {
-            target: self.models.clone(),
-            method: Method::GET,
-            headers: HeaderMap::new(),
-            decode: decode_models,
-        })
+        Some(Listing { target: self.models.clone(), decode: decode_models })
     }
 }

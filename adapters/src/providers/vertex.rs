@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Dialect, Operation, Request};
@@ -224,12 +223,7 @@ impl Service for Vertex {
     }
 
     fn models(&self) -> Option<Listing> {
-        Some(Listing {
-            target: self.models.clone(),
-            method: Method::GET,
-            headers: HeaderMap::new(),
-            decode: names,
-        })
+        Some(Listing { target: self.models.clone(), decode: names })
     }
 }
 

@@ -14,6 +14,7 @@ use super::thinking::{Thought, sampling};
 use super::tools::Toolbox;
 use super::turns::{Turn, Turns};
 use crate::dialect::Encoded;
+use crate::dialects::refusals::one_plain_answer;
 
 /// Members of a request that only this vendor knows; they are passed on as the caller wrote them.
 const OWN_MEMBERS: [&str; 11] = [
@@ -75,7 +76,7 @@ pub(super) fn encode(
     stream: bool,
     flavour: Flavour,
 ) -> Result<Encoded, Failure> {
-    refuse(chat)?;
+    one_plain_answer(chat)?;
     let abilities = Abilities::of(model.as_str());
     let mut dropped = Vec::new();
     let max_tokens = chat.sampling.max_tokens.unwrap_or(abilities.max_tokens);
@@ -114,21 +115,6 @@ pub(super) fn encode(
         Failure::new(Kind::Internal, "a request could not be written").with_detail(error)
     })?;
     Ok(Encoded { body: body.into(), headers, dropped, format_tool })
-}
-
-/// What no model of this vendor can do.
-fn refuse(chat: &ChatRequest) -> Result<(), Failure> {
-    let unable = |param: &str, what: &str| {
-        let message = format!("the endpoint cannot give {what}");
-        Err(Failure::new(Kind::Unsupported, message).with_param(param))
-    };
-    if chat.wanted_choices() > 1 {
-        return unable("n", "more than one answer to a request");
-    }
-    if chat.top_logprobs.is_some() {
-        return unable("logprobs", "log-probabilities");
-    }
-    Ok(())
 }
 
 /// Texts of nothing but space are refused by the API.

@@ -2,24 +2,18 @@
 
 use bytes::Bytes;
 use isthmus_inference::failure::Failure;
-use isthmus_inference::outline::Outline;
 use isthmus_inference::request::{Dialect, Operation, Request};
 
 use crate::dialects::fields::{name_of_type, wrong_type};
-use crate::dialects::openai_request::{as_text, boolean, model, not_an_object, refuse_twice};
+use crate::dialects::openai_request::{Members, boolean, model};
 
 /// The members that routing and accounting read.
 const READ_HERE: [&str; 4] = ["model", "stream", "messages", "max_tokens"];
 
 /// Reads of the caller's bytes what routing and accounting need.
 pub(super) fn read(operation: Operation, body: Bytes) -> Result<Request, Failure> {
-    let text = as_text(&body)?;
-    let outline = Outline::of(text).map_err(|_| not_an_object(text))?;
-    refuse_twice(&READ_HERE, &outline, text)?;
-    let value = |name: &str| {
-        let member = outline.named(text.as_bytes(), name).next()?;
-        Some(&text[member.value.clone()]).filter(|value| *value != "null")
-    };
+    let members = Members::of(&body, &READ_HERE)?;
+    let value = |name: &str| members.value(name);
     let model = model(value("model"))?;
     let stream = operation == Operation::Chat && boolean("stream", value("stream"))?;
     check_messages(value("messages"))?;
@@ -34,8 +28,8 @@ pub(super) fn read(operation: Operation, body: Bytes) -> Result<Request, Failure
         stream,
         // A stream in this dialect ends with its usage by itself.
         usage_wanted: false,
+        outline: members.outline,
         body,
-        outline,
         forwarded: Vec::new(),
         query: None,
     })

@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::tools::{Toolbox, note};
 use super::turns::{Turn, Turns};
 use crate::dialect::Encoded;
+use crate::dialects::refusals::{one_plain_answer, unable};
 
 /// Members of a request that are AWS's own words; they are passed on as the caller wrote them.
 const OWN_MEMBERS: [&str; 4] =
@@ -109,19 +110,10 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
 
 /// What Converse cannot do with any model.
 fn refuse(chat: &ChatRequest) -> Result<(), Failure> {
-    let unable = |param: &str, what: &str| {
-        let message = format!("the endpoint cannot give {what}");
-        Err(Failure::new(Kind::Unsupported, message).with_param(param))
-    };
     if !matches!(chat.prompt, Prompt::Messages(_)) {
-        return unable("prompt", "a completion without a conversation");
+        return Err(unable("prompt", "a completion without a conversation"));
     }
-    if chat.wanted_choices() > 1 {
-        return unable("n", "more than one answer to a request");
-    }
-    if chat.top_logprobs.is_some() {
-        return unable("logprobs", "log-probabilities");
-    }
+    one_plain_answer(chat)?;
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! A request for a chat, written for the API.
 
 use isthmus_inference::chat::{AnswerFormat, ChatRequest, Effort, Tool, ToolChoice};
-use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
 use serde_json::{Map, Value, json};
 
 use super::turns::Turns;
 use crate::dialect::Encoded;
+use crate::dialects::refusals::{one_plain_answer, unable};
 
 /// The function that stands for the answer's format beside other functions, with which the API takes
 /// no format.
@@ -68,21 +69,12 @@ pub(super) fn encode(
 
 /// What no model of this vendor can do.
 fn refuse(chat: &ChatRequest) -> Result<(), Failure> {
-    let unable = |param: &str, what: &str| {
-        let message = format!("the endpoint cannot give {what}");
-        Err(Failure::new(Kind::Unsupported, message).with_param(param))
-    };
-    if chat.wanted_choices() > 1 {
-        return unable("n", "more than one answer to a request");
-    }
-    if chat.top_logprobs.is_some() {
-        return unable("logprobs", "log-probabilities");
-    }
+    one_plain_answer(chat)?;
     if !chat.native_tools.is_empty() {
-        return unable("tools", "this type of tool");
+        return Err(unable("tools", "this type of tool"));
     }
     if matches!(chat.format, AnswerFormat::Grammar(_)) {
-        return unable("response_format", "an answer in a grammar");
+        return Err(unable("response_format", "an answer in a grammar"));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Requests as Cohere is sent them, and what it cannot be asked.
 
 use isthmus_inference::chat::{JsonSchema, Message, Prompt, Reasoning, Role, Sampling};
+use isthmus_inference::failure::Kind;
 use isthmus_inference::part::{Media, Part, Signature, ToolCall, ToolResult, formats};
 
 use super::super::turns::PLAN;
