@@ -21,7 +21,6 @@
 
 mod check;
 pub mod complaint;
-pub mod date;
 pub mod near;
 mod reader;
 pub mod settings;

@@ -4,8 +4,6 @@
 //! parse, secrets do not print. Only the world can still disagree (a port in use, a model file
 //! that is not there).
 
-pub mod facts;
-
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -17,8 +15,7 @@ use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
-
-use crate::settings::facts::Facts;
+use isthmus_policies::facts::Facts;
 
 /// Everything that a gateway is started from.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use isthmus_inference::capability::{Capabilities, Capability};
 
-use isthmus_config::settings::facts::{Network, Trust};
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
+use isthmus_policies::facts::{Network, Trust};
 
 fn accepted(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Settings {
     let text = format!("version: 1\n{text}");

@@ -7,6 +7,7 @@
 //! * [`capability`]: what an endpoint can do, and what a request needs
 //! * [`usage`]: tokens in disjoint buckets
 //! * [`money`]: pico-dollars, prices, usage × price
+//! * [`date`]: days of the calendar
 //! * [`ident`]: names that must not be mixed up
 //! * [`outline`]: where the members of a JSON body lie
 //! * [`failure`]: what went wrong, who is to blame, whether another try could help
@@ -15,6 +16,7 @@
 pub mod answer;
 pub mod capability;
 pub mod chat;
+pub mod date;
 pub mod embedding;
 pub mod failure;
 pub mod ident;

@@ -3,13 +3,13 @@
 use isthmus_inference::capability::{Capabilities, Capability};
 use isthmus_inference::ident::{EndpointName, ProviderName, UpstreamModel};
 use isthmus_inference::money::{Price, Rate};
+use isthmus_policies::facts::Facts;
 
 use crate::check::names::{Section, plain_name};
 use crate::check::providers::{self, Providers};
 use crate::check::timeouts::timeouts;
 use crate::check::{facts, unavailable};
 use crate::reader::{Fields, Value};
-use crate::settings::facts::Facts;
 use crate::settings::{Account, DEFAULT_TIMEOUTS, Endpoint};
 
 /// Every written endpoint, by name.

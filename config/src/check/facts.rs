@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use isthmus_policies::facts::{Fact, Facts, Network, Quantisation, Status, Tee, Trust};
+
 use crate::reader::{Fields, Value};
-use crate::settings::facts::{Fact, Facts, Network, Trust};
 
 /// Reads all facts of one endpoint.
 pub(super) fn facts(value: &Value<'_>) -> Option<Facts> {
@@ -12,12 +13,19 @@ pub(super) fn facts(value: &Value<'_>) -> Option<Facts> {
             network: claim(fields, "network", |value| value.word(Network::WORDS)),
             operator: claim(fields, "operator", Value::text),
             jurisdiction: claim(fields, "jurisdiction", jurisdiction),
+            parent_jurisdiction: claim(fields, "parent_jurisdiction", jurisdiction),
             processing_regions: claim(fields, "processing_regions", regions),
+            storage_regions: claim(fields, "storage_regions", regions),
             certifications: fields.optional("certifications", certifications).unwrap_or_default(),
             retention_days: claim(fields, "retention_days", |value| value.integer(0..=36_500)),
             zero_data_retention: claim(fields, "zero_data_retention", Value::boolean),
             trains_on_data: claim(fields, "trains_on_data", Value::boolean),
+            baa: claim(fields, "baa", Value::boolean),
             trust: claim(fields, "trust", |value| value.word(Trust::WORDS)),
+            quantisation: claim(fields, "quantisation", |value| value.word(Quantisation::WORDS)),
+            tee: claim(fields, "tee", |value| value.word(Tee::WORDS)),
+            export_cleared: claim(fields, "export_cleared", Value::boolean),
+            status: claim(fields, "status", |value| value.word(Status::WORDS)),
         })
     })
 }
