@@ -8,6 +8,7 @@
 //! * [`endpoint_set`]: a decision's answer, as a bitmask
 //! * [`plan`]: the order in which endpoints are tried
 //! * [`retry`]: after a failure: again, elsewhere, or give up
+//! * [`rollout`]: a new policy's way from a few keys to all of them
 
 pub mod class;
 pub mod endpoint_set;
@@ -15,3 +16,4 @@ pub mod facts;
 pub mod plan;
 pub mod question;
 pub mod retry;
+pub mod rollout;
