@@ -52,6 +52,14 @@ pub struct KeysReloadFailed<'a> {
     pub error: &'a StoreError,
 }
 
+/// Decisions could not be logged.
+pub struct DecisionsNotWritten<'a> {
+    /// How many.
+    pub count: usize,
+    /// Why.
+    pub error: &'a StoreError,
+}
+
 /// One try at one endpoint failed.
 pub struct AttemptFailed<'a> {
     /// The call.
@@ -139,6 +147,15 @@ impl KeysReloadFailed<'_> {
     /// Tells.
     pub fn emit(self) {
         error!(error = %self.error, "keys not reloaded, those last seen stay in force");
+    }
+}
+
+// === impl DecisionsNotWritten ===
+
+impl DecisionsNotWritten<'_> {
+    /// Tells.
+    pub fn emit(self) {
+        error!(count = self.count, error = %self.error, "decisions not logged, and lost to `isthmus explain` and `isthmus replay`");
     }
 }
 
