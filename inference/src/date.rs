@@ -25,6 +25,14 @@ impl Date {
         exists.then_some(Self { year, month, day })
     }
 
+    /// The day after, unless the calendar ends.
+    pub fn next(self) -> Option<Self> {
+        let Self { year, month, day } = self;
+        Self::new(year, month, day + 1)
+            .or_else(|| Self::new(year, month + 1, 1))
+            .or_else(|| (year < 9999).then(|| Self::new(year + 1, 1, 1)).flatten())
+    }
+
     /// The year, 0 to 9999.
     pub fn year(self) -> u16 {
         self.year
@@ -104,6 +112,21 @@ mod tests {
         {
             assert_eq!(text.parse::<Date>(), Err(DateError), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_day_is_followed_by_the_next() {
+        let next = |text: &str| text.parse::<Date>().unwrap().next().map(|day| day.to_string());
+        for (day, after) in [
+            ("2027-06-29", "2027-06-30"),
+            ("2027-06-30", "2027-07-01"),
+            ("2027-02-28", "2027-03-01"),
+            ("2028-02-28", "2028-02-29"),
+            ("2027-12-31", "2028-01-01"),
+        ] {
+            assert_eq!(next(day).as_deref(), Some(after));
+        }
+        assert_eq!(next("9999-12-31"), None);
     }
 
     #[test]

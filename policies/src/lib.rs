@@ -5,6 +5,7 @@
 //!
 //! * [`facts`]: what is claimed of an endpoint
 //! * [`class`], [`question`]: what policy may know of a request
+//! * [`permit`]: which endpoints may have a request, by policies in Cedar
 //! * [`endpoint_set`]: a decision's answer, as a bitmask
 //! * [`plan`]: the order in which endpoints are tried
 //! * [`retry`]: after a failure: again, elsewhere, or give up
@@ -13,6 +14,7 @@
 pub mod class;
 pub mod endpoint_set;
 pub mod facts;
+pub mod permit;
 pub mod plan;
 pub mod question;
 pub mod retry;
