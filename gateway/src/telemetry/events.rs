@@ -3,6 +3,8 @@
 //! Names say who did what (`CallFinished`, `AttemptFailed`). A message is a fixed sentence; what
 //! varies stands in fields, so that machines can group lines and people can still read them.
 
+pub mod policies;
+
 use std::net::SocketAddr;
 
 use isthmus_inference::failure::{Blame, Failure};
