@@ -248,16 +248,21 @@ impl<'s> Reading<'s> {
 
     fn validate(&mut self, policies: &PolicySet) {
         let result = VALIDATOR.validate(policies, ValidationMode::Strict);
-        let errors = result.validation_errors();
-        let errors = errors.map(|error| (error.policy_id(), error as &dyn Diagnostic));
-        let warnings = result.validation_warnings();
-        let warnings = warnings.map(|warning| (warning.policy_id(), warning as &dyn Diagnostic));
-        for (id, error) in errors.chain(warnings) {
-            let found = self.found.iter().find(|found| found.policy.id() == id);
-            if let Some(Found { source, offset, .. }) = found {
-                let (source, offset) = (*source, *offset);
-                self.complain(source, offset, error);
-            }
+        for Found { source, offset, policy } in &self.found {
+            let errors = result.validation_errors();
+            let errors = errors.filter(|error| error.policy_id() == policy.id());
+            let warnings = result.validation_warnings();
+            let warnings = warnings.filter(|warning| warning.policy_id() == policy.id());
+            let all = errors.map(|error| error as &dyn Diagnostic);
+            let all = all.chain(warnings.map(|warning| warning as &dyn Diagnostic));
+            let all: Vec<_> = all
+                .map(|error| Complaint::of(&source.file, &source.text, *offset, error))
+                .collect();
+            // What is said of the whole policy follows from what is said of a part.
+            let whole = position(&source.text, *offset);
+            let (of_whole, of_parts): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|one| (one.line, one.column) == whole);
+            self.complaints.extend(if of_parts.is_empty() { of_whole } else { of_parts });
         }
     }
 
@@ -344,16 +349,12 @@ fn is_plain(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::DataClass;
+    use crate::facts::{Network, Status, Tee, Trust};
+    use crate::question::Action;
 
     fn source(file: &str, text: &str) -> Source {
         Source { file: file.to_owned(), text: text.to_owned() }
-    }
-
-    fn said(texts: &[&str]) -> Vec<String> {
-        let file = |(number, text): (usize, &&str)| source(&format!("{number}.cedar"), text);
-        let sources: Vec<Source> = texts.iter().enumerate().map(file).collect();
-        let complaints = Bundle::read(&sources).unwrap_err();
-        complaints.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -393,5 +394,34 @@ mod tests {
         assert!(bundle.rules().iter().all(|rule| rule.reason.is_some()));
         assert_eq!(bundle.version().len(), 12);
         assert_ne!(bundle.version(), Bundle::read(&[]).unwrap().version());
+    }
+
+    #[test]
+    fn the_schemas_words_are_the_houses_words() {
+        fn check<T>(of: &str, words: &[(&str, T)]) {
+            let words: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            let line = format!("entity {of} enum [{}];", words.join(", "));
+            assert!(SCHEMA.contains(&line), "the schema lacks\n{line}");
+        }
+        check("DataClass", DataClass::WORDS);
+        check("Network", Network::WORDS);
+        check("Trust", Trust::WORDS);
+        check("Tee", Tee::WORDS);
+        check("Status", Status::WORDS);
+        let actions: Vec<&str> = Action::WORDS.iter().map(|(word, _)| *word).collect();
+        assert!(SCHEMA.contains(&format!("action {} appliesTo", actions.join(", "))));
+    }
+
+    #[test]
+    fn there_is_a_most_of_policies() {
+        let some = |most: usize| {
+            let policy =
+                |number| format!("@id(\"{number}\") permit (principal, action, resource);");
+            let text: String = (0..most).map(policy).collect();
+            Bundle::read(&[source("many.cedar", &text)])
+        };
+        assert_eq!(some(MAX_RULES).unwrap().rules().len(), MAX_RULES);
+        let complaints = some(MAX_RULES + 1).unwrap_err();
+        assert!(complaints[0].to_string().ends_with("error: more than 1000 policies"));
     }
 }
