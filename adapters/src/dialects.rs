@@ -44,6 +44,7 @@ pub mod openai_provider;
 pub mod openai_relay;
 pub mod openai_request;
 pub mod openai_stream;
+mod openai_transcript;
 pub mod openai_usage;
 pub mod responses;
 

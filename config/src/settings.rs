@@ -144,6 +144,8 @@ pub struct Pool {
     pub fallback: bool,
     /// How often one endpoint is tried.
     pub retry: Retry,
+    /// Whether another endpoint goes on where one broke off in the middle of its answer.
+    pub splice: bool,
 }
 
 /// How often one endpoint is tried for one request.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use isthmus_adapters::adapter::Adapter;
 use isthmus_adapters::hub::HubError;
 use isthmus_config::settings::{self, Settings};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
 use isthmus_ledger::store::StoreError;
@@ -197,6 +198,8 @@ fn pools(
             narrows: account.narrows,
             price: written.price,
             capabilities: written.capabilities,
+            continues: account.adapter.continues() && continues(written, settings),
+            places: None,
             timeouts: written.timeouts,
             metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
         }))
@@ -214,8 +217,21 @@ fn pools(
                 longest: pool.retry.max_wait,
                 ..RetryRules::default()
             },
+            splice: pool.splice,
+            hedge: None,
         })
         .collect()
+}
+
+/// Whether an endpoint goes on with what another one began: as written, or as its kind does.
+fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
+    if let Some(written) = endpoint.capabilities {
+        return written.has(Capability::Continuation);
+    }
+    settings.providers.get(&endpoint.provider).is_some_and(|provider| match &provider.account {
+        settings::Account::Remote(account) => account.kind.about.continues(),
+        settings::Account::Embedded(_) => true,
+    })
 }
 
 /// The price of each model that some endpoint gives one; of several, the first by name.

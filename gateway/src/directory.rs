@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use isthmus_adapters::adapter::{Adapter, Timeouts};
 use isthmus_inference::capability::Capabilities;
@@ -10,6 +11,7 @@ use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Price;
 use isthmus_policies::retry::RetryRules;
+use tokio::sync::Semaphore;
 
 use crate::telemetry::metrics::EndpointMetrics;
 
@@ -35,6 +37,10 @@ pub struct Pool {
     pub fallback: bool,
     /// How patient to be with each.
     pub retry: RetryRules,
+    /// Whether another endpoint goes on where one broke off in the middle of its answer.
+    pub splice: bool,
+    /// How long the first may take to begin before a second copy goes to the next; `None` for ever.
+    pub hedge: Option<Duration>,
 }
 
 /// One concrete way to get an answer.
@@ -53,6 +59,10 @@ pub struct Endpoint {
     pub price: Option<Price>,
     /// What it can do; `None` leaves that to its adapter, which refuses what its language cannot say.
     pub capabilities: Option<Capabilities>,
+    /// Whether it goes on with an answer that another one began.
+    pub continues: bool,
+    /// How many requests it takes at once; `None` leaves that to itself.
+    pub places: Option<Arc<Semaphore>>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
     /// Its counters, looked up once.
@@ -132,6 +142,8 @@ impl Directory {
             narrows: account.narrows,
             price: self.prices.get(&(provider.clone(), upstream.into())).copied(),
             capabilities: None,
+            continues: false,
+            places: None,
             timeouts: account.timeouts,
             metrics: account.metrics.clone(),
         };
@@ -141,6 +153,8 @@ impl Directory {
             endpoints: vec![Arc::new(endpoint)],
             fallback: false,
             retry: RetryRules::default(),
+            splice: false,
+            hedge: None,
         })
     }
 

@@ -36,7 +36,11 @@ impl Embedded {
         match request.operation {
             Operation::Embedding => self.embed(request).await,
             Operation::Chat | Operation::Completion => {
-                self.generate(request, caller(request.dialect).chat(request)?).await
+                let mut chat = caller(request.dialect).chat(request)?;
+                if let Some(beginning) = &attempt.beginning {
+                    beginning.put_into(&mut chat)?;
+                }
+                self.generate(request, chat).await
             }
             Operation::CountTokens => {
                 let chat = caller(request.dialect).chat(request)?;
@@ -88,6 +92,10 @@ fn whole(content: Content, usage: Usage) -> Answer {
 impl Adapter for Embedded {
     fn call(&self, attempt: Attempt) -> BoxFuture<'_, Result<Answer, Failure>> {
         self.answer(attempt).boxed()
+    }
+
+    fn continues(&self) -> bool {
+        true
     }
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {

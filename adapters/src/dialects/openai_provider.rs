@@ -20,7 +20,7 @@ mod turns;
 
 pub(crate) use encode::{effort_of, unsupported};
 pub(crate) use style::{COMMON_EFFORTS, nearest, openai_efforts, reasons};
-pub use style::{COMPATIBLE, Documents, OPENAI, Style, Thinking, Thoughts};
+pub use style::{COMPATIBLE, Continuation, Documents, OPENAI, Style, Thinking, Thoughts};
 
 /// Chat completions in one provider's style.
 #[derive(Debug)]
@@ -49,6 +49,10 @@ impl ChatDialect for OpenAiChat {
 
     fn failure(&self, refused: Refused<'_>) -> Failure {
         openai_error::from_response(refused)
+    }
+
+    fn continues(&self, _chat: &ChatRequest, _model: &UpstreamModel) -> bool {
+        self.style.continuation != Continuation::Unknown
     }
 
     fn fetches(&self, url: &str) -> bool {

@@ -125,6 +125,12 @@ impl ChunkWriter {
         }
     }
 
+    /// The same for an answer whose first choice has begun elsewhere.
+    pub(super) fn begun(mut self) -> Self {
+        self.choice(0).begun = true;
+        self
+    }
+
     fn write_chat(&mut self, out: &mut BytesMut, event: &Event) {
         let (index, delta, tokens, finish_reason) = match event {
             Event::Text { choice, text, logprobs } => {

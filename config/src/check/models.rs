@@ -36,9 +36,11 @@ fn pool<'a>(
         fields.set("fallback", &mut fallback, Value::boolean);
         let mut retry = Retry::default();
         fields.set("retry", &mut retry, retries);
+        let mut splice = false;
+        fields.set("splice", &mut splice, Value::boolean);
         fields.optional("objective", objective);
         fields.optional("hedge", hedge);
-        Some(Pool { name, endpoints: endpoints?, fallback, retry })
+        Some(Pool { name, endpoints: endpoints?, fallback, retry, splice })
     })
 }
 

@@ -49,17 +49,17 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
             let mut response = Response::new(Body::from(body));
             dress(&mut response, ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
-            if let Some(cost) = ticket.record().cost() {
+            if let Some(cost) = ticket.record().attempts.cost() {
                 put(&mut response, COST, &cost.to_string());
             }
             ticket.settle(&app.metrics, Outcome::Answered);
             response
         }
-        Content::Stream { first, rest } => {
+        Content::Stream(streamed) => {
             let mut head = Response::new(());
             dress(&mut head, ticket.record());
             let app = Arc::clone(app);
-            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, first, rest);
+            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, streamed);
             let mut response = head.map(|()| Body::new(streamed));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -130,10 +130,10 @@ fn dress<T>(response: &mut http::Response<T>, record: &Record) {
     if !record.dropped.is_empty() {
         put(response, DROPPED, &record.dropped.join(","));
     }
-    response.headers_mut().insert(ATTEMPTS, record.attempts.into());
+    response.headers_mut().insert(ATTEMPTS, record.attempts.made().into());
     let overhead = u64::try_from(record.overhead().as_micros()).unwrap_or(u64::MAX);
     response.headers_mut().insert(OVERHEAD, overhead.into());
-    if let Some(endpoint) = &record.endpoint {
+    if let Some(endpoint) = record.endpoint() {
         put(response, ENDPOINT, endpoint.name.as_str());
         put(response, PROVIDER, endpoint.provider.as_str());
         put(response, MODEL, endpoint.model.as_str());

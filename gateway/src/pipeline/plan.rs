@@ -1,6 +1,7 @@
 //! Stage 4: which endpoints, in which order?
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use isthmus_adapters::dialects::needs::needs;
 use isthmus_inference::failure::{Failure, Kind};
@@ -20,8 +21,18 @@ pub struct Planned {
     pub(super) pool: Arc<Pool>,
     pub(super) plan: WrittenOrder,
     pub(super) deadline: Instant,
+    /// When a second copy goes to whom.
+    hedge: Option<(Duration, Arc<Endpoint>)>,
     /// Held until the plan is carried out.
     _room: OwnedSemaphorePermit,
+}
+
+/// When a second copy of a request goes to whom, if the first choice is slow.
+pub(super) struct Hedge<'p> {
+    /// How long the first choice may take to give its first piece.
+    pub(super) after: Duration,
+    /// Who gets the copy.
+    pub(super) partner: &'p Arc<Endpoint>,
 }
 
 /// Makes the plan.
@@ -34,11 +45,14 @@ pub fn plan(
     let pool = directory.resolve(&request.model)?;
     ticket.planned(&pool);
     narrowed(&request, &pool)?;
-    let names = able(&request, &pool)?.into_iter().map(|endpoint| endpoint.name.clone());
+    let able = able(&request, &pool)?;
+    let partner = able.get(1).filter(|_| pool.fallback).map(|partner| Arc::clone(partner));
+    let hedge = pool.hedge.zip(partner);
+    let names = able.into_iter().map(|endpoint| endpoint.name.clone());
     let plan = WrittenOrder::ordered(names, pool.fallback).map_err(|nothing| {
         Failure::new(Kind::Overloaded, format!("{nothing} for the model `{}`", request.model))
     })?;
-    Ok(Planned { request, pool, plan, deadline, _room: room })
+    Ok(Planned { request, pool, plan, deadline, hedge, _room: room })
 }
 
 /// The endpoints that can do what the request needs, as far as the operator has said what they can.
@@ -92,6 +106,12 @@ fn narrows(provider: &[u8]) -> bool {
 // === impl Planned ===
 
 impl Planned {
+    /// The second copy, if the plan has one.
+    pub(super) fn hedge(&self) -> Option<Hedge<'_>> {
+        let (after, partner) = self.hedge.as_ref()?;
+        Some(Hedge { after: *after, partner })
+    }
+
     /// The endpoints in the order of the plan.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         let endpoints = &self.pool.endpoints;

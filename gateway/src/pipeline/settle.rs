@@ -10,18 +10,21 @@ use std::time::Duration;
 
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
-use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
-use isthmus_inference::usage::{Source, Usage};
+use isthmus_inference::usage::Usage;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Call;
+use attempts::{Attempts, Fate, Reason};
+
 use crate::directory::{Endpoint, Pool};
 use crate::keyring::Tenant;
 use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
+
+pub mod attempts;
 
 /// What is known of a call so far; owed a settlement.
 pub struct Ticket {
@@ -51,22 +54,14 @@ pub struct Record {
     pub deadline: Instant,
     /// Bytes of the request's body.
     pub request_bytes: usize,
-    /// The endpoint that was tried last.
-    pub endpoint: Option<Arc<Endpoint>>,
-    /// Tries in all.
-    pub attempts: u32,
+    /// What was tried.
+    pub attempts: Attempts,
     /// Since when the call waits for somebody else, if it does.
     waiting_since: Option<Instant>,
     /// Time spent waiting: for the body, for endpoints, and between tries.
     pub waited: Duration,
     /// From arrival to the first piece of the answer.
     pub first_output: Option<Duration>,
-    /// Server-sent events relayed; about one token each.
-    pub relayed_events: u64,
-    /// What the endpoint reported.
-    pub usage: Option<Usage>,
-    /// What it reported before it was done.
-    pub usage_so_far: Option<Usage>,
     /// The fields of the request that the endpoint has no word for and that were left out.
     pub dropped: Vec<String>,
 }
@@ -102,14 +97,10 @@ impl Ticket {
             label: None,
             deadline: call.deadline,
             request_bytes: 0,
-            endpoint: None,
-            attempts: 0,
+            attempts: Attempts::default(),
             waiting_since: None,
             waited: Duration::ZERO,
             first_output: None,
-            relayed_events: 0,
-            usage: None,
-            usage_so_far: None,
             dropped: Vec::new(),
         };
         Self { open: Some(Box::new(record)), reaper: reaper.clone() }
@@ -150,19 +141,42 @@ impl Ticket {
         self.record_mut().label = Some(Arc::clone(&pool.label));
     }
 
-    pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>) {
+    /// An attempt begins; its number.
+    pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>, reason: Reason) -> u32 {
         let record = self.record_mut();
-        record.attempts += 1;
-        record.endpoint = Some(Arc::clone(endpoint));
+        record.attempts.begin(Arc::clone(endpoint), reason, record.request_bytes)
     }
 
-    pub(super) fn attempted(&mut self, answered: bool) {
+    /// The endpoint answers: its first piece is here.
+    pub(super) fn answered(&mut self, number: u32) {
         let record = self.record_mut();
-        if answered {
-            record.first_output = Some(record.arrived.elapsed());
+        record.first_output.get_or_insert_with(|| record.arrived.elapsed());
+        if let Some(attempted) = record.attempts.get_mut(number) {
+            attempted.fate = Fate::Answered;
+            attempted.first_output = Some(attempted.began.elapsed());
+            attempted.endpoint.metrics.attempted(true);
         }
-        if let Some(endpoint) = &record.endpoint {
-            endpoint.metrics.attempted(answered);
+    }
+
+    /// The attempt failed before its first piece.
+    pub(super) fn failed(&mut self, number: u32, failure: &Failure) {
+        if let Some(attempted) = self.record_mut().attempts.get_mut(number) {
+            attempted.fate = Fate::Failed(failure.kind);
+            attempted.endpoint.metrics.attempted(false);
+        }
+    }
+
+    /// The attempt was overtaken by another, and cancelled.
+    pub(super) fn lost(&mut self, number: u32) {
+        if let Some(attempted) = self.record_mut().attempts.get_mut(number) {
+            attempted.fate = Fate::Lost;
+        }
+    }
+
+    /// Whoever was answering broke off.
+    pub(super) fn broke_off(&mut self, failure: &Failure) {
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.fate = Fate::Failed(failure.kind);
         }
     }
 
@@ -179,21 +193,29 @@ impl Ticket {
 
     /// Counts events that were passed on.
     pub fn relayed(&mut self, events: u64) {
-        self.record_mut().relayed_events += events;
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.relayed_events += events;
+        }
     }
 
     /// Notes what the endpoint reported before it was done.
     pub fn used_so_far(&mut self, usage: Usage) {
-        self.record_mut().usage_so_far = Some(usage);
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.usage_so_far = Some(usage);
+        }
     }
 
     pub(super) fn dropped(&mut self, names: &mut Vec<String>) {
-        self.record_mut().dropped = std::mem::take(names);
+        let dropped = &mut self.record_mut().dropped;
+        names.retain(|name| !dropped.contains(name));
+        dropped.append(names);
     }
 
     /// Notes what the endpoint reported.
     pub fn used(&mut self, usage: Usage) {
-        self.record_mut().usage = Some(usage);
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.usage = Some(usage);
+        }
     }
 }
 
@@ -215,31 +237,20 @@ impl Record {
         self.first_output.unwrap_or_else(|| self.arrived.elapsed()).saturating_sub(self.waited)
     }
 
-    /// Whether tokens were used: an attempt that failed before its first piece used none.
-    pub fn consumed(&self, outcome: &Outcome<'_>) -> bool {
-        matches!(outcome, Outcome::Answered) || self.first_output.is_some()
-    }
-
-    /// What was used: as reported, or as far as can be told.
-    pub fn usage_or_estimate(&self) -> Usage {
-        self.usage.unwrap_or_else(|| {
-            let known =
-                self.usage_so_far.unwrap_or_else(|| Usage::estimated(self.request_bytes, 0));
-            let text_output = known.text_output.max(self.relayed_events);
-            Usage { text_output, source: Source::Estimated, ..known }
-        })
-    }
-
-    /// What that costs, where the endpoint's price is known.
-    pub fn cost(&self) -> Option<Money> {
-        let price = self.endpoint.as_ref()?.price.as_ref()?;
-        Some(price.cost(&self.usage_or_estimate()))
+    /// The endpoint that answers, or else was tried last.
+    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.attempts.current().map(|attempted| &attempted.endpoint)
     }
 
     fn settle(mut self, metrics: &Metrics, outcome: Outcome<'_>) {
         // The caller may have left in the middle of a wait.
         if let Some(began) = self.waiting_since.take() {
             self.waited += began.elapsed();
+        }
+        if let (Outcome::Failed(failure), Some(attempted)) = (outcome, self.attempts.current_mut())
+            && attempted.fate == Fate::Answered
+        {
+            attempted.fate = Fate::Failed(failure.kind);
         }
         CallFinished { record: &self, outcome }.emit(metrics);
     }

@@ -191,23 +191,24 @@ impl CallFinished<'_> {
     }
 
     fn count(&self, metrics: &Metrics) {
-        let Self { record, outcome } = self;
+        let record = self.record;
         metrics.in_flight.dec();
         metrics.overhead.observe(record.overhead().as_secs_f64());
         let label = record.label.as_deref().unwrap_or("unknown");
         metrics.request(label, record.operation.as_str(), self.status());
-        let Some(endpoint) = record.endpoint.as_ref().filter(|_| record.consumed(outcome)) else {
-            return;
-        };
-        let usage = record.usage_or_estimate();
-        endpoint.metrics.input_tokens.observe(usage.input() as f64);
-        endpoint.metrics.output_tokens.observe(usage.output() as f64);
-        endpoint.metrics.duration.observe(record.arrived.elapsed().as_secs_f64());
-        if let Some(first) = record.first_output {
-            endpoint.metrics.first_token.observe(first.as_secs_f64());
+        for attempted in record.attempts.iter().filter(|attempted| attempted.consumed()) {
+            let metrics = &attempted.endpoint.metrics;
+            let usage = attempted.usage_or_estimate();
+            metrics.input_tokens.observe(usage.input() as f64);
+            metrics.output_tokens.observe(usage.output() as f64);
+            if let Some(cost) = attempted.cost() {
+                metrics.cost.inc_by(cost.pico_dollars() as f64 / 1e12);
+            }
         }
-        if let Some(cost) = record.cost() {
-            endpoint.metrics.cost.inc_by(cost.pico_dollars() as f64 / 1e12);
+        // What the caller waited for is put down to whoever answered him.
+        if let (Some(first), Some(endpoint)) = (record.first_output, record.endpoint()) {
+            endpoint.metrics.first_token.observe(first.as_secs_f64());
+            endpoint.metrics.duration.observe(record.arrived.elapsed().as_secs_f64());
         }
     }
 
@@ -216,18 +217,20 @@ impl CallFinished<'_> {
         let request_id = &record.id;
         let tenant = record.tenant.as_ref().map_or("", |tenant| tenant.name());
         let model = record.model.as_ref().map_or("", |model| model.as_str());
-        let endpoint = record.endpoint.as_ref().map_or("", |endpoint| endpoint.name.as_str());
+        let attempt = record.attempts.current();
+        let endpoint = attempt.map_or("", |attempt| attempt.endpoint.name.as_str());
+        let chosen = attempt.map_or("", |attempt| attempt.reason.as_str());
         let ms = record.arrived.elapsed().as_millis() as u64;
         let overhead_us = record.overhead().as_micros() as u64;
-        let usage = record.usage_or_estimate();
+        let usage = record.attempts.usage();
         let (attempts, operation, status) =
-            (record.attempts, record.operation.as_str(), self.status());
+            (record.attempts.made(), record.operation.as_str(), self.status());
         match outcome {
             Outcome::Answered => {
-                info!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
+                info!(%request_id, operation, model, endpoint, chosen, tenant, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
             }
             Outcome::Abandoned => {
-                info!(%request_id, operation, model, endpoint, tenant, attempts, ms, events = record.relayed_events, "caller left");
+                info!(%request_id, operation, model, endpoint, tenant, attempts, ms, events = attempt.map_or(0, |attempt| attempt.relayed_events), "caller left");
             }
             Outcome::Failed(failure) => {
                 let (kind, reason) = (failure.kind.as_str(), &failure.message);

@@ -53,6 +53,15 @@ impl Writer {
         }
     }
 
+    /// The same for a message that has begun elsewhere: with the index of its next block, and whether
+    /// the one before, of text, is open.
+    pub(super) fn begun(mut self, next: u32, open: bool) -> Self {
+        self.begun = true;
+        self.next = next;
+        self.open = open.then_some(Open::Text);
+        self
+    }
+
     fn event(&mut self, kind: &str, mut data: Value) {
         data["type"] = kind.into();
         self.out.put_slice(b"event: ");

@@ -8,7 +8,7 @@ use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::part::formats;
 use serde_json::{Map, Value, json};
 
-use super::style::{self, Style, Thinking};
+use super::style::{self, Continuation, Style, Thinking};
 use super::turns::{self, cache_control};
 use crate::dialect::Encoded;
 use crate::dialects::openai_request::StreamUsage;
@@ -36,7 +36,12 @@ pub(super) fn encode(
 ) -> Result<Encoded, Failure> {
     let mut writer = Writer { style, body: Map::new(), dropped: Vec::new() };
     writer.put("model", model.as_str());
-    writer.put("messages", turns::messages(style, chat.messages())?);
+    writer.put("messages", turns::messages(style, chat.messages(), chat.continued)?);
+    if chat.continued && style.continuation == Continuation::FinalMessage {
+        // Both speak of the same place: an open turn leaves no room for the start of another.
+        writer.put("continue_final_message", true);
+        writer.put("add_generation_prompt", false);
+    }
     if stream {
         writer.put("stream", true);
         if style.stream_usage == StreamUsage::Asked {

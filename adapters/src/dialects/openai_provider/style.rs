@@ -35,6 +35,8 @@ pub struct Style {
     pub short_ids: bool,
     /// Whether a last turn of the assistant must be marked as a beginning to be continued.
     pub prefix: bool,
+    /// How it is asked to go on with a turn of the assistant's.
+    pub continuation: Continuation,
     /// Whether it fetches what an address points to.
     pub fetches: bool,
     /// Whether models named like OpenAI's are OpenAI's, whose reasoning models refuse to be told how
@@ -51,6 +53,20 @@ pub enum Thinking {
     Object,
     /// By `thinking: {"type": "enabled" | "disabled"}`.
     Switch,
+}
+
+/// How a provider is asked to go on with the last turn, which is the assistant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continuation {
+    /// It cannot be asked: it would answer that turn.
+    Unknown,
+    /// The turn's place is enough (OpenRouter, its page "Assistant prefill"; Groq, its page
+    /// "Prefilling").
+    Place,
+    /// By `prefix` in the turn (Mistral; DeepSeek, its guide "Chat Prefix Completion").
+    Prefix,
+    /// By `continue_final_message` beside the turns (vLLM's and SGLang's chat completions).
+    FinalMessage,
 }
 
 /// What a provider is told of earlier thoughts.
@@ -111,6 +127,7 @@ pub const OPENAI: Style = Style {
     names: true,
     short_ids: false,
     prefix: false,
+    continuation: Continuation::Unknown,
     fetches: true,
     openai_models: true,
 };
@@ -134,6 +151,7 @@ pub const COMPATIBLE: Style = Style {
     thinking: Thinking::Effort(|_| &COMMON_EFFORTS),
     documents: Documents::Refused,
     video: true,
+    continuation: Continuation::FinalMessage,
     openai_models: false,
     ..OPENAI
 };

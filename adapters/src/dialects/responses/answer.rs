@@ -108,6 +108,13 @@ impl Response {
         Self { members, tail }
     }
 
+    /// A response as somebody else created it.
+    pub(super) fn created(members: Map<String, Value>) -> Self {
+        let id = members.get("id").and_then(Value::as_str).unwrap_or_default();
+        let tail = id.strip_prefix("resp_").unwrap_or(id).to_owned();
+        Self { members, tail }
+    }
+
     /// The id of an item.
     pub(super) fn id(&self, kind: &str, index: usize) -> String {
         format!("{kind}_{}{index:02}", self.tail)

@@ -12,6 +12,7 @@ use isthmus_inference::usage::Usage;
 use serde_json::{Value, json};
 
 use super::answer::{self, Response};
+use super::transcript::Begun;
 use crate::dialect::{Stamp, StreamEncoder, Told};
 
 /// Writes the events of one streamed response.
@@ -78,6 +79,22 @@ impl EventWriter {
             finish: None,
             usage: Usage::default(),
         }
+    }
+
+    /// The same for a response that has begun elsewhere.
+    pub(super) fn begun(mut self, begun: &Begun) -> Self {
+        self.sequence = begun.sequence;
+        if let Some(members) = &begun.response {
+            self.response = Response::created(members.clone());
+        }
+        let Some(id) = begun.message.clone() else { return self };
+        self.output.push(Value::Null);
+        let (text, logprobs) = (begun.text.clone(), begun.logprobs.clone());
+        self.open = Open::Message { id, content: vec![], kind: Spoken::Text, text, logprobs };
+        if !begun.part {
+            self.part_added();
+        }
+        self
     }
 
     /// Writes an event; `members` lack its type and number.

@@ -1,0 +1,216 @@
+//! The attempts of one call, a line each: what was tried and why, how it ended, what it took.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use isthmus_inference::failure::Kind;
+use isthmus_inference::money::Money;
+use isthmus_inference::usage::{Source, Usage};
+use tokio::time::Instant;
+
+use crate::directory::Endpoint;
+
+/// One try at one endpoint.
+#[derive(Debug)]
+pub struct Attempted {
+    /// Counts from 1.
+    pub number: u32,
+    /// The endpoint.
+    pub endpoint: Arc<Endpoint>,
+    /// Why it was tried.
+    pub reason: Reason,
+    /// How it ended.
+    pub fate: Fate,
+    /// When it began.
+    pub began: Instant,
+    /// From then to the first piece of its answer.
+    pub first_output: Option<Duration>,
+    /// Bytes of what was sent there, roughly.
+    pub input_bytes: usize,
+    /// Server-sent events relayed; about one token each.
+    pub relayed_events: u64,
+    /// What the endpoint reported.
+    pub usage: Option<Usage>,
+    /// What it reported before it was done.
+    pub usage_so_far: Option<Usage>,
+}
+
+/// Why an endpoint was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It was the first choice.
+    First,
+    /// It failed, and was given another chance.
+    Again,
+    /// Another one failed.
+    Fallback,
+    /// Another one was slow.
+    Hedge,
+    /// Another one broke off in the middle of its answer.
+    Splice,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It has not: the endpoint is awaited, or the caller left.
+    Open,
+    /// The endpoint answers, or has answered.
+    Answered,
+    /// It failed, before its answer or in the middle of it.
+    Failed(Kind),
+    /// Another one was faster.
+    Lost,
+}
+
+/// The attempts of one call. The first one, mostly the only one, costs no allocation.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    first: Option<Attempted>,
+    more: Vec<Attempted>,
+    made: u32,
+}
+
+/// How many are kept. Those beyond replace the oldest that cost nothing.
+const MOST_KEPT: usize = 32;
+
+// === impl Reason ===
+
+impl Reason {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Again => "retry",
+            Self::Fallback => "fallback",
+            Self::Hedge => "hedge",
+            Self::Splice => "splice",
+        }
+    }
+}
+
+// === impl Attempted ===
+
+impl Attempted {
+    /// Whether tokens were used. An attempt that failed before its first piece used none; a provider
+    /// may charge for one that lost a race.
+    pub fn consumed(&self) -> bool {
+        self.first_output.is_some() || self.fate == Fate::Lost
+    }
+
+    /// Whether the caller was shown something of it.
+    pub fn contributed(&self) -> bool {
+        self.first_output.is_some() && self.fate != Fate::Lost
+    }
+
+    /// What was used: as reported, or as far as can be told.
+    pub fn usage_or_estimate(&self) -> Usage {
+        self.usage.unwrap_or_else(|| {
+            let known = self.usage_so_far.unwrap_or_else(|| Usage::estimated(self.input_bytes, 0));
+            let text_output = known.text_output.max(self.relayed_events);
+            Usage { text_output, source: Source::Estimated, ..known }
+        })
+    }
+
+    /// What that costs, where the endpoint's price is known.
+    pub fn cost(&self) -> Option<Money> {
+        Some(self.endpoint.price.as_ref()?.cost(&self.usage_or_estimate()))
+    }
+}
+
+// === impl Attempts ===
+
+impl Attempts {
+    /// Begins one, and numbers it.
+    pub fn begin(&mut self, endpoint: Arc<Endpoint>, reason: Reason, input_bytes: usize) -> u32 {
+        self.made += 1;
+        let attempted = Attempted {
+            number: self.made,
+            endpoint,
+            reason,
+            fate: Fate::Open,
+            began: Instant::now(),
+            first_output: None,
+            input_bytes,
+            relayed_events: 0,
+            usage: None,
+            usage_so_far: None,
+        };
+        match &self.first {
+            None => self.first = Some(attempted),
+            Some(_) => {
+                let idle = |kept: &Attempted| kept.fate != Fate::Open && !kept.consumed();
+                if self.more.len() + 1 >= MOST_KEPT
+                    && let Some(place) = self.more.iter().position(idle)
+                {
+                    self.more.remove(place);
+                }
+                self.more.push(attempted);
+            }
+        }
+        self.made
+    }
+
+    /// How many there were, those included that are not kept.
+    pub fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// Those that are kept, in the order in which they began.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Attempted> {
+        self.first.iter().chain(&self.more)
+    }
+
+    fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Attempted> {
+        self.first.iter_mut().chain(&mut self.more)
+    }
+
+    /// The one with this number.
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut Attempted> {
+        self.iter_mut().rev().find(|attempted| attempted.number == number)
+    }
+
+    /// The one that counts: that answers, or else the last that did not lose a race.
+    pub fn current(&self) -> Option<&Attempted> {
+        let latest = |counts: fn(Fate) -> bool| self.iter().rev().find(|at| counts(at.fate));
+        latest(|fate| fate == Fate::Answered).or_else(|| latest(|fate| fate != Fate::Lost))
+    }
+
+    /// The same, to be changed.
+    pub fn current_mut(&mut self) -> Option<&mut Attempted> {
+        let number = self.current()?.number;
+        self.get_mut(number)
+    }
+
+    /// Whether an endpoint was tried already.
+    pub fn tried(&self, endpoint: &Endpoint) -> bool {
+        self.iter().any(|attempted| attempted.endpoint.name == endpoint.name)
+    }
+
+    /// Whether the answer is put together from those of several.
+    pub fn spliced(&self) -> bool {
+        self.iter().filter(|attempted| attempted.contributed()).nth(1).is_some()
+    }
+
+    /// Whether a second copy of the request was sent.
+    pub fn hedged(&self) -> bool {
+        self.iter().any(|attempted| attempted.reason == Reason::Hedge)
+    }
+
+    /// What the answer took, of all who gave a part of it.
+    pub fn usage(&self) -> Usage {
+        let parts = self.iter().filter(|attempted| attempted.contributed());
+        let sum = parts.map(Attempted::usage_or_estimate).reduce(|mut sum, part| {
+            sum += part;
+            sum
+        });
+        sum.unwrap_or_else(|| self.current().map_or(Usage::default(), Attempted::usage_or_estimate))
+    }
+
+    /// What all that was used costs, the answer or not; `None` if the price of some of it is unknown.
+    pub fn cost(&self) -> Option<Money> {
+        let mut costs = self.iter().filter(|attempted| attempted.consumed()).map(Attempted::cost);
+        let first = costs.next().or_else(|| self.current().map(Attempted::cost))??;
+        costs.try_fold(first, |sum, cost| Some(sum + cost?))
+    }
+}

@@ -1,0 +1,51 @@
+//! The fault matrix: upstreams that fail in every way that upstreams do, behind the running program.
+//!
+//! In each cell the caller gets a complete, correct answer or a truthful error in his own language; a
+//! stream that broke never ends like one that did not; and who is not meant to be asked is not.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod caller;
+mod cells;
+mod house;
+mod upstream;
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use cells::Cell;
+use house::House;
+
+/// How long all cells together may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_every_cell_the_caller_gets_an_answer_or_the_truth() {
+    let cells = cells::all();
+    let house = House::start(&cells).await;
+    let began = Instant::now();
+    let mut told: FuturesUnordered<_> = cells.iter().map(|cell| judged(&house, cell)).collect();
+    let mut complaints = vec![];
+    while let Some(judgement) = told.next().await {
+        complaints.extend(judgement);
+    }
+    let took = began.elapsed();
+    assert!(
+        complaints.is_empty(),
+        "{} of {} cells:\n{}\n\nthe program's log:\n{}",
+        complaints.len(),
+        cells.len(),
+        complaints.join("\n"),
+        house.log()
+    );
+    assert_eq!(house.stranger.connections(), 0, "an endpoint of another model was contacted");
+    assert!(took < PATIENCE, "{} cells took {took:?}", cells.len());
+}
+
+/// What is wrong with what the caller was told in this cell, if anything is.
+async fn judged(house: &House, cell: &Cell) -> Option<String> {
+    let told = caller::ask(house.address, cell).await;
+    let wrong = caller::judge(cell, &told).err().or_else(|| house.overused(cell))?;
+    Some(format!("{}: {wrong}\n    {}", cell.name, told.to_string().replace('\n', "\n    ")))
+}
