@@ -77,7 +77,7 @@ impl Keyring {
         Ok(Loaded { count, version })
     }
 
-    /// Reloads whenever another process has written; never returns. While the ledger cannot be
+    /// Reloads whenever a key was made or changed, by whichever process; never returns. While the ledger cannot be
     /// read, the keys last seen stay in force.
     pub async fn follow(&self, store: &impl Store, mut seen: Loaded) {
         let mut tick = tokio::time::interval(POLL);

@@ -5,11 +5,13 @@
 //! * [`http`]: the doors: tables of URLs, rendering
 //! * [`pipeline`]: the one path that every call takes
 //! * [`directory`], [`keyring`]: which endpoints stand behind a name, who may call
+//! * [`decision_log`]: what was decided for each call, written down
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
 pub mod cli;
+pub mod decision_log;
 pub mod directory;
 pub mod embedded;
 pub mod http;

@@ -3,6 +3,8 @@
 //! Names say who did what (`CallFinished`, `AttemptFailed`). A message is a fixed sentence; what
 //! varies stands in fields, so that machines can group lines and people can still read them.
 
+pub mod policies;
+
 use std::net::SocketAddr;
 
 use isthmus_inference::failure::{Blame, Failure};
@@ -48,6 +50,14 @@ pub struct KeysReloaded {
 
 /// Keys could not be read; those last seen stay in force.
 pub struct KeysReloadFailed<'a> {
+    /// Why.
+    pub error: &'a StoreError,
+}
+
+/// Decisions could not be logged.
+pub struct DecisionsNotWritten<'a> {
+    /// How many.
+    pub count: usize,
     /// Why.
     pub error: &'a StoreError,
 }
@@ -139,6 +149,15 @@ impl KeysReloadFailed<'_> {
     /// Tells.
     pub fn emit(self) {
         error!(error = %self.error, "keys not reloaded, those last seen stay in force");
+    }
+}
+
+// === impl DecisionsNotWritten ===
+
+impl DecisionsNotWritten<'_> {
+    /// Tells.
+    pub fn emit(self) {
+        error!(count = self.count, error = %self.error, "decisions not logged, and lost to `isthmus explain` and `isthmus replay`");
     }
 }
 

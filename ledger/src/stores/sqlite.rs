@@ -1,4 +1,6 @@
-//! Keys in one SQLite file: nothing to install, safe with several processes on one machine.
+//! Everything in one SQLite file: nothing to install, safe with several processes on one machine.
+
+mod decisions;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +38,7 @@ impl Sqlite {
             .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(BUSY_TIMEOUT);
-        // `data_version` reports the writes of *other* connections, so there must be one only.
+        // One writer at a time is all that SQLite has; a second connection would only wait for it.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
@@ -112,7 +114,7 @@ impl Store for Sqlite {
     }
 
     async fn version(&self) -> Result<i64, StoreError> {
-        sqlx::query_scalar("PRAGMA data_version")
+        sqlx::query_scalar("SELECT count FROM key_changes")
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(&error))
