@@ -269,8 +269,9 @@ impl Adapter for Scripted {
     fn call(&self, _: Attempt) -> BoxFuture<'_, Result<Answer, Failure>> {
         self.calls.lock().unwrap().push(self.name);
         let step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Stall);
-        let mut cancelled = Cancelled(Some((self.name, Arc::clone(&self.cancelled))));
+        let cancelled = Cancelled(Some((self.name, Arc::clone(&self.cancelled))));
         async move {
+            let mut cancelled = cancelled;
             let answer = match step {
                 Step::AnswerAfter(time) => {
                     tokio::time::sleep(time).await;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::cells::{Cell, Expected, Language};
-use crate::upstream::PIECES;
+use crate::speech::PIECES;
 
 /// What a caller was told.
 pub(crate) struct Told {

@@ -1,6 +1,6 @@
 //! The cells, as data: who fails how, who else is there, who asks, and what he must be told.
 
-use crate::upstream::Fault;
+use crate::upstream::{Fault, Wire};
 
 /// In which language the caller speaks, and the program answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(crate) struct Cell {
     pub(crate) stream: bool,
     pub(crate) other: Other,
     pub(crate) language: Language,
+    /// What the failing upstream speaks.
+    pub(crate) wire: Wire,
     pub(crate) expected: Expected,
 }
 
@@ -61,12 +63,12 @@ const EARLY: &[(Fault, u16)] = &[
 
 /// The same in the middle of it. A whole answer has no middle: it fails with this status.
 const LATE: &[(Fault, u16)] = &[
-    (Fault::ResetInside, 503),
+    (Fault::ResetInside, 502),
     (Fault::StallInside, 504),
-    (Fault::CutInside, 503),
+    (Fault::CutInside, 502),
     (Fault::NoJsonInside, 502),
     (Fault::DripInside, 504),
-    (Fault::ErrorInside, 502),
+    (Fault::ErrorInside, 500),
 ];
 
 /// The early faults that callers of other languages meet too.
@@ -77,28 +79,31 @@ const FOR_ALL: &[Fault] =
 pub(crate) fn all() -> Vec<Cell> {
     use Language::{Anthropic, OpenAi, Responses};
     let mut cells = vec![];
-    let mut add = |fault, stream, other, language, expected| {
+    let mut add = |fault, stream, other, (language, wire), expected| {
         let model = format!("cell{}", cells.len());
         let shape = if stream { "stream" } else { "whole" };
-        let name = format!("{model}: {fault:?}, {shape}, {other:?}, {language:?}");
-        cells.push(Cell { name, model, fault, stream, other, language, expected });
+        let name = format!("{model}: {fault:?}, {shape}, {other:?}, {language:?} over {wire:?}");
+        cells.push(Cell { name, model, fault, stream, other, language, wire, expected });
     };
-    for language in [OpenAi, Responses, Anthropic] {
-        for (fault, status) in EARLY {
-            if language != OpenAi && !FOR_ALL.contains(fault) {
-                continue;
-            }
+    // What is relayed, and what is translated.
+    let relayed = [(OpenAi, Wire::Chat), (Responses, Wire::Responses), (Anthropic, Wire::Messages)];
+    let translated = [(OpenAi, Wire::Messages), (Responses, Wire::Chat), (Anthropic, Wire::Chat)];
+    for pair in relayed {
+        let early = EARLY.iter().filter(|(fault, _)| pair.0 == OpenAi || FOR_ALL.contains(fault));
+        for (fault, status) in early {
             for stream in [false, true] {
-                add(*fault, stream, Other::Nobody, language, Expected::Error(*status));
-                add(*fault, stream, Other::Somebody, language, Expected::Answer);
+                add(*fault, stream, Other::Nobody, pair, Expected::Error(*status));
+                add(*fault, stream, Other::Somebody, pair, Expected::Answer);
             }
         }
+    }
+    for pair in relayed.into_iter().chain(translated) {
         for (fault, status) in LATE {
-            add(*fault, false, Other::Nobody, language, Expected::Error(*status));
-            add(*fault, false, Other::Somebody, language, Expected::Answer);
-            add(*fault, true, Other::Nobody, language, Expected::BrokenStream);
-            add(*fault, true, Other::Somebody, language, Expected::BrokenStream);
-            add(*fault, true, Other::Successor, language, Expected::Spliced);
+            add(*fault, false, Other::Nobody, pair, Expected::Error(*status));
+            add(*fault, false, Other::Somebody, pair, Expected::Answer);
+            add(*fault, true, Other::Nobody, pair, Expected::BrokenStream);
+            add(*fault, true, Other::Somebody, pair, Expected::BrokenStream);
+            add(*fault, true, Other::Successor, pair, Expected::Spliced);
         }
     }
     cells

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::cells::{Cell, Language, Other};
-use crate::upstream::{Fault, Upstream};
+use crate::cells::{Cell, Other};
+use crate::upstream::{Fault, Upstream, Wire};
 
 /// The program, and who it may call.
 pub(crate) struct House {
@@ -104,20 +104,19 @@ fn configuration(
         writeln!(providers, "  {name}: {{ {account}, timeouts: {TIMEOUTS} }}").unwrap();
         writeln!(endpoints, "  {name}: {{ provider: {name}, model: up, price: {price} }}").unwrap();
     };
-    add("stranger", "vllm", format!("http://{}/v1", stranger.address));
+    add("stranger", "sglang", format!("http://{}/v1", stranger.address));
     writeln!(models, "  unasked: {{ endpoints: [stranger] }}").unwrap();
     for cell in cells {
         let (faulty, other) = &upstreams[&cell.model];
         let (first, second) = (format!("{}-faulty", cell.model), format!("{}-other", cell.model));
-        match cell.language {
-            Language::Anthropic => {
-                add(&first, "anthropic", format!("http://{}", faulty.address));
-            }
-            Language::OpenAi | Language::Responses => {
-                add(&first, "openai-compatible", format!("http://{}/v1", faulty.address));
-            }
-        }
-        add(&second, "vllm", format!("http://{}/v1", other.address));
+        let (kind, path) = match cell.wire {
+            Wire::Chat => ("openai-compatible", "/v1"),
+            Wire::Responses => ("openai", "/v1"),
+            Wire::Messages => ("anthropic", ""),
+        };
+        add(&first, kind, format!("http://{}{path}", faulty.address));
+        // It goes on with answers, and speaks chat completions alone.
+        add(&second, "sglang", format!("http://{}/v1", other.address));
         let members =
             if cell.other == Other::Nobody { first } else { format!("{first}, {second}") };
         let splice = cell.other == Other::Successor;

@@ -19,6 +19,7 @@ use crate::dialect::{Encoded, Watch};
 use crate::dialects::broken::{answer_too_large, cut, no_event_stream};
 use crate::dialects::edits::{Edit, splice, take_out};
 use crate::dialects::openai_error::class;
+use crate::dialects::openai_relay::is_closed;
 use crate::dialects::openai_relay::prelude::Prelude;
 use crate::dialects::openai_relay::run::Run;
 use crate::framing::sse::{self, Splitter};
@@ -174,7 +175,7 @@ impl Relay {
     }
 
     fn meaning(&mut self, event: &[u8]) -> Result<Meaning, Failure> {
-        if PLAIN.iter().any(|start| event.starts_with(start)) {
+        if PLAIN.iter().any(|start| event.starts_with(start)) && is_closed(event) {
             return Ok(Meaning::Plain);
         }
         let data = sse::data(event).unwrap_or_default();
@@ -316,6 +317,7 @@ mod tests {
             (format!("{START}{error}"), Kind::Overloaded, 1),
             (error.to_owned(), Kind::Overloaded, 0),
             ("data: hello\n\n".to_owned(), Kind::Malformed, 0),
+            (format!("{START}{}\n\n{STOP}", &TEXT[..60]), Kind::Malformed, 1),
         ];
         for (stream, kind, pieces) in cases {
             let (passed, outcome) = watched(&stream);
