@@ -10,6 +10,7 @@
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
+pub mod calendar;
 pub mod cli;
 pub mod decision_log;
 pub mod directory;
@@ -17,5 +18,8 @@ pub mod embedded;
 pub mod http;
 pub mod hub;
 pub mod keyring;
+pub mod permits;
 pub mod pipeline;
+pub mod policy_files;
+pub mod pool;
 pub mod telemetry;

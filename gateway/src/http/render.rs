@@ -28,6 +28,8 @@ const DROPPED: HeaderName = HeaderName::from_static("x-isthmus-dropped-params");
 const ENDPOINT: HeaderName = HeaderName::from_static("x-isthmus-endpoint");
 const PROVIDER: HeaderName = HeaderName::from_static("x-isthmus-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-isthmus-model");
+const REGION: HeaderName = HeaderName::from_static("x-isthmus-region");
+const POLICY: HeaderName = HeaderName::from_static("x-isthmus-policy");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-isthmus-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-isthmus-cache");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-isthmus-overhead-us");
@@ -137,6 +139,12 @@ fn dress<T>(response: &mut http::Response<T>, record: &Record) {
         put(response, ENDPOINT, endpoint.name.as_str());
         put(response, PROVIDER, endpoint.provider.as_str());
         put(response, MODEL, endpoint.model.as_str());
+        if let Some(region) = &endpoint.region {
+            put(response, REGION, region);
+        }
+    }
+    if let Some(edition) = &record.edition {
+        put(response, POLICY, edition.version());
     }
 }
 

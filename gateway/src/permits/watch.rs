@@ -174,8 +174,7 @@ fn renew(permits: &Permits, directory: &Directory, today: Date) -> Result<(), Un
 
 /// Policies over all that the directory has.
 fn edition(bundle: Arc<Bundle>, directory: &Directory, day: Date) -> Result<Edition, Unusable> {
-    let catalogues: Vec<_> =
-        directory.pools().map(|pool| (&pool.name, super::catalogue(pool))).collect();
+    let catalogues: Vec<_> = directory.pools().map(|pool| (&pool.name, pool.catalogue())).collect();
     let pools = catalogues.iter().map(|(name, catalogue)| (*name, catalogue.as_slice()));
     Edition::new(bundle, pools, day).map_err(|error| {
         let (file, line, column) = ("endpoints".to_owned(), 0, 0);

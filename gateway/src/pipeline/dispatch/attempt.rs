@@ -12,7 +12,7 @@ use super::super::plan::Planned;
 use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::{Content, Streamed, note};
-use crate::directory::Endpoint;
+use crate::pool::Endpoint;
 
 /// An endpoint that answers.
 pub(super) struct Won {
@@ -63,7 +63,7 @@ pub(super) async fn run(
     let number = ticket.attempting(endpoint, reason);
     let tried = ticket.waiting(call(planned, endpoint, place, None)).await;
     match &tried {
-        Ok(_) => ticket.answered(number),
+        Ok(content) => ticket.answered(number, content.streams()),
         Err(failure) => note(ticket, number, endpoint, failure),
     }
     tried.map(|content| Won { endpoint: Arc::clone(endpoint), content })

@@ -20,7 +20,7 @@ use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::attempt::{Place, call};
 use super::{Content, Streamed, note};
-use crate::directory::Endpoint;
+use crate::pool::Endpoint;
 use crate::telemetry::events::AttemptFailed;
 
 /// What is left of the plan, and what the caller was sent.
@@ -72,7 +72,7 @@ impl Spare {
     /// What the plan leaves for a stream that this endpoint answers; `None` if that is nothing.
     pub(super) fn of(planned: Planned, answering: &Endpoint) -> Option<Box<Self>> {
         let others = || planned.endpoints().any(|endpoint| endpoint.name != answering.name);
-        if !planned.pool.splice || !others() {
+        if !planned.pool.strategy.splice || !others() {
             return None;
         }
         let transcript = caller(planned.request.dialect).transcript(&planned.request)?;
@@ -163,7 +163,7 @@ async fn elsewhere(
         let told = call(planned, endpoint, place, Some(Arc::clone(&beginning))).await;
         match told {
             Ok(Content::Stream(mut streamed)) => {
-                ticket.answered(number);
+                ticket.answered(number, true);
                 ticket.dropped(&mut streamed.rest.dropped);
                 return Some(streamed);
             }
