@@ -5,10 +5,12 @@
 //! * [`http`]: the doors: tables of URLs, rendering
 //! * [`pipeline`]: the one path that every call takes
 //! * [`directory`], [`keyring`]: which endpoints stand behind a name, who may call
+//! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
+pub mod catalogue;
 pub mod cli;
 pub mod directory;
 pub mod embedded;
@@ -16,4 +18,5 @@ pub mod http;
 pub mod hub;
 pub mod keyring;
 pub mod pipeline;
+pub mod policy_files;
 pub mod telemetry;
