@@ -4,6 +4,8 @@ mod endpoints;
 mod facts;
 mod models;
 mod names;
+mod networks;
+mod policies;
 mod providers;
 mod server;
 mod small;
@@ -33,6 +35,7 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
             providers: providers.read,
             endpoints: endpoints.read.into_iter().chain(direct).collect(),
             models,
+            policies: policies::policies(fields.get("policies").as_ref()),
         };
         unavailable::sections(fields);
         Some(settings)

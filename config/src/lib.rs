@@ -67,7 +67,13 @@ pub fn load(path: &Path, env: Env) -> Result<Checked, Vec<Complaint>> {
         return Err(vec![complaint(&name, None, format!("cannot be read: {error}"))]);
     }
     match String::from_utf8(bytes) {
-        Ok(text) => check_text(&name, &text, env),
+        Ok(text) => {
+            let mut checked = check_text(&name, &text, env)?;
+            if let Some(folder) = path.parent() {
+                checked.settings.policies.start_at(folder);
+            }
+            Ok(checked)
+        }
         Err(error) => {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();

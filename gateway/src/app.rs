@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use isthmus_adapters::adapter::Adapter;
 use isthmus_adapters::hub::HubError;
-use isthmus_config::settings::{self, Settings};
+use isthmus_config::settings::{self, Policies, Settings};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
@@ -131,7 +131,8 @@ impl App {
     ) -> Result<Built, BuildError> {
         let server = &settings.server;
         let (reaper, reaping) = Reaper::new();
-        let mut watch = Watch::new(None, None, RolloutRules::default());
+        let Policies { dir, shadow_dir } = settings.policies.clone();
+        let mut watch = Watch::new(dir, shadow_dir, RolloutRules::default());
         let permits = watch.start(&directory, today())?;
         let app = Self {
             directory,
