@@ -14,6 +14,7 @@ use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::Limits;
 use isthmus_policies::offer::Pricing;
 use isthmus_policies::plan::Strategy;
@@ -220,7 +221,10 @@ async fn accounts(
             narrows: kind == "openrouter",
             in_process: matches!(&provider.account, settings::Account::Embedded(_)),
             kind: kind.into(),
-            facts: Arc::default(),
+            facts: Arc::new(Facts {
+                network: provider.account.usual_network(),
+                ..Facts::default()
+            }),
         };
         accounts.insert(name.clone(), account);
     }

@@ -18,6 +18,11 @@ fn line(endpoint: &str, reason: Reason, fate: Fate) -> (String, Reason, Fate) {
     (endpoint.to_owned(), reason, fate)
 }
 
+/// What an answer of one endpoint costs, estimated, in pico-dollars.
+async fn cost_of_one() -> i128 {
+    House::new(&[("a", vec![Step::Answer])]).ask().await.unwrap().cost.unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_first_choice_that_is_fast_enough_has_no_rival() {
     let fast = Step::AnswerAfter(AFTER - Duration::from_millis(1));
@@ -36,7 +41,7 @@ async fn the_faster_one_wins_and_the_other_is_cancelled_and_paid() {
     assert_eq!(house.cancelled(), ["a"], "dropping it ends it upstream");
     let lines = [line("a", Reason::First, Fate::Lost), line("b", Reason::Hedge, Fate::Answered)];
     assert_eq!(told.lines, lines);
-    assert!(told.cost.unwrap() > 0, "the loser read the prompt");
+    assert_eq!(told.cost.unwrap(), 2 * cost_of_one().await, "the loser read the prompt");
 
     let slow = Step::AnswerAfter(AFTER + Duration::from_millis(10));
     let slower = Step::AnswerAfter(AFTER);
@@ -85,5 +90,5 @@ async fn a_failure_before_its_time_is_a_matter_of_retries() {
     let told = house.ask().await.unwrap();
     assert_eq!((told.endpoint.as_str(), house.calls()), ("a", vec!["a", "a"]));
     assert_eq!(told.lines[1], line("a", Reason::Again, Fate::Answered));
-    assert_eq!(told.cost, Some(0), "a failed attempt is free, and the answer reported nothing");
+    assert_eq!(told.cost.unwrap(), cost_of_one().await, "a failed attempt is free");
 }

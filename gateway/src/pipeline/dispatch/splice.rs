@@ -12,13 +12,17 @@ use futures_util::{StreamExt, stream};
 use isthmus_adapters::adapter::{Beginning, Piece};
 use isthmus_adapters::dialect::{Stamp, StreamEncoder, Transcript};
 use isthmus_adapters::dialects::caller;
-use isthmus_inference::failure::{Blame, Failure, Kind};
+use isthmus_adapters::dialects::needs::needs;
+use isthmus_inference::capability::Capability;
+use isthmus_inference::failure::{Blame, Failure, Kind, Retry};
 use isthmus_inference::stream::Event;
+use isthmus_policies::splice::{Broken, Successor};
+use tokio::time::Instant;
 
 use super::super::plan::Planned;
 use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
-use super::attempt::{Place, call};
+use super::attempt::{Place, call, no_place};
 use super::{Content, Streamed, note};
 use crate::pool::Endpoint;
 use crate::telemetry::events::AttemptFailed;
@@ -105,13 +109,17 @@ impl Spare {
         if let Some(endpoint) = ticket.record().endpoint() {
             AttemptFailed { request_id: ticket.id(), endpoint, failure: &broken }.emit();
         }
+        // What the caller brought on himself, such as a filter, is not another endpoint's to mend.
+        let mendable = broken.blame != Blame::Caller && broken.retry != Retry::Never;
         let said = self.sent.as_mut().and_then(Sent::said).map(str::to_owned);
-        let Some(said) = said.filter(|_| broken.blame == Blame::Provider) else {
+        let Some(said) = said.filter(|_| mendable) else {
             return (ticket, Err(broken));
         };
         let tokens = ticket.record().attempts.usage().output();
         ticket.broke_off(&broken);
-        match elsewhere(&self.planned, &said, tokens, &mut ticket).await {
+        let text = said.trim_end().to_owned();
+        let beginning = Beginning { text, tokens: u32::try_from(tokens).unwrap_or(u32::MAX) };
+        match elsewhere(&self.planned, Arc::new(beginning), &mut ticket).await {
             Some(streamed) => (ticket, Ok(self.spliced(streamed, &said))),
             None => (ticket, Err(broken)),
         }
@@ -140,27 +148,18 @@ impl Spare {
     }
 }
 
-/// The first endpoint that goes on.
+/// The first endpoint that goes on behind this beginning.
 async fn elsewhere(
     planned: &Planned,
-    said: &str,
-    tokens: u64,
+    beginning: Arc<Beginning>,
     ticket: &mut Ticket,
 ) -> Option<Streamed> {
-    let text = said.trim_end().to_owned();
-    let anew = text.is_empty();
-    let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-    let beginning = Arc::new(Beginning { text, tokens });
-    // The first of the plan is permitted as a first choice alone.
-    for endpoint in planned.endpoints().skip(1) {
-        // Where nothing was said yet, anyone can begin.
-        let able = endpoint.continues || anew;
-        if !able || ticket.record().attempts.tried(endpoint) {
-            continue;
-        }
-        let Some(place) = Place::at(endpoint) else { continue };
+    while let Some(endpoint) = successor(planned, &beginning, ticket) {
         let number = ticket.attempting(endpoint, Reason::Splice);
-        let told = call(planned, endpoint, place, Some(Arc::clone(&beginning))).await;
+        let told = match Place::at(endpoint) {
+            Some(place) => call(planned, endpoint, place, Some(Arc::clone(&beginning))).await,
+            None => Err(no_place(endpoint)),
+        };
         match told {
             Ok(Content::Stream(mut streamed)) => {
                 ticket.answered(number, true);
@@ -175,6 +174,37 @@ async fn elsewhere(
         }
     }
     None
+}
+
+/// The next endpoint that may go on, as policy decides.
+fn successor<'p>(
+    planned: &'p Planned,
+    beginning: &Beginning,
+    ticket: &Ticket,
+) -> Option<&'p Arc<Endpoint>> {
+    let attempts = &ticket.record().attempts;
+    // The first of the plan is permitted as a first choice alone.
+    let others: Vec<_> = planned.endpoints().skip(1).collect();
+    let anew = beginning.text.is_empty();
+    let time_left = planned.deadline.saturating_duration_since(Instant::now());
+    let broken = Broken {
+        allowed: planned.pool.splice && !time_left.is_zero(),
+        // Where nothing was said, anyone may begin.
+        has_text: true,
+        has_other: false,
+        constrained: !anew && needs(&planned.request).has(Capability::JsonSchema),
+        splices: attempts.splices(),
+        time_left,
+    };
+    let successors: Vec<_> = others
+        .iter()
+        .map(|endpoint| Successor {
+            may_serve: !attempts.tried(endpoint),
+            continues_turns: endpoint.continues || anew,
+            ttft_p50: 0.0,
+        })
+        .collect();
+    Some(others[broken.successor(&successors).ok()?])
 }
 
 // === impl Sent ===

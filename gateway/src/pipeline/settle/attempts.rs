@@ -246,7 +246,13 @@ impl Attempts {
 
     /// Whether the answer is put together from those of several.
     pub fn spliced(&self) -> bool {
-        self.iter().filter(|attempted| attempted.contributed()).nth(1).is_some()
+        self.splices() > 0
+    }
+
+    /// How often another endpoint went on with the answer.
+    pub fn splices(&self) -> u32 {
+        let went_on = |at: &&Attempted| at.reason == Reason::Splice && at.contributed();
+        u32::try_from(self.iter().filter(went_on).count()).unwrap_or(u32::MAX)
     }
 
     /// Whether a second copy of the request was sent.
