@@ -1,9 +1,11 @@
 //! From the tree to [`Settings`]: one file for each section of the configuration.
 
+pub(crate) mod catalogue;
 mod endpoints;
 mod facts;
 mod models;
 mod names;
+pub(crate) mod policytest;
 mod providers;
 mod server;
 mod small;

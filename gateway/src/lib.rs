@@ -6,6 +6,7 @@
 //! * [`pipeline`]: the one path that every call takes
 //! * [`directory`], [`keyring`]: which endpoints stand behind a name, who may call
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
+//! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
@@ -16,4 +17,6 @@ pub mod http;
 pub mod hub;
 pub mod keyring;
 pub mod pipeline;
+pub mod policy_files;
+pub mod proofs;
 pub mod telemetry;
