@@ -16,6 +16,8 @@ pub struct Date {
 #[error("expected a date such as 2027-06-30")]
 pub struct DateError;
 
+const SECONDS_PER_DAY: u64 = 86_400;
+
 // === impl Date ===
 
 impl Date {
@@ -23,6 +25,32 @@ impl Date {
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
         let exists = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
         exists.then_some(Self { year, month, day })
+    }
+
+    /// The day after, unless the calendar ends.
+    pub fn next(self) -> Option<Self> {
+        let Self { year, month, day } = self;
+        Self::new(year, month, day + 1)
+            .or_else(|| Self::new(year, month + 1, 1))
+            .or_else(|| (year < 9999).then(|| Self::new(year + 1, 1, 1)).flatten())
+    }
+
+    /// The day, in UTC, on which so many seconds have passed since 1970 began.
+    pub fn at(unix_seconds: u64) -> Self {
+        let mut days = unix_seconds / SECONDS_PER_DAY;
+        let mut year = 1970;
+        while year < 9999 && days >= days_of(year) {
+            days -= days_of(year);
+            year += 1;
+        }
+        let mut month = 1;
+        while month < 12 && days >= u64::from(days_in(year, month)) {
+            days -= u64::from(days_in(year, month));
+            month += 1;
+        }
+        // Only past the end of the calendar there is more left than a month has.
+        let day = days.min(u64::from(days_in(year, month)) - 1) as u8 + 1;
+        Self { year, month, day }
     }
 
     /// The year, 0 to 9999.
@@ -39,6 +67,10 @@ impl Date {
     pub fn day(self) -> u8 {
         self.day
     }
+}
+
+fn days_of(year: u16) -> u64 {
+    (1..=12).map(|month| u64::from(days_in(year, month))).sum()
 }
 
 fn days_in(year: u16, month: u8) -> u8 {
@@ -103,6 +135,36 @@ mod tests {
         for text in ["", "2027", "27-06-30", "2027-6-30", "2027/06/30", "2027-06-30 ", "+027-06-30"]
         {
             assert_eq!(text.parse::<Date>(), Err(DateError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_followed_by_the_next() {
+        let next = |text: &str| text.parse::<Date>().unwrap().next().map(|day| day.to_string());
+        for (day, after) in [
+            ("2027-06-29", "2027-06-30"),
+            ("2027-06-30", "2027-07-01"),
+            ("2027-02-28", "2027-03-01"),
+            ("2028-02-28", "2028-02-29"),
+            ("2027-12-31", "2028-01-01"),
+        ] {
+            assert_eq!(next(day).as_deref(), Some(after));
+        }
+        assert_eq!(next("9999-12-31"), None);
+    }
+
+    #[test]
+    fn the_clock_tells_the_day() {
+        for (seconds, day) in [
+            (0, "1970-01-01"),
+            (86_399, "1970-01-01"),
+            (86_400, "1970-01-02"),
+            (951_782_400, "2000-02-29"),
+            (1_795_824_000, "2026-11-28"),
+            (253_402_300_799, "9999-12-31"),
+            (u64::MAX, "9999-12-31"),
+        ] {
+            assert_eq!(Date::at(seconds).to_string(), day);
         }
     }
 

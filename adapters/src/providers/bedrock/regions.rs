@@ -90,7 +90,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::places::country;
+    use isthmus_inference::place::country;
 
     fn countries(model: &str, region: &str) -> Vec<&'static str> {
         let Processing::In(regions) = processing_regions(model, region) else {
