@@ -16,8 +16,6 @@ pub struct Date {
 #[error("expected a date such as 2027-06-30")]
 pub struct DateError;
 
-const SECONDS_PER_DAY: u64 = 86_400;
-
 // === impl Date ===
 
 impl Date {
@@ -35,24 +33,6 @@ impl Date {
             .or_else(|| (year < 9999).then(|| Self::new(year + 1, 1, 1)).flatten())
     }
 
-    /// The day, in UTC, on which so many seconds have passed since 1970 began.
-    pub fn at(unix_seconds: u64) -> Self {
-        let mut days = unix_seconds / SECONDS_PER_DAY;
-        let mut year = 1970;
-        while year < 9999 && days >= days_of(year) {
-            days -= days_of(year);
-            year += 1;
-        }
-        let mut month = 1;
-        while month < 12 && days >= u64::from(days_in(year, month)) {
-            days -= u64::from(days_in(year, month));
-            month += 1;
-        }
-        // Only past the end of the calendar there is more left than a month has.
-        let day = days.min(u64::from(days_in(year, month)) - 1) as u8 + 1;
-        Self { year, month, day }
-    }
-
     /// The year, 0 to 9999.
     pub fn year(self) -> u16 {
         self.year
@@ -67,10 +47,6 @@ impl Date {
     pub fn day(self) -> u8 {
         self.day
     }
-}
-
-fn days_of(year: u16) -> u64 {
-    (1..=12).map(|month| u64::from(days_in(year, month))).sum()
 }
 
 fn days_in(year: u16, month: u8) -> u8 {
@@ -151,21 +127,6 @@ mod tests {
             assert_eq!(next(day).as_deref(), Some(after));
         }
         assert_eq!(next("9999-12-31"), None);
-    }
-
-    #[test]
-    fn the_clock_tells_the_day() {
-        for (seconds, day) in [
-            (0, "1970-01-01"),
-            (86_399, "1970-01-01"),
-            (86_400, "1970-01-02"),
-            (951_782_400, "2000-02-29"),
-            (1_795_824_000, "2026-11-28"),
-            (253_402_300_799, "9999-12-31"),
-            (u64::MAX, "9999-12-31"),
-        ] {
-            assert_eq!(Date::at(seconds).to_string(), day);
-        }
     }
 
     #[test]
