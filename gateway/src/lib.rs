@@ -10,6 +10,7 @@
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
+pub mod catalogue;
 pub mod cli;
 pub mod directory;
 pub mod embedded;

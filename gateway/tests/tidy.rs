@@ -32,10 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["gateway/src/http", "gateway/src/http.rs"]),
     ("blake2", &["adapters/src/bittensor"]),
     ("bs58", &["adapters/src/bittensor"]),
-    (
-        "cedar_policy",
-        &["gateway/src/proofs", "policies/src/permit", "policies/src/permit.rs"],
-    ),
+    ("cedar_policy", &["gateway/src/proofs", "policies/src/permit", "policies/src/permit.rs"]),
     ("cedar_policy_symcc", &["gateway/src/proofs"]),
     ("hyper", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
     ("hyper_rustls", HTTP_CLIENT),

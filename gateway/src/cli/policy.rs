@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use isthmus_policies::permit::Complaint;
+use isthmus_config::complaint::Complaint;
 
 use super::{CommandError, say_error};
 use crate::proofs::ProofError;
@@ -54,7 +54,7 @@ struct Patience {
 
 /// Why a command about policies did not succeed, in words for the terminal.
 #[derive(Debug, thiserror::Error)]
-enum PolicyError {
+enum Refusal {
     /// Something is wrong with the policies, or with what was asked.
     #[error("{0}")]
     Refused(String),
@@ -78,8 +78,8 @@ impl Policy {
         let Err(error) = done else { return ExitCode::SUCCESS };
         say_error(&error.to_string());
         match error {
-            PolicyError::Refused(_) => ExitCode::FAILURE,
-            PolicyError::NoSolver(_) => ExitCode::from(NO_SOLVER),
+            Refusal::Refused(_) => ExitCode::FAILURE,
+            Refusal::NoSolver(_) => ExitCode::from(NO_SOLVER),
         }
     }
 }
@@ -90,28 +90,23 @@ impl Patience {
     }
 }
 
-// === impl PolicyError ===
+// === impl Refusal ===
 
-impl PolicyError {
+impl Refusal {
     /// Something that went wrong, whatever it is.
     fn of(error: impl std::fmt::Display) -> Self {
         Self::Refused(format!("error: {error}"))
     }
 }
 
-impl From<Vec<Complaint>> for PolicyError {
+impl From<Vec<Complaint>> for Refusal {
     fn from(complaints: Vec<Complaint>) -> Self {
-        Self::Refused(lines(&complaints))
+        let lines: Vec<_> = complaints.iter().map(ToString::to_string).collect();
+        Self::Refused(lines.join("\n"))
     }
 }
 
-impl From<Vec<isthmus_config::complaint::Complaint>> for PolicyError {
-    fn from(complaints: Vec<isthmus_config::complaint::Complaint>) -> Self {
-        Self::Refused(lines(&complaints))
-    }
-}
-
-impl From<ProofError> for PolicyError {
+impl From<ProofError> for Refusal {
     fn from(error: ProofError) -> Self {
         match error {
             ProofError::NoSolver { .. } => Self::NoSolver(error),
@@ -121,11 +116,7 @@ impl From<ProofError> for PolicyError {
 }
 
 /// Runs a command's asynchronous part.
-fn block_on<T>(work: impl Future<Output = Result<T, PolicyError>>) -> Result<T, PolicyError> {
+fn block_on<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     let done = super::block_on(async { Ok(work.await) });
-    done.map_err(|CommandError(error)| PolicyError::Refused(error))?
-}
-
-fn lines(all: &[impl std::fmt::Display]) -> String {
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    done.map_err(|CommandError(error)| Refusal::Refused(error))?
 }

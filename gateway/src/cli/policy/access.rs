@@ -10,7 +10,7 @@ use isthmus_policies::policytest::Suite;
 use isthmus_policies::question::Action;
 use serde_json::{Map, Value as Json, json};
 
-use super::PolicyError;
+use super::Refusal;
 
 /// What becomes of one catalogue.
 pub(super) struct Listing {
@@ -29,9 +29,9 @@ pub(super) fn listings(
     old: &Arc<Bundle>,
     new: &Arc<Bundle>,
     suite: &Suite,
-) -> Result<Listing, PolicyError> {
+) -> Result<Listing, Refusal> {
     let permit = |bundle: &Arc<Bundle>| {
-        Permit::new(Arc::clone(bundle), &suite.catalogue, suite.today).map_err(PolicyError::of)
+        Permit::new(Arc::clone(bundle), &suite.catalogue, suite.today).map_err(Refusal::of)
     };
     let (old, new) = (permit(old)?, permit(new)?);
     let count = suite.catalogue.len();

@@ -1,7 +1,6 @@
 //! `isthmus policy diff`
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use isthmus_inference::date::Date;
@@ -10,7 +9,8 @@ use serde_json::{Value as Json, json};
 
 use super::access::{Listing, listings};
 use super::progress::Teller;
-use super::{Patience, PolicyError, block_on, folder};
+use super::{Patience, Refusal, block_on, folder};
+use crate::catalogue::today;
 use crate::cli::say;
 use crate::proofs::comparison::{Change, Relation, RuleChange, compare, rules};
 use crate::proofs::example::Example;
@@ -62,7 +62,7 @@ struct Difference {
 // === impl Diff ===
 
 impl Diff {
-    pub(super) fn run(&self) -> Result<(), PolicyError> {
+    pub(super) fn run(&self) -> Result<(), Refusal> {
         let (old, new) = (folder::policies(&self.old)?, folder::policies(&self.new)?);
         let mut access = vec![];
         let suites = match &self.config {
@@ -86,21 +86,17 @@ impl Diff {
         }
         match difference.relation() {
             Relation::Loosens | Relation::Both if self.refuse_loosening => {
-                Err(PolicyError::of("the new policies allow what the old ones did not"))
+                Err(Refusal::of("the new policies allow what the old ones did not"))
             }
             _ => Ok(()),
         }
     }
 
-    async fn compare(&self, old: &Bundle, new: &Bundle) -> Result<Vec<Change>, PolicyError> {
+    async fn compare(&self, old: &Bundle, new: &Bundle) -> Result<Vec<Change>, Refusal> {
         let solver = Solver::find(self.patience.each()).await?;
         let teller = Teller::new();
         Ok(compare(old, new, &solver, &|progress| teller.tell(progress)).await?)
     }
-}
-
-fn today() -> Date {
-    Date::at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 // === impl Difference ===

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use isthmus_config::policytest;
 use isthmus_inference::date::Date;
-use isthmus_policies::permit::{Bundle, Source};
+use isthmus_policies::permit::Bundle;
 use isthmus_policies::policytest::Suite;
 
-use super::PolicyError;
+use super::Refusal;
 use crate::policy_files;
 
 /// How the names of files of tests end.
@@ -18,25 +18,25 @@ const TESTS: &str = ".policytest.yaml";
 const INVARIANTS: &str = "invariants";
 
 /// The policies of a folder.
-pub(super) fn policies(folder: &Path) -> Result<Arc<Bundle>, PolicyError> {
-    Ok(Arc::new(Bundle::read(&sources(folder)?)?))
+pub(super) fn policies(folder: &Path) -> Result<Arc<Bundle>, Refusal> {
+    Ok(Arc::new(policy_files::bundle(Some(folder)).map_err(listed)?))
 }
 
 /// What the policies of a folder must never allow.
-pub(super) fn invariants(folder: &Path) -> Result<Bundle, PolicyError> {
+pub(super) fn invariants(folder: &Path) -> Result<Bundle, Refusal> {
     let folder = folder.join(INVARIANTS);
     if !folder.is_dir() {
-        return Err(PolicyError::of(format_args!(
+        return Err(Refusal::of(format_args!(
             "there are no invariants: {} is not a folder; in it stands what must never be allowed, \
              as `forbid` policies",
             folder.display()
         )));
     }
-    Ok(Bundle::read(&sources(&folder)?)?)
+    policy_files::bundle(Some(&folder)).map_err(listed)
 }
 
 /// Every file of tests in a folder, in the order of their names.
-pub(super) fn suites(folder: &Path) -> Result<Vec<Suite>, PolicyError> {
+pub(super) fn suites(folder: &Path) -> Result<Vec<Suite>, Refusal> {
     let env = |name: &str| std::env::var(name).ok();
     let mut suites = vec![];
     let mut complaints = vec![];
@@ -50,14 +50,14 @@ pub(super) fn suites(folder: &Path) -> Result<Vec<Suite>, PolicyError> {
 }
 
 /// The endpoints of a configuration, as a file of tests without cases.
-pub(super) fn catalogue(file: &Path, today: Date) -> Result<Suite, PolicyError> {
+pub(super) fn catalogue(file: &Path, today: Date) -> Result<Suite, Refusal> {
     let catalogue = policytest::load_catalogue(file, &|name| std::env::var(name).ok())?;
     let file = file.display().to_string();
     Ok(Suite { file, today, catalogue, cases: vec![], every_policy_decides: false })
 }
 
-fn tests(folder: &Path) -> Result<Vec<PathBuf>, PolicyError> {
-    let unreadable = |error| PolicyError::of(format_args!("{}: {error}", folder.display()));
+fn tests(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
+    let unreadable = |error| Refusal::of(format_args!("{}: {error}", folder.display()));
     let mut files = vec![];
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -69,6 +69,7 @@ fn tests(folder: &Path) -> Result<Vec<PathBuf>, PolicyError> {
     Ok(files)
 }
 
-fn sources(folder: &Path) -> Result<Vec<Source>, PolicyError> {
-    policy_files::read(folder).map_err(PolicyError::of)
+/// Each complaint says `error` itself.
+fn listed(error: policy_files::PolicyError) -> Refusal {
+    Refusal::Refused(error.to_string())
 }

@@ -7,7 +7,7 @@ use isthmus_policies::permit::Bundle;
 use serde_json::{Value as Json, json};
 
 use super::progress::Teller;
-use super::{Patience, PolicyError, block_on, folder};
+use super::{Patience, Refusal, block_on, folder};
 use crate::cli::say;
 use crate::proofs::invariants::{self, Claim, Finding, Verdict};
 use crate::proofs::solver::Solver;
@@ -42,11 +42,11 @@ pub(super) struct Prove {
 // === impl Prove ===
 
 impl Prove {
-    pub(super) fn run(&self) -> Result<(), PolicyError> {
+    pub(super) fn run(&self) -> Result<(), Refusal> {
         let policies = folder::policies(&self.folder)?;
         let invariants = folder::invariants(&self.folder)?;
         if let Some(rule) = invariants::misplaced(&invariants) {
-            return Err(PolicyError::Refused(format!(
+            return Err(Refusal::Refused(format!(
                 "{}:{}: error: {}: an invariant says what must never be allowed, so it is a \
                  `forbid`",
                 rule.file, rule.line, rule.id
@@ -61,7 +61,7 @@ impl Prove {
         let unproved = findings.iter().filter(|finding| !finding.is_proved()).count();
         match unproved {
             0 => Ok(()),
-            unproved => Err(PolicyError::of(format_args!("{unproved} claims are not proved"))),
+            unproved => Err(Refusal::of(format_args!("{unproved} claims are not proved"))),
         }
     }
 
@@ -70,12 +70,17 @@ impl Prove {
         &self,
         policies: &Bundle,
         invariants: &Bundle,
-    ) -> Result<(Vec<Finding>, Vec<String>), PolicyError> {
+    ) -> Result<(Vec<Finding>, Vec<String>), Refusal> {
         let solver = Solver::find(self.patience.each()).await?;
         let teller = Teller::new();
         let findings =
             invariants::prove(policies, invariants, &solver, &|done| teller.tell(done)).await?;
-        Ok((findings, invariants::dead_actions(policies, &solver).await?))
+        // Where something is not proved, there is more to do than to think of this.
+        let dead = match findings.iter().all(Finding::is_proved) {
+            true => invariants::dead_actions(policies, &solver).await?,
+            false => vec![],
+        };
+        Ok((findings, dead))
     }
 }
 

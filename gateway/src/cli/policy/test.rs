@@ -7,7 +7,7 @@ use clap::Args;
 use isthmus_policies::permit::{Bundle, Rule};
 use isthmus_policies::policytest::{self, Report, Suite};
 
-use super::{PolicyError, folder, junit};
+use super::{Refusal, folder, junit};
 use crate::cli::say;
 
 /// Asks the questions of every `*.policytest.yaml` in a folder of its policies.
@@ -54,11 +54,11 @@ pub(super) struct Tested<'a> {
 // === impl Test ===
 
 impl Test {
-    pub(super) fn run(&self) -> Result<(), PolicyError> {
+    pub(super) fn run(&self) -> Result<(), Refusal> {
         let bundle = folder::policies(&self.folder)?;
         let suites = folder::suites(&self.folder)?;
         if suites.is_empty() {
-            return Err(PolicyError::of(format_args!(
+            return Err(Refusal::of(format_args!(
                 "no tests: there is no *.policytest.yaml in {}; `isthmus policy test --help` shows \
                  one",
                 self.folder.display()
@@ -66,12 +66,12 @@ impl Test {
         }
         let reports = suites.iter().map(|suite| {
             let report = policytest::run(suite, &bundle);
-            report.map(|report| (suite, report)).map_err(PolicyError::of)
+            report.map(|report| (suite, report)).map_err(Refusal::of)
         });
         let tested = Tested::new(&bundle, reports.collect::<Result<_, _>>()?);
         if let Some(file) = &self.junit {
             std::fs::write(file, junit::document(&tested)).map_err(|error| {
-                PolicyError::of(format_args!("cannot write {}: {error}", file.display()))
+                Refusal::of(format_args!("cannot write {}: {error}", file.display()))
             })?;
         }
         tested.say()
@@ -94,7 +94,7 @@ impl<'a> Tested<'a> {
         }
     }
 
-    fn say(&self) -> Result<(), PolicyError> {
+    fn say(&self) -> Result<(), Refusal> {
         let (mut cases, mut failed) = (0, 0);
         for (suite, report) in &self.reports {
             for outcome in &report.outcomes {
@@ -120,8 +120,8 @@ impl<'a> Tested<'a> {
         ));
         match (failed, self.idle.len()) {
             (0, 0) => Ok(()),
-            (0, idle) => Err(PolicyError::Refused(format!("error: {idle} policies are untested"))),
-            (failed, _) => Err(PolicyError::Refused(format!("error: {failed} cases failed"))),
+            (0, idle) => Err(Refusal::Refused(format!("error: {idle} policies are untested"))),
+            (failed, _) => Err(Refusal::Refused(format!("error: {failed} cases failed"))),
         }
     }
 }
