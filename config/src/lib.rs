@@ -58,7 +58,11 @@ const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// Reads and checks a file. What comes back instead of settings holds at least one error, and the
 /// warnings too, in the order of the file.
 pub fn load(path: &Path, env: Env) -> Result<Checked, Vec<Complaint>> {
-    check_text(&path.display().to_string(), &read_file(path)?, env)
+    let mut checked = check_text(&path.display().to_string(), &read_file(path)?, env)?;
+    if let Some(folder) = path.parent() {
+        checked.settings.policies.start_at(folder);
+    }
+    Ok(checked)
 }
 
 /// Checks a text. `file_name` stands in complaints.

@@ -32,7 +32,7 @@ Try it:
 enum Command {
     /// Answer calls until told to stop.
     Serve(serve::Serve),
-    /// Check the configuration, and report every complaint with its file and line.
+    /// Check the configuration and the policies; report every complaint with its file and line.
     Check(check::Check),
     /// Make, list and revoke the keys that callers present.
     Keys(keys::Keys),

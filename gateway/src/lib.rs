@@ -5,6 +5,7 @@
 //! * [`http`]: the doors: tables of URLs, rendering
 //! * [`pipeline`]: the one path that every call takes
 //! * [`directory`], [`keyring`]: which endpoints stand behind a name, who may call
+//! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
 //! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events

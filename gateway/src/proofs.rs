@@ -44,6 +44,11 @@ pub enum ProofError {
     /// It answered that it does not know.
     #[error("the solver cannot tell")]
     Unknown,
+    /// All that was found are questions at which a policy fails, and then the house denies.
+    #[error(
+        "it is refuted only where a policy fails, and then the gateway denies; mend that first"
+    )]
+    OnlyByFailing,
     /// It, or the symbolic compiler, failed.
     #[error("{0}")]
     Failed(String),

@@ -25,6 +25,25 @@ impl Date {
         exists.then_some(Self { year, month, day })
     }
 
+    /// The day of this moment in UTC, in seconds since 1970; `None` before that and after 9999.
+    pub fn of_unix_seconds(seconds: i64) -> Option<Self> {
+        let mut days = u64::try_from(seconds).ok()? / 86_400;
+        let mut year = 1970;
+        while days >= days_in_year(year) {
+            days -= days_in_year(year);
+            year += 1;
+            if year > 9999 {
+                return None;
+            }
+        }
+        let mut month = 1;
+        while days >= u64::from(days_in(year, month)) {
+            days -= u64::from(days_in(year, month));
+            month += 1;
+        }
+        Self::new(year, month, u8::try_from(days).ok()? + 1)
+    }
+
     /// The day after, unless the calendar ends.
     pub fn next(self) -> Option<Self> {
         let Self { year, month, day } = self;
@@ -47,6 +66,10 @@ impl Date {
     pub fn day(self) -> u8 {
         self.day
     }
+}
+
+fn days_in_year(year: u16) -> u64 {
+    (1..=12).map(|month| u64::from(days_in(year, month))).sum()
 }
 
 fn days_in(year: u16, month: u8) -> u8 {
@@ -127,6 +150,24 @@ mod tests {
             assert_eq!(next(day).as_deref(), Some(after));
         }
         assert_eq!(next("9999-12-31"), None);
+    }
+
+    #[test]
+    fn moments_have_a_day() {
+        let day = |seconds| Date::of_unix_seconds(seconds).map(|day| day.to_string());
+        for (seconds, expected) in [
+            (0, Some("1970-01-01")),
+            (86_399, Some("1970-01-01")),
+            (86_400, Some("1970-01-02")),
+            (951_782_400, Some("2000-02-29")),
+            (1_798_761_599, Some("2026-12-31")),
+            (253_402_300_799, Some("9999-12-31")),
+            (253_402_300_800, None),
+            (i64::MAX, None),
+            (-1, None),
+        ] {
+            assert_eq!(day(seconds).as_deref(), expected, "{seconds}");
+        }
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use isthmus_inference::ident::EndpointName;
-use isthmus_policies::facts::Facts;
 use isthmus_policies::permit::Described;
 
-use crate::check::facts;
 use crate::check::names::plain_name;
 use crate::check::providers::EMBEDDED;
+use crate::check::{facts, networks};
 use crate::reader::Value;
 
 /// Endpoints that a file of tests describes: `name: { provider, model, in_process, facts }`, all of
@@ -44,40 +43,57 @@ fn described(name: &str, value: &Value<'_>) -> Option<Described> {
     })
 }
 
+/// What tells the network of an account: its kind, and the address if one is written.
+struct Account {
+    kind: String,
+    base_url: Option<String>,
+}
+
 /// The endpoints of a configuration. What else is in it may lack its variables, and is not read.
 pub(crate) fn of_configuration(root: &Value<'_>) -> Option<Vec<Described>> {
     root.fields(|fields| {
         fields.allow_unknown();
-        let kinds = fields.optional("providers", kinds).unwrap_or_default();
+        let accounts = fields.optional("providers", accounts).unwrap_or_default();
         fields.required("endpoints", |section| {
             let mut catalogue = vec![];
-            section.each(|name, value| catalogue.extend(endpoint(name, value, &kinds)))?;
+            section.each(|name, value| catalogue.extend(endpoint(name, value, &accounts)))?;
             Some(catalogue)
         })
     })
 }
 
-/// The kind of each account.
-fn kinds(section: &Value<'_>) -> Option<BTreeMap<String, String>> {
-    let mut kinds = BTreeMap::new();
+fn accounts(section: &Value<'_>) -> Option<BTreeMap<String, Account>> {
+    let mut accounts = BTreeMap::new();
     section.each(|name, value| {
-        let kind = value.fields(|fields| {
+        let account = value.fields(|fields| {
             fields.allow_unknown();
-            fields.required("kind", Value::text)
+            let base_url = fields.get("base_url").map(|url| url.known_text().unwrap_or_default());
+            let kind = fields.required("kind", Value::text)?;
+            Some(Account { kind, base_url })
         });
-        kinds.extend(kind.map(|kind| (name.to_owned(), kind)));
+        accounts.extend(account.map(|account| (name.to_owned(), account)));
     })?;
-    Some(kinds)
+    Some(accounts)
 }
 
-fn endpoint(name: &str, value: &Value<'_>, kinds: &BTreeMap<String, String>) -> Option<Described> {
+fn endpoint(
+    name: &str,
+    value: &Value<'_>,
+    accounts: &BTreeMap<String, Account>,
+) -> Option<Described> {
     value.fields(|fields| {
         fields.allow_unknown();
         let provider = fields.required("provider", Value::text);
         let model = fields.required("model", Value::text);
-        let claims: Facts = fields.optional("facts", facts::facts).unwrap_or_default();
+        let mut claims = fields.optional("facts", facts::facts).unwrap_or_default();
         let provider = provider?;
-        let kind = kinds.get(&provider).unwrap_or(&provider);
+        // An account that exists by its variable alone has the name of its kind.
+        let account = accounts.get(&provider);
+        let kind = account.map_or(provider.as_str(), |account| &account.kind);
+        if claims.network.is_none() {
+            let base_url = account.and_then(|account| account.base_url.as_deref());
+            claims.network = networks::of_kind(kind, base_url);
+        }
         Some(Described {
             name: EndpointName::from(name),
             in_process: kind == EMBEDDED,

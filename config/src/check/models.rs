@@ -7,7 +7,7 @@ use isthmus_inference::ident::{EndpointName, ModelName};
 use crate::check::endpoints::Endpoints;
 use crate::check::names::{self, Section, callers_name};
 use crate::check::providers::{self, Providers};
-use crate::check::unavailable;
+use crate::check::{networks, unavailable};
 use crate::reader::Value;
 use crate::settings::{DEFAULT_TIMEOUTS, Endpoint, Pool, Retry};
 
@@ -82,8 +82,10 @@ fn reference(
     if !providers.written.contains(provider) {
         return providers::unknown(value, provider, providers);
     }
-    let timeouts = providers.read.get(provider).map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
-    let endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);
+    let known = providers.read.get(provider);
+    let timeouts = known.map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
+    let mut endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);
+    endpoint.facts.network = known.and_then(|known| networks::usual(&known.account));
     let name = endpoint.name.clone();
     direct.insert(name.clone(), endpoint);
     Some(name)

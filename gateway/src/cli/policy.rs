@@ -35,11 +35,8 @@ pub(super) struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Ask the questions of `*.policytest.yaml`, and compare the answers.
     Test(test::Test),
-    /// Prove or refute the invariants, each with a counterexample.
     Prove(prove::Prove),
-    /// Say whether new policies allow more or less than old ones, by proof.
     Diff(diff::Diff),
 }
 

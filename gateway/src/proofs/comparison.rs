@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use cedar_policy::{PolicyId, PolicySet, RequestEnv};
 use cedar_policy_symcc::{CompiledPolicySet, Env};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use isthmus_policies::permit::Bundle;
+use isthmus_policies::permit::{self, Bundle};
 use serde_json::Value as Json;
 
 use crate::proofs::example::Example;
@@ -40,7 +40,7 @@ pub struct Change {
 }
 
 /// What became of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleChange {
     /// The new set has it, and the old one does not.
     Added(String),
@@ -82,7 +82,24 @@ pub async fn compare(
         .await
 }
 
-/// The rules that differ, by name.
+/// The policies of either set that can fail while they are evaluated. The gateway denies then, and
+/// a comparison passes over it.
+pub async fn failing(
+    old: &Bundle,
+    new: &Bundle,
+    solver: &Solver,
+) -> Result<BTreeSet<String>, ProofError> {
+    let environments: Vec<_> = permit::schema().request_envs().collect();
+    let policies = old.policy_set().policies().chain(new.policy_set().policies());
+    let pairs = policies.flat_map(|policy| environments.iter().map(move |one| (policy, one)));
+    let fails = stream::iter(pairs).map(async |(policy, environment)| {
+        let found = solver.failing(policy, environment).await?;
+        Ok(found.map(|_| policy.id().to_string()))
+    });
+    fails.buffered(solver.at_once()).try_filter_map(async |id| Ok(id)).try_collect().await
+}
+
+/// The rules that differ: those that were added first, then by name.
 pub fn rules(old: &Bundle, new: &Bundle) -> Vec<RuleChange> {
     let names = |bundle: &Bundle| -> BTreeSet<String> {
         bundle.rules().iter().map(|rule| rule.id.clone()).collect()
@@ -95,7 +112,9 @@ pub fn rules(old: &Bundle, new: &Bundle) -> Vec<RuleChange> {
         (Some(was), Some(is)) if was != is => Some(RuleChange::Reworded(id)),
         _ => None,
     };
-    all.into_iter().filter_map(change).collect()
+    let mut changes: Vec<_> = all.into_iter().filter_map(change).collect();
+    changes.sort();
+    changes
 }
 
 /// A rule, without comments and spaces.
@@ -134,18 +153,10 @@ impl Comparing<'_> {
 fn example(found: &Env, these: &PolicySet, others: &PolicySet) -> Result<Example, ProofError> {
     let shows =
         |question: &Question| question.put_to(these).allowed && !question.put_to(others).allowed;
-    let example = Example::of(Situation::of(found)?, &shows).ok_or_else(|| {
-        let message = "a policy can fail, so that allowing less cannot be told from failing; \
-                       `isthmus policy prove` says which";
-        ProofError::Failed(message.to_owned())
-    })?;
-    let question = example.situation.question();
-    let rules = question.map(|question| {
-        let mut rules = question.put_to(these).rules;
-        rules.extend(question.put_to(others).rules);
-        rules
-    });
-    Ok(example.by(rules.unwrap_or_default()))
+    let mut example = Example::of(Situation::of(found)?, &shows)?;
+    example.rules = example.put_to(these)?.rules.into_iter().collect();
+    example.against = example.put_to(others)?.rules.into_iter().collect();
+    Ok(example)
 }
 
 // === impl Relation ===

@@ -5,11 +5,12 @@
 //! given its plainest value, and keeps it if the question is still a counterexample. Of an endpoint
 //! beyond reproach and a harmless request only that remains different which has to.
 
-use cedar_policy::EntityUid;
+use cedar_policy::{EntityUid, PolicySet};
 use isthmus_policies::class::DataClass;
 use serde_json::{Value as Json, json};
 
-use crate::proofs::situation::{Question, Situation, plainly};
+use crate::proofs::ProofError;
+use crate::proofs::situation::{Answer, Question, Situation, plainly};
 
 /// A question that shows that a claim is wrong.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Example {
     pub matters: Vec<&'static str>,
     /// The rules that allow it, or that fail.
     pub rules: Vec<String>,
+    /// The rules of the other set of policies that deny it, where two are compared.
+    pub against: Vec<String>,
 }
 
 /// Fields that say one thing together, and values for them, the plainest first.
@@ -46,12 +49,16 @@ const NOTHING: &str = "Endpoint::\"some endpoint\"";
 // === impl Example ===
 
 impl Example {
-    /// Makes the situation as plain as it may be while it `shows` what it should; `None` if it
-    /// does not show it even as it is.
-    pub(super) fn of(mut situation: Situation, shows: &dyn Fn(&Question) -> bool) -> Option<Self> {
+    /// Makes the situation as plain as it may be while it `shows` what it should. That it does not
+    /// show it even as it is would be a fault of the solver's.
+    pub(super) fn of(
+        mut situation: Situation,
+        shows: &dyn Fn(&Question) -> bool,
+    ) -> Result<Self, ProofError> {
         let shows = |situation: &Situation| situation.question().is_some_and(|it| shows(&it));
         if !shows(&situation) {
-            return None;
+            let message = "the solver's counterexample is none when policies are asked";
+            return Err(ProofError::Failed(message.to_owned()));
         }
         let knobs = knobs();
         let mut matters = vec![];
@@ -66,13 +73,14 @@ impl Example {
                 break;
             }
         }
-        Some(Self { situation, matters, rules: vec![] })
+        Ok(Self { situation, matters, rules: vec![], against: vec![] })
     }
 
-    /// The same, with the rules that are behind it.
-    pub(super) fn by(mut self, rules: impl IntoIterator<Item = String>) -> Self {
-        self.rules = rules.into_iter().collect();
-        self
+    /// How a set of policies answers it.
+    pub(super) fn put_to(&self, policies: &PolicySet) -> Result<Answer, ProofError> {
+        let question = self.situation.question();
+        let answer = question.map(|question| question.put_to(policies));
+        answer.ok_or_else(|| ProofError::Failed("the example is no question".to_owned()))
     }
 
     /// For programs.
@@ -88,6 +96,7 @@ impl Example {
             "endpoint": { "name": resource.id().unescaped(), "facts": members(endpoint) },
             "matters": self.matters,
             "rules": self.rules,
+            "against": self.against,
         })
     }
 }
@@ -160,16 +169,12 @@ fn knobs() -> Vec<Knob> {
         let values = values.iter().map(|value| vec![value.clone()]).collect();
         Knob { side, fields, values }
     };
-    let classes = DataClass::WORDS.iter().map(|(word, _)| {
-        let class = entity("DataClass", word);
-        vec![class.clone(), json!([class])]
-    });
     let trust = [("attested", 2), ("audited", 1), ("unverified", 0)];
     let trust = trust.map(|(word, rank)| vec![entity("Trust", word), json!(rank)]);
     let regions = [json!(["DE"]), json!([]), json!(["US"])];
     let (request, endpoint) = (Side::Request, Side::Endpoint);
     vec![
-        Knob { side: request, fields: &["data_class", "labels"], values: classes.collect() },
+        Knob { side: request, fields: &["data_class", "labels"], values: classes() },
         Knob {
             side: request,
             fields: &["regions_restricted", "allowed_regions"],
@@ -201,6 +206,17 @@ fn knobs() -> Vec<Knob> {
         one(endpoint, &["status"], &words("Status", &["ga", "preview"])),
         one(endpoint, &["model"], &[json!("example")]),
     ]
+}
+
+/// Each class alone, then each with a milder one beside it.
+fn classes() -> Vec<Vec<Json>> {
+    let words: Vec<_> =
+        DataClass::WORDS.iter().map(|(word, _)| entity("DataClass", word)).collect();
+    let alone = words.iter().map(|class| vec![class.clone(), json!([class])]);
+    let both = words.iter().enumerate().flat_map(|(rank, class)| {
+        words[..rank].iter().map(move |milder| vec![class.clone(), json!([milder, class])])
+    });
+    alone.chain(both).collect()
 }
 
 fn words(kind: &str, words: &[&str]) -> Vec<Json> {

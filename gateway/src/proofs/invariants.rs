@@ -4,12 +4,10 @@
 //! An invariant that forbids nothing which anybody can ask would hold for any set of policies. It
 //! promises nothing, and that is reported as a fault of the invariant.
 
-use std::collections::BTreeSet;
-
 use cedar_policy::{Policy, PolicyId, PolicySet, RequestEnv};
-use cedar_policy_symcc::{CompiledPolicy, CompiledPolicySet};
+use cedar_policy_symcc::CompiledPolicySet;
 use futures_util::{StreamExt, stream};
-use isthmus_policies::permit::{self, Bundle, Effect, Rule};
+use isthmus_policies::permit::{Bundle, Effect, Rule};
 
 use crate::proofs::example::Example;
 use crate::proofs::sets::{action, all_but, alone, compile, compiled, everything};
@@ -184,11 +182,15 @@ impl<'a> Proving<'a> {
             let vacuous = self.forbids_nothing(&most).await?;
             return Ok(if vacuous { Verdict::Vacuous } else { Verdict::Proved });
         };
-        let shows = |question: &Question| {
+        let mut example = Example::of(Situation::of(&found)?, &|question| {
             question.put_to(&self.policies).allowed && !question.put_to(&most).allowed
-        };
-        let rules = |question: &Question| question.put_to(&self.policies).rules;
-        example(&Situation::of(&found)?, refuted, &shows, &rules)
+        })?;
+        let answer = example.put_to(&self.policies)?;
+        if answer.failed {
+            return Err(ProofError::OnlyByFailing);
+        }
+        example.rules = answer.rules.into_iter().collect();
+        Ok(Verdict::Refuted { actions: refuted, example: Box::new(example) })
     }
 
     /// Whether even a set that allows everything would keep the invariant.
@@ -206,35 +208,19 @@ impl<'a> Proving<'a> {
 
     /// Whether the policy can be evaluated whatever is asked.
     async fn never_fails(&self, policy: &Policy) -> Result<Verdict, ProofError> {
-        let alone = alone(policy)?;
         let mut refuted = vec![];
         let mut found = None;
         for (environment, _) in &self.compiled {
-            let policy = CompiledPolicy::compile(policy, environment, permit::schema())
-                .map_err(ProofError::of)?;
-            if let Some(example) = self.solver.failing(&policy).await? {
+            if let Some(example) = self.solver.failing(policy, environment).await? {
                 refuted.push(action(environment));
                 found.get_or_insert(example);
             }
         }
         let Some(found) = found else { return Ok(Verdict::Proved) };
+        let alone = alone(policy)?;
         let shows = |question: &Question| question.put_to(&alone).failed;
-        let rules = |_: &Question| [policy.id().to_string()].into();
-        example(&Situation::of(&found)?, refuted, &shows, &rules)
+        let mut example = Example::of(Situation::of(&found)?, &shows)?;
+        example.rules = vec![policy.id().to_string()];
+        Ok(Verdict::Refuted { actions: refuted, example: Box::new(example) })
     }
-}
-
-/// A refutation, with its example made plain.
-fn example(
-    situation: &Situation,
-    actions: Vec<String>,
-    shows: &dyn Fn(&Question) -> bool,
-    rules: &dyn Fn(&Question) -> BTreeSet<String>,
-) -> Result<Verdict, ProofError> {
-    let example = Example::of(situation.clone(), shows).ok_or_else(|| {
-        ProofError::Failed("the solver's counterexample is none when it is asked".to_owned())
-    })?;
-    let rules = example.situation.question().map(|question| rules(&question));
-    let example = Box::new(example.by(rules.unwrap_or_default()));
-    Ok(Verdict::Refuted { actions, example })
 }

@@ -36,9 +36,9 @@ pub(super) struct Question {
 /// How a set of policies answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// Allowed, and no policy failed.
+    /// Whether Cedar allows it, which passes over policies that fail.
     pub(super) allowed: bool,
-    /// Whether a policy failed.
+    /// Whether a policy failed. Then the house denies.
     pub(super) failed: bool,
     /// The rules that decided.
     pub(super) rules: BTreeSet<String>,
@@ -116,7 +116,7 @@ impl Question {
         let rules = response.diagnostics().reason();
         let named = |id| policies.annotation(id, "id").map(str::to_owned);
         Answer {
-            allowed: response.decision() == Decision::Allow && !failed,
+            allowed: response.decision() == Decision::Allow,
             failed,
             rules: rules.filter_map(named).collect(),
         }

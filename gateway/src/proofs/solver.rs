@@ -6,9 +6,11 @@ use std::process::Stdio;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use cedar_policy::{Policy, RequestEnv};
 use cedar_policy_symcc::err::Error;
 use cedar_policy_symcc::solver::LocalSolver;
 use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env};
+use isthmus_policies::permit;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -76,9 +78,15 @@ impl Solver {
     }
 
     /// Something at which the policy fails, if there is such a thing.
-    pub(super) async fn failing(&self, policy: &CompiledPolicy) -> Result<Option<Env>, ProofError> {
+    pub(super) async fn failing(
+        &self,
+        policy: &Policy,
+        environment: &RequestEnv,
+    ) -> Result<Option<Env>, ProofError> {
+        let policy = CompiledPolicy::compile(policy, environment, permit::schema())
+            .map_err(ProofError::of)?;
         let mut compiler = self.start()?;
-        self.bounded(compiler.check_never_errors_with_counterexample_opt(policy)).await
+        self.bounded(compiler.check_never_errors_with_counterexample_opt(&policy)).await
     }
 
     /// Whether the set allows nothing at all.

@@ -12,7 +12,11 @@ impl fmt::Display for Example {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "request   {}", self.request())?;
         writeln!(f, "endpoint  {}", self.endpoint())?;
-        write!(f, "rules     {}", self.rules.join(", "))
+        write!(f, "rules     {}", self.rules.join(", "))?;
+        match self.against.as_slice() {
+            [] => Ok(()),
+            against => write!(f, "; against {}", against.join(", ")),
+        }
     }
 }
 

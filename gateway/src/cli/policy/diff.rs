@@ -1,5 +1,6 @@
 //! `isthmus policy diff`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,7 +13,7 @@ use super::progress::Teller;
 use super::{Patience, Refusal, block_on, folder};
 use crate::catalogue::today;
 use crate::cli::say;
-use crate::proofs::comparison::{Change, Relation, RuleChange, compare, rules};
+use crate::proofs::comparison::{Change, Relation, RuleChange, compare, failing, rules};
 use crate::proofs::example::Example;
 use crate::proofs::solver::Solver;
 
@@ -55,6 +56,7 @@ pub(super) struct Diff {
 struct Difference {
     versions: [String; 2],
     changes: Vec<Change>,
+    failing: BTreeSet<String>,
     rules: Vec<RuleChange>,
     access: Vec<Listing>,
 }
@@ -72,11 +74,12 @@ impl Diff {
         for suite in &suites {
             access.push(listings(&old, &new, suite)?);
         }
-        let changes = block_on(self.compare(&old, &new))?;
+        let (changes, failing) = block_on(self.compare(&old, &new))?;
         let difference = Difference {
             versions: [&old, &new].map(|bundle| bundle.version().to_owned()),
             rules: rules(&old, &new),
             changes,
+            failing,
             access,
         };
         if self.json {
@@ -92,10 +95,16 @@ impl Diff {
         }
     }
 
-    async fn compare(&self, old: &Bundle, new: &Bundle) -> Result<Vec<Change>, Refusal> {
+    /// What changes, and which policies can fail.
+    async fn compare(
+        &self,
+        old: &Bundle,
+        new: &Bundle,
+    ) -> Result<(Vec<Change>, BTreeSet<String>), Refusal> {
         let solver = Solver::find(self.patience.each()).await?;
         let teller = Teller::new();
-        Ok(compare(old, new, &solver, &|progress| teller.tell(progress)).await?)
+        let changes = compare(old, new, &solver, &|progress| teller.tell(progress)).await?;
+        Ok((changes, failing(old, new, &solver).await?))
     }
 }
 
@@ -117,6 +126,9 @@ impl Difference {
             if !actions.is_empty() {
                 text.push_str(&format!("  {:<9} {}\n", relation.as_str(), actions.join(", ")));
             }
+        }
+        for id in &self.failing {
+            text.push_str(&format!("  caution   {id} {CAN_FAIL}\n"));
         }
         if !self.rules.is_empty() {
             text.push_str("\nrules\n");
@@ -167,10 +179,14 @@ impl Difference {
             "relation": self.relation().as_str(),
             "actions": actions.collect::<Json>(),
             "rules": rules.collect::<Json>(),
+            "can_fail": self.failing,
             "access": self.access.iter().map(Listing::as_json).collect::<Json>(),
         })
     }
 }
+
+/// What follows from it for the comparison.
+const CAN_FAIL: &str = "can fail; the gateway denies then, which is not compared here";
 
 fn in_words(change: &RuleChange) -> (&'static str, &str) {
     match change {

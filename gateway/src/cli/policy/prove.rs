@@ -105,28 +105,27 @@ fn in_words(finding: &Finding) -> String {
     let Finding { id, file, line, .. } = finding;
     let place = format!("{file}:{line}");
     let reason = finding.reason.as_deref().unwrap_or("no reason given");
-    match &finding.verdict {
-        Verdict::Proved => format!("proved     {id}: {reason}"),
-        Verdict::Refuted { actions, example } => {
-            let claim = match finding.claim {
-                Claim::Invariant => reason.to_owned(),
-                Claim::NeverFails => "this policy can fail while it is evaluated".to_owned(),
+    match (&finding.verdict, finding.claim) {
+        (Verdict::Proved, _) => format!("proved     {id}: {reason}"),
+        (Verdict::Refuted { actions, example }, claim) => {
+            let (claim, title) = match claim {
+                Claim::Invariant => (reason, "Allowed all the same, for example:"),
+                Claim::NeverFails => ("this policy never fails", "It fails, for example:"),
             };
-            let example = example.to_string().replace('\n', "\n             ");
-            let actions = actions.join(", ");
+            let (actions, example) = (actions.join(", "), example.to_string());
+            let example =
+                format!("actions   {actions}\n{example}").replace('\n', "\n             ");
             format!(
-                "REFUTED    {id} ({place}): {claim}\n           {SHOWN}\n             actions   {actions}\n             {example}"
+                "REFUTED    {id} ({place}): {claim}\n           {title}\n             {example}"
             )
         }
-        Verdict::Vacuous => format!(
-            "VACUOUS    {id} ({place}): it forbids nothing that anybody can ask, so it promises nothing"
-        ),
-        Verdict::Undecided(error) => format!("UNDECIDED  {id} ({place}): {error}"),
+        (Verdict::Vacuous, _) => format!("VACUOUS    {id} ({place}): {VACUOUS}"),
+        (Verdict::Undecided(error), _) => format!("UNDECIDED  {id} ({place}): {error}"),
     }
 }
 
-/// What stands above a counterexample.
-const SHOWN: &str = "The policies allow, for example:";
+/// What is wrong with an invariant that any policies would keep.
+const VACUOUS: &str = "it forbids nothing that anybody can ask, so it promises nothing";
 
 fn as_json(version: &str, findings: &[Finding], dead: &[String]) -> Json {
     let findings: Vec<_> = findings.iter().map(finding_as_json).collect();

@@ -120,8 +120,10 @@ impl<'a> Tested<'a> {
         ));
         match (failed, self.idle.len()) {
             (0, 0) => Ok(()),
-            (0, idle) => Err(Refusal::Refused(format!("error: {idle} policies are untested"))),
-            (failed, _) => Err(Refusal::Refused(format!("error: {failed} cases failed"))),
+            (0, idle) => Err(Refusal::Refused(format!("error: {idle} policies untested"))),
+            (failed, _) => {
+                Err(Refusal::Refused(format!("error: {failed} of {cases} cases failed")))
+            }
         }
     }
 }
