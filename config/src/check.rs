@@ -1,11 +1,13 @@
 //! From the tree to [`Settings`]: one file for each section of the configuration.
 
+pub(crate) mod catalogue;
 mod endpoints;
 mod facts;
 mod models;
 mod names;
 mod networks;
 mod policies;
+pub(crate) mod policytest;
 mod providers;
 mod server;
 mod small;

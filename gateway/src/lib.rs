@@ -8,6 +8,7 @@
 //! * [`decision_log`]: what was decided for each call, written down
 //! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
+//! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
@@ -24,4 +25,5 @@ pub mod permits;
 pub mod pipeline;
 pub mod policy_files;
 pub mod pool;
+pub mod proofs;
 pub mod telemetry;
