@@ -204,6 +204,12 @@ pub trait StreamEncoder: Send {
     /// The server-sent events for what happened; empty if the caller need not know of it.
     fn encode(&mut self, event: &Event) -> Bytes;
 
+    /// Whether the writer has room for more. One that must keep what it wrote has a limit, and a
+    /// stream that reaches it is a failure.
+    fn room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// The events that end the stream, after [`Event::Usage`] was encoded.
     fn done(&mut self) -> Bytes;
 

@@ -144,12 +144,13 @@ impl<S: Service> HttpAdapter<S> {
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
         if request.stream {
-            let watch = Box::new(Decoding::new(dialect.decoder(), format_tool));
+            let watch = Box::new(Decoding::new(dialect.decoder(), format_tool, request.body.len()));
             return self.stream(outgoing, watch, &refused, dropped).await.map(Answer::Stream);
         }
         let told = self.line.whole(outgoing, refused).await?;
         let mut answer = dialect.decode(&told.body).map_err(|failure| self.struck(failure))?;
         decoding::unwrap_format(&mut answer, format_tool);
+        answer.usage = answer.usage.with_asked(request.body.len());
         let (usage, content) = (answer.usage, Content::Chat(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))

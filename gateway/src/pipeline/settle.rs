@@ -12,7 +12,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
-use isthmus_inference::usage::{Source, Usage};
+use isthmus_inference::usage::Usage;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -223,10 +223,7 @@ impl Record {
     /// What was used: as reported, or as far as can be told.
     pub fn usage_or_estimate(&self) -> Usage {
         self.usage.unwrap_or_else(|| {
-            let known =
-                self.usage_so_far.unwrap_or_else(|| Usage::estimated(self.request_bytes, 0));
-            let text_output = known.text_output.max(self.relayed_events);
-            Usage { text_output, source: Source::Estimated, ..known }
+            Usage::of_cut(self.usage_so_far, self.request_bytes, self.relayed_events)
         })
     }
 
