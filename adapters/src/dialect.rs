@@ -34,6 +34,12 @@ pub trait ChatDialect: Send + Sync + 'static {
         stream: bool,
     ) -> Result<Encoded, Failure>;
 
+    /// The same format for a model that is known to think though its name may not tell, where that
+    /// makes a difference.
+    fn of_reasoning_model(&self) -> Option<&'static dyn ChatDialect> {
+        None
+    }
+
     /// Reads a whole answer that came with a status of success.
     fn decode(&self, body: &[u8]) -> Result<ChatAnswer, Failure>;
 

@@ -135,7 +135,8 @@ impl<S: Service> HttpAdapter<S> {
             return Err(Failure::new(Kind::Unsupported, message).with_param("model"));
         }
         let route = self.service.chat(&attempt.model, request.stream)?;
-        let dialect = route.dialect;
+        let thinks = if attempt.reasons { route.dialect.of_reasoning_model() } else { None };
+        let dialect = thinks.unwrap_or(route.dialect);
         let _room = self.media.inline(&mut chat, dialect, attempt.timeouts.total).await?;
         let mut encoded = dialect.encode(&chat, &attempt.model, request.stream)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), chat.require_parameters)?;

@@ -92,7 +92,7 @@ pub(crate) fn attempt(body: &Value) -> Attempt {
         between_chunks: PATIENCE,
         total: PATIENCE,
     };
-    Attempt { request: Arc::new(request), model: "up".into(), timeouts }
+    Attempt { request: Arc::new(request), model: "up".into(), reasons: false, timeouts }
 }
 
 /// A question in one turn.

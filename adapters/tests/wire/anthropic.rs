@@ -25,7 +25,12 @@ const STREAM: [&str; 5] = [
 fn messages(operation: Operation, body: &'static str) -> Attempt {
     let mut request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
     request.forwarded = vec![("anthropic-beta".into(), "new-1".into())];
-    Attempt { request: Arc::new(request), model: "upstream-model".into(), timeouts: LIMITS }
+    Attempt {
+        request: Arc::new(request),
+        model: "upstream-model".into(),
+        reasons: false,
+        timeouts: LIMITS,
+    }
 }
 
 #[tokio::test]
@@ -72,7 +77,8 @@ async fn the_word_beta_of_a_callers_query_goes_along_and_no_other() {
         let mut request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
         request.query = Some(query.to_owned());
         let request = Arc::new(request);
-        let attempt = Attempt { request, model: "upstream-model".into(), timeouts: LIMITS };
+        let attempt =
+            Attempt { request, model: "upstream-model".into(), reasons: false, timeouts: LIMITS };
         server.account("anthropic").call(attempt).await.unwrap();
         assert_eq!(server.next_seen().await.line, line, "{query}");
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use isthmus_adapters::adapter::{self, Attempt, Piece, Timeouts, Whole};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
 use isthmus_policies::retry::{Next, Progress};
@@ -112,7 +113,12 @@ async fn attempt(
     let time_left = deadline.saturating_duration_since(Instant::now());
     let total = endpoint.timeouts.total.min(time_left);
     let timeouts = Timeouts { total, ..endpoint.timeouts };
-    let attempt = Attempt { request: Arc::clone(request), model: endpoint.model.clone(), timeouts };
+    let attempt = Attempt {
+        request: Arc::clone(request),
+        model: endpoint.model.clone(),
+        reasons: endpoint.capabilities.is_some_and(|able| able.has(Capability::Reasoning)),
+        timeouts,
+    };
     let answered = async {
         match endpoint.adapter.call(attempt).await? {
             adapter::Answer::Whole(whole) => Ok(Content::Whole(whole)),
