@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use isthmus_adapters::adapter::{self, Attempt, Beginning, Timeouts};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind, Retry};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -80,7 +81,8 @@ pub(super) async fn call(
     let total = endpoint.timeouts.total.min(time_left);
     let timeouts = Timeouts { total, ..endpoint.timeouts };
     let request = Arc::clone(&planned.request);
-    let attempt = Attempt { request, model: endpoint.model.clone(), timeouts, beginning };
+    let reasons = endpoint.capabilities.is_some_and(|able| able.has(Capability::Reasoning));
+    let attempt = Attempt { request, model: endpoint.model.clone(), reasons, timeouts, beginning };
     let answered = async {
         match endpoint.adapter.call(attempt).await? {
             adapter::Answer::Whole(whole) => Ok(Content::Whole(whole)),

@@ -111,9 +111,7 @@ impl Attempted {
     /// What was used: as reported, or as far as can be told.
     pub fn usage_or_estimate(&self) -> Usage {
         self.usage.unwrap_or_else(|| {
-            let known = self.usage_so_far.unwrap_or_else(|| Usage::estimated(self.input_bytes, 0));
-            let text_output = known.text_output.max(self.relayed_events);
-            Usage { text_output, source: Source::Estimated, ..known }
+            Usage::of_cut(self.usage_so_far, self.input_bytes, self.relayed_events)
         })
     }
 
