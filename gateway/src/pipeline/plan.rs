@@ -6,7 +6,7 @@ use isthmus_adapters::dialects::needs::needs;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::EndpointName;
 use isthmus_inference::request::Request;
-use isthmus_policies::plan::RoutePlan;
+use isthmus_policies::written::WrittenOrder;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::directory::{Directory, Endpoint, Pool};
 pub struct Planned {
     pub(super) request: Arc<Request>,
     pub(super) pool: Arc<Pool>,
-    pub(super) plan: RoutePlan,
+    pub(super) plan: WrittenOrder,
     pub(super) deadline: Instant,
     /// Held until the plan is carried out.
     _room: OwnedSemaphorePermit,
@@ -35,7 +35,7 @@ pub fn plan(
     ticket.planned(&pool);
     narrowed(&request, &pool)?;
     let names = able(&request, &pool)?.into_iter().map(|endpoint| endpoint.name.clone());
-    let plan = RoutePlan::ordered(names, pool.fallback).map_err(|nothing| {
+    let plan = WrittenOrder::ordered(names, pool.fallback).map_err(|nothing| {
         Failure::new(Kind::Overloaded, format!("{nothing} for the model `{}`", request.model))
     })?;
     Ok(Planned { request, pool, plan, deadline, _room: room })
