@@ -9,12 +9,16 @@
 
 pub mod baselines;
 pub mod chance;
+pub mod command;
 pub mod figures;
+pub mod isthmus;
 pub mod market;
 pub mod oracle;
 pub mod place;
 pub mod prefix;
+pub mod report;
 pub mod router;
 pub mod simulation;
+pub mod suite;
 pub mod trace;
 pub mod world;

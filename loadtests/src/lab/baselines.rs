@@ -137,8 +137,9 @@ impl Router for LeastPending {
         Plan { order, hedge: None }
     }
 
-    fn started(&mut self, attempt: &Attempt<'_>) {
+    fn starts(&mut self, attempt: &Attempt<'_>) -> bool {
         self.pending[attempt.endpoint] += 1;
+        true
     }
 
     fn ended(&mut self, attempt: &Attempt<'_>, _ending: Option<Ending>) {
@@ -160,8 +161,9 @@ impl Router for PeakEwma {
         Plan { order, hedge: None }
     }
 
-    fn started(&mut self, attempt: &Attempt<'_>) {
+    fn starts(&mut self, attempt: &Attempt<'_>) -> bool {
         self.pending[attempt.endpoint] += 1;
+        true
     }
 
     fn first_token(&mut self, attempt: &Attempt<'_>) {
@@ -239,12 +241,15 @@ fn shuffled(size: usize, ask: &Ask<'_>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use isthmus_policies::affinity::Prefixes;
+
     use super::*;
 
     #[test]
     fn a_shuffle_keeps_all_and_each_can_be_first() {
         let first = |dice: f64| {
-            let ask = Ask { request: 0, now: 0, prompt_bytes: 0, blocks: &[], dice };
+            let prefixes = &Prefixes::default();
+            let ask = Ask { request: 0, now: 0, prompt_bytes: 0, prefixes, dice };
             let order = shuffled(5, &ask);
             let mut sorted = order.clone();
             sorted.sort_unstable();

@@ -2,6 +2,7 @@
 //! wrong when. `loadtests/lab/market.yaml` explains each field; nothing of it is measured.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use isthmus_inference::money::{Money, Price, Rate};
@@ -66,7 +67,7 @@ pub struct Lease {
     #[serde(deserialize_with = "dollars")]
     pub usd_per_hour: Money,
     /// Output tokens per second at which the operator takes it for full.
-    pub capacity_tokens_per_second: u32,
+    pub capacity_tokens_per_second: NonZeroU32,
 }
 
 /// Time to the first token, before whatever slows it down.

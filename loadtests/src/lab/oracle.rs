@@ -82,10 +82,10 @@ impl Oracle {
         fine: f64,
     ) -> (f64, f64) {
         let fate = world.look(endpoint, attempt, now);
-        let ttft = fate.first_token.saturating_sub(now);
-        if fate.ending != Ending::Whole {
+        let (Ending::Whole, Some(first_token)) = (fate.ending, fate.first_token) else {
             return (LAST_RESORT, fate.end as f64);
-        }
+        };
+        let ttft = first_token - now;
         let cost = world.price(endpoint, now).cost(&fate.usage);
         if ttft <= self.slo {
             (pico(cost), ttft as f64)

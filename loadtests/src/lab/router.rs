@@ -1,7 +1,8 @@
 //! What is compared: somebody who decides where a request goes, and learns only what a gateway sees.
 
 use isthmus_inference::failure::Failure;
-use isthmus_inference::money::Price;
+use isthmus_inference::money::{Money, Price};
+use isthmus_policies::affinity::Prefixes;
 use isthmus_policies::retry::{Next, Progress, RetryRules};
 
 use super::world::{Ending, World};
@@ -11,8 +12,21 @@ pub trait Router {
     /// Where this request is tried.
     fn plan(&mut self, ask: &Ask<'_>, listing: Listing<'_>) -> Plan;
 
-    /// An attempt was sent.
-    fn started(&mut self, _attempt: &Attempt<'_>) {}
+    /// Whether this attempt may be sent now, which the plan could not know: if so, it is. Otherwise
+    /// the next of the plan has its turn.
+    fn starts(&mut self, _attempt: &Attempt<'_>) -> bool {
+        true
+    }
+
+    /// How long its first token is waited for, in nanoseconds.
+    fn patience(&mut self, _attempt: &Attempt<'_>, _has_alternative: bool) -> u64 {
+        PATIENCE
+    }
+
+    /// Whether a second attempt may be sent beside the first.
+    fn may_hedge(&mut self, _hedge: &Hedge, _now: u64) -> bool {
+        true
+    }
 
     /// Its first token came.
     fn first_token(&mut self, _attempt: &Attempt<'_>) {}
@@ -26,6 +40,9 @@ pub trait Router {
     }
 }
 
+/// The longest that an attempt may take to its first token, in nanoseconds.
+pub const PATIENCE: u64 = 30_000_000_000;
+
 /// A request, as far as a gateway knows it before it is answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
@@ -35,8 +52,8 @@ pub struct Ask<'a> {
     pub now: u64,
     /// How long its prompt's text is. Tokens are counted only in the answer.
     pub prompt_bytes: u64,
-    /// Hashes of the beginnings of its prompt.
-    pub blocks: &'a [u64],
+    /// The beginnings of its prompt, as the gateway hashes them.
+    pub prefixes: &'a Prefixes,
     /// Uniform in `0.0..1.0`, drawn for this request.
     pub dice: f64,
 }
@@ -64,6 +81,8 @@ pub struct Hedge {
     pub after: u64,
     /// Where the second one goes.
     pub with: usize,
+    /// What it is expected to cost.
+    pub extra_cost: Money,
 }
 
 /// An attempt, as a gateway sees it.
@@ -75,6 +94,8 @@ pub struct Attempt<'a> {
     pub endpoint: usize,
     /// When it was sent.
     pub started: u64,
+    /// Its number among the run's attempts.
+    pub number: usize,
     /// Now.
     pub now: u64,
     /// Input tokens as the endpoint counts them: known once it is over.

@@ -15,7 +15,7 @@ use isthmus_policies::retry::{Next, Progress};
 
 use super::chance::Chance;
 use super::oracle::Oracle;
-use super::router::{self, Ask, Listing, Plan, Router};
+use super::router::{self, Ask, Listing, PATIENCE, Plan, Router};
 use super::trace::{Arrival, Trace};
 use super::world::{Ending, Fate, Try, World};
 
@@ -77,7 +77,7 @@ struct Exchange {
     record: Record,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Attempt {
     request: usize,
     endpoint: usize,
@@ -89,8 +89,6 @@ struct Attempt {
 
 /// The longest that a caller waits for the whole answer.
 const DEADLINE: u64 = 120_000_000_000;
-/// The longest that an attempt may take to its first token.
-const PATIENCE: u64 = 30_000_000_000;
 /// Branches of chance beside those of the world's.
 const DICE: u64 = 3 << 60;
 const BYTES: u64 = 4 << 60;
@@ -130,7 +128,7 @@ impl<'a> Simulation<'a> {
             match event {
                 Event::FirstToken(attempt) => self.first_token(attempt, now),
                 Event::End(attempt) => self.end(attempt, now),
-                Event::Again(request) => self.attempt(request, self.here(request), now),
+                Event::Again(request) => self.proceed(request, now),
                 Event::Hedge(request) => self.hedge(request, now),
             }
         }
@@ -146,33 +144,52 @@ impl<'a> Simulation<'a> {
                 oracle.plan(attempt, &self.world, now)
             }
         };
-        let (first, hedge) = (plan.order.first().copied(), plan.hedge);
+        let hedge = plan.hedge;
         self.exchanges[request].plan = plan;
-        if let Some(first) = first {
-            self.attempt(request, first, now);
-            if let Some(hedge) = hedge {
-                self.at(now + hedge.after, Event::Hedge(request));
-            }
+        self.proceed(request, now);
+        if let Some(hedge) = hedge {
+            self.at(now + hedge.after, Event::Hedge(request));
         }
     }
 
-    fn attempt(&mut self, request: usize, endpoint: usize, now: u64) {
-        let arrival = &self.trace.arrivals[request];
+    /// Tries the endpoint at the plan's place, or else the ones after it.
+    fn proceed(&mut self, request: usize, now: u64) {
+        while let Some(endpoint) = self.exchanges[request].here()
+            && !self.attempt(request, endpoint, now)
+        {
+            self.exchanges[request].go_on();
+        }
+    }
+
+    /// Makes an attempt, unless the contender does not let it start.
+    fn attempt(&mut self, request: usize, endpoint: usize, now: u64) -> bool {
+        let number = self.attempts.len();
+        let unsent = Attempt { request, endpoint, started: now, ..Attempt::default() };
+        self.attempts.push(unsent);
+        let starts = self.ask_contender(number, now, |router, attempt| router.starts(attempt));
+        if starts == Some(false) {
+            self.attempts.pop();
+            return false;
+        }
         let exchange = &mut self.exchanges[request];
         let earlier = u64::from(exchange.record.attempts);
         exchange.record.attempts += 1;
         exchange.attempts_here += 1;
-        let number = self.attempts.len();
         exchange.running.push(number);
+        let has_alternative = exchange.has_alternative();
+        let arrival = &self.trace.arrivals[request];
         let attempt = Try { request: request as u64, earlier, arrival };
         let (fate, place) = self.world.make(endpoint, attempt, now);
-        self.attempts.push(Attempt { request, endpoint, started: now, place, fate, over: false });
-        self.tell(number, now, |router, attempt| router.started(attempt));
-        match fate.first_token {
-            u64::MAX => self.at(fate.end.min(now + PATIENCE), Event::End(number)),
-            first if first > now + PATIENCE => self.at(now + PATIENCE, Event::End(number)),
-            first => self.at(first, Event::FirstToken(number)),
+        (self.attempts[number].fate, self.attempts[number].place) = (fate, place);
+        let patience = self
+            .ask_contender(number, now, |router, attempt| router.patience(attempt, has_alternative))
+            .unwrap_or(PATIENCE);
+        match fate.first_token.unwrap_or(fate.end) {
+            news if news > now + patience => self.at(now + patience, Event::End(number)),
+            news if fate.first_token.is_some() => self.at(news, Event::FirstToken(number)),
+            news => self.at(news, Event::End(number)),
         }
+        true
     }
 
     fn first_token(&mut self, number: usize, now: u64) {
@@ -180,7 +197,7 @@ impl<'a> Simulation<'a> {
         if over {
             return;
         }
-        self.tell(number, now, |router, attempt| router.first_token(attempt));
+        self.ask_contender(number, now, |router, attempt| router.first_token(attempt));
         let exchange = &mut self.exchanges[request];
         exchange.answered = true;
         exchange.record.ttft = Some(now - self.trace.arrivals[request].at);
@@ -195,41 +212,39 @@ impl<'a> Simulation<'a> {
     }
 
     fn end(&mut self, number: usize, now: u64) {
-        let Attempt { request, fate, over, started, .. } = self.attempts[number];
+        let Attempt { request, fate, over, .. } = self.attempts[number];
         if over {
             return;
         }
-        let late = fate.first_token != u64::MAX && now < fate.first_token;
-        if late || now < fate.end {
-            // Patience ran out first.
+        let ending = if now < fate.end { Ending::Stalled } else { fate.ending };
+        let usage = if now < fate.end { fate.left_at(now) } else { fate.usage };
+        self.close(number, now, usage, Some(ending));
+        if ending == Ending::Stalled {
             let Attempt { endpoint, place, .. } = self.attempts[number];
-            self.close(number, now, fate.left_at(now), Some(Ending::Unreachable));
             self.world.leave(endpoint, place, &fate, now);
-        } else {
-            self.close(number, now, fate.usage, Some(fate.ending));
         }
         let exchange = &mut self.exchanges[request];
         exchange.running.retain(|running| *running != number);
         if exchange.answered {
-            exchange.record.whole = fate.ending == Ending::Whole;
+            exchange.record.whole = ending == Ending::Whole;
         } else if exchange.running.is_empty() {
-            self.after_failure(request, now, failure(fate.ending, now - started));
+            self.after_failure(request, now, &failure(ending));
         }
     }
 
     /// Asks what to do, and does it.
-    fn after_failure(&mut self, request: usize, now: u64, failure: Failure) {
+    fn after_failure(&mut self, request: usize, now: u64, failure: &Failure) {
         let exchange = &self.exchanges[request];
         let left = (self.trace.arrivals[request].at + DEADLINE).saturating_sub(now);
         let progress = Progress {
             attempts_here: exchange.attempts_here,
-            has_alternative: exchange.position + 1 < exchange.plan.order.len(),
+            has_alternative: exchange.has_alternative(),
             time_left: Duration::from_nanos(left),
         };
         let dice = self.chance.at(DICE).at(request as u64);
         let dice = dice.at(u64::from(exchange.record.attempts)).uniform();
         let next = match &mut *self.contender {
-            Contender::Blind(router) => router.next(progress, &failure, dice, now),
+            Contender::Blind(router) => router.next(progress, failure, dice, now),
             Contender::Seer(_) if progress.has_alternative => Next::Elsewhere,
             Contender::Seer(_) => Next::GiveUp,
         };
@@ -237,28 +252,23 @@ impl<'a> Simulation<'a> {
             Next::Again { after } => {
                 self.at(now + after.as_nanos() as u64, Event::Again(request));
             }
-            Next::Elsewhere if progress.has_alternative => {
-                let exchange = &mut self.exchanges[request];
-                (exchange.position, exchange.attempts_here) = (exchange.position + 1, 0);
-                self.attempt(request, self.here(request), now);
+            Next::Elsewhere => {
+                self.exchanges[request].go_on();
+                self.proceed(request, now);
             }
-            Next::Elsewhere | Next::GiveUp => {}
+            Next::GiveUp => {}
         }
     }
 
     fn hedge(&mut self, request: usize, now: u64) {
-        let exchange = &mut self.exchanges[request];
-        let waits = !exchange.answered && exchange.running.len() == 1;
-        if let (true, 0, Some(hedge)) = (waits, exchange.position, exchange.plan.hedge) {
-            exchange.record.hedged = true;
-            self.attempt(request, hedge.with, now);
-        }
-    }
-
-    /// The endpoint at the plan's place.
-    fn here(&self, request: usize) -> usize {
         let exchange = &self.exchanges[request];
-        exchange.plan.order[exchange.position]
+        let waits = !exchange.answered && exchange.running.len() == 1 && exchange.position == 0;
+        if let (true, Some(hedge)) = (waits, exchange.plan.hedge)
+            && let Contender::Blind(router) = &mut *self.contender
+            && router.may_hedge(&hedge, now)
+        {
+            self.exchanges[request].record.hedged = self.attempt(request, hedge.with, now);
+        }
     }
 
     /// An attempt is over: it is charged, and the contender told.
@@ -269,30 +279,30 @@ impl<'a> Simulation<'a> {
         let cost = self.world.price(attempt.endpoint, attempt.started).cost(&usage);
         let record = &mut self.exchanges[attempt.request].record;
         record.cost = record.cost + cost;
-        self.tell(number, now, |router, attempt| router.ended(attempt, ending));
+        self.ask_contender(number, now, |router, attempt| router.ended(attempt, ending));
     }
 
-    fn tell(
+    fn ask_contender<T>(
         &mut self,
         number: usize,
         now: u64,
-        what: impl FnOnce(&mut dyn Router, &router::Attempt<'_>),
-    ) {
+        what: impl FnOnce(&mut dyn Router, &router::Attempt<'_>) -> T,
+    ) -> Option<T> {
         let Attempt { request, endpoint, started, fate, over, .. } = self.attempts[number];
         let ask = self.ask(request);
-        if let Contender::Blind(router) = &mut *self.contender {
-            let Usage { uncached_input, cache_read, text_output, .. } = fate.usage;
-            let attempt = router::Attempt {
-                ask: &ask,
-                endpoint,
-                started,
-                now,
-                input_tokens: uncached_input + cache_read,
-                cached_tokens: cache_read,
-                output_tokens: if over { text_output } else { 0 },
-            };
-            what(router.as_mut(), &attempt);
-        }
+        let Contender::Blind(router) = &mut *self.contender else { return None };
+        let Usage { uncached_input, cache_read, text_output, .. } = fate.usage;
+        let attempt = router::Attempt {
+            ask: &ask,
+            number,
+            endpoint,
+            started,
+            now,
+            input_tokens: uncached_input + cache_read,
+            cached_tokens: cache_read,
+            output_tokens: if over { text_output } else { 0 },
+        };
+        Some(what(router.as_mut(), &attempt))
     }
 
     fn ask(&self, request: usize) -> Ask<'a> {
@@ -303,7 +313,7 @@ impl<'a> Simulation<'a> {
             request: request as u64,
             now: arrival.at,
             prompt_bytes: (arrival.input as f64 * BYTES_PER_TOKEN * bytes) as u64 + 1,
-            blocks: &arrival.blocks,
+            prefixes: &trace.prefixes[request],
             dice: self.chance.at(DICE).at(request as u64).uniform(),
         }
     }
@@ -314,8 +324,26 @@ impl<'a> Simulation<'a> {
     }
 }
 
+// === impl Exchange ===
+
+impl Exchange {
+    /// The endpoint at the plan's place.
+    fn here(&self) -> Option<usize> {
+        self.plan.order.get(self.position).copied()
+    }
+
+    fn has_alternative(&self) -> bool {
+        self.position + 1 < self.plan.order.len()
+    }
+
+    fn go_on(&mut self) {
+        self.position += 1;
+        self.attempts_here = 0;
+    }
+}
+
 /// The failure that the gateway's adapter would make of it.
-fn failure(ending: Ending, took: u64) -> Failure {
+fn failure(ending: Ending) -> Failure {
     match ending {
         Ending::Limited(asked) => {
             let failure = Failure::new(Kind::RateLimited, "429");
@@ -326,9 +354,7 @@ fn failure(ending: Ending, took: u64) -> Failure {
         }
         Ending::Failed => Failure::new(Kind::ProviderError, "500"),
         Ending::Unreachable => Failure::new(Kind::Unreachable, "no connection"),
-        Ending::Whole | Ending::Broken if took >= PATIENCE => {
-            Failure::new(Kind::Timeout, "no first token")
-        }
+        Ending::Stalled => Failure::new(Kind::Timeout, "no first token"),
         Ending::Whole | Ending::Broken => Failure::new(Kind::Malformed, "cut"),
     }
 }

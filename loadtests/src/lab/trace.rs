@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use isthmus_policies::affinity::Prefixes;
 use serde::Deserialize;
 
 use super::chance::Chance;
@@ -18,6 +19,8 @@ pub struct Trace {
     pub name: String,
     /// What is asked.
     pub arrivals: Vec<Arrival>,
+    /// The beginnings of each prompt, as the gateway hashes them.
+    pub prefixes: Vec<Prefixes>,
 }
 
 /// One request.
@@ -49,6 +52,8 @@ pub const TRACES: &[(&str, &str, u64)] = &[
 pub const SYNTHETIC: &str = "synthetic";
 
 const SECOND: f64 = 1e9;
+/// Bytes of text to a token, about.
+const BYTES_PER_TOKEN: u64 = 4;
 
 #[derive(Debug, Deserialize)]
 struct MooncakeRow {
@@ -96,7 +101,7 @@ impl Trace {
         arrivals.sort_by_key(|arrival| arrival.at);
         let begin = arrivals.first().map_or(0, |first| first.at);
         arrivals.iter_mut().for_each(|arrival| arrival.at -= begin);
-        Ok(Self { name: name.to_owned(), arrivals })
+        Ok(Self::of(name, arrivals))
     }
 
     /// An invented hour of conversations: turns that come as a Poisson process whose rate swells
@@ -127,7 +132,12 @@ impl Trace {
                 open.push((conversation, input + output));
             }
         }
-        Self { name: SYNTHETIC.to_owned(), arrivals }
+        Self::of(SYNTHETIC, arrivals)
+    }
+
+    fn of(name: &str, arrivals: Vec<Arrival>) -> Self {
+        let prefixes = arrivals.iter().map(|arrival| Prefixes::of(0, &text(&arrival.blocks)));
+        Self { name: name.to_owned(), prefixes: prefixes.collect(), arrivals }
     }
 
     /// The bound on its first token, in milliseconds.
@@ -144,8 +154,16 @@ impl Trace {
     #[must_use]
     pub fn first(mut self, requests: usize) -> Self {
         self.arrivals.truncate(requests);
+        self.prefixes.truncate(requests);
         self
     }
+}
+
+/// A text whose beginning is that of another's just as far as their blocks are the same.
+fn text(blocks: &[u64]) -> Vec<u8> {
+    let words_per_block = (BLOCK * BYTES_PER_TOKEN / 8) as usize;
+    let block = |hash: &u64| std::iter::repeat_n(hash.to_le_bytes(), words_per_block);
+    blocks.iter().flat_map(block).flatten().collect()
 }
 
 /// A line of an Azure trace: `2023-11-16 18:17:03.9799600,4808,10`. All of it is of one day.

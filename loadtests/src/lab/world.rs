@@ -60,12 +60,12 @@ pub struct Law {
 }
 
 /// What becomes of an attempt.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Fate {
     /// When it leaves the queue, in nanoseconds since the trace's beginning.
     pub start: u64,
-    /// When its first token is here.
-    pub first_token: u64,
+    /// When its first token is here, if ever.
+    pub first_token: Option<u64>,
     /// When it is over.
     pub end: u64,
     /// How it ends.
@@ -75,9 +75,10 @@ pub struct Fate {
 }
 
 /// How an attempt ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Ending {
     /// With its last token.
+    #[default]
     Whole,
     /// In the middle of its answer.
     Broken,
@@ -87,6 +88,8 @@ pub enum Ending {
     Failed,
     /// No connection.
     Unreachable,
+    /// The caller's patience: there was no first token for too long.
+    Stalled,
 }
 
 #[derive(Debug)]
@@ -102,10 +105,15 @@ struct Endpoint {
 
 /// A shock, drawn.
 #[derive(Debug, Clone, Copy)]
-struct Spell {
-    from: u64,
-    until: u64,
-    what: Woe,
+pub struct Spell {
+    /// The endpoint's number.
+    pub endpoint: usize,
+    /// When it begins, in nanoseconds since the trace's beginning.
+    pub from: u64,
+    /// When it ends.
+    pub until: u64,
+    /// What happens.
+    pub what: Woe,
 }
 
 const MILLISECOND: f64 = 1e6;
@@ -127,9 +135,9 @@ impl<'a> World<'a> {
     pub fn new(market: &'a Market, seed: u64, span: u64) -> Self {
         let chance = Chance::of(seed);
         let steps = span / STEP + 200;
-        let endpoint = |(number, offer): (usize, &Offer)| Endpoint {
-            drift: drift(offer.drift, chance.at(DRIFT).at(number as u64), steps),
-            spells: spells(market, &offer.name, chance.at(SHOCK)),
+        let endpoint = |(endpoint, offer): (usize, &Offer)| Endpoint {
+            drift: drift(offer.drift, chance.at(DRIFT).at(endpoint as u64), steps),
+            spells: spells(market, endpoint, chance.at(SHOCK)),
             places: Places::new(offer.places.at_once),
             reads_until: 0,
             cache: PrefixCache::new((offer.cache_minutes * MINUTE) as u64),
@@ -226,7 +234,7 @@ impl<'a> World<'a> {
         let first_token = start + reading;
         let fate = Fate {
             start,
-            first_token,
+            first_token: Some(first_token),
             end: first_token + decode as u64,
             ending: Ending::Whole,
             usage: Usage {
@@ -256,10 +264,11 @@ impl<'a> World<'a> {
         let place = endpoint.places.first(now).index;
         if matches!(fate.ending, Ending::Whole | Ending::Broken) {
             endpoint.places.take(place, fate.end);
+            let read_at = fate.first_token.unwrap_or(fate.end);
             if self.market.endpoints[number].ttft.in_turn {
-                endpoint.reads_until = fate.first_token;
+                endpoint.reads_until = read_at;
             }
-            endpoint.cache.keep(attempt.arrival, fate.first_token);
+            endpoint.cache.keep(attempt.arrival, read_at);
         }
         (fate, place)
     }
@@ -270,11 +279,9 @@ impl<'a> World<'a> {
         self.endpoints[number].places.give_back(place, fate.end, now.max(fate.start));
     }
 
-    /// Each shock's endpoint, what it is, and when it begins and ends.
-    pub fn shocks(&self) -> impl Iterator<Item = (usize, Woe, u64, u64)> + '_ {
-        self.endpoints.iter().enumerate().flat_map(|(number, endpoint)| {
-            endpoint.spells.iter().map(move |spell| (number, spell.what, spell.from, spell.until))
-        })
+    /// Every shock.
+    pub fn shocks(&self) -> impl Iterator<Item = Spell> {
+        self.endpoints.iter().flat_map(|endpoint| endpoint.spells.iter().copied())
     }
 }
 
@@ -292,16 +299,17 @@ impl Law {
 
 impl Fate {
     fn refused(now: u64, end: u64, ending: Ending) -> Self {
-        Self { start: now, first_token: u64::MAX, end, ending, usage: Usage::default() }
+        Self { start: now, first_token: None, end, ending, usage: Usage::default() }
     }
 
     /// The same attempt, cut at a time; before the first token that is a lost connection.
     fn cut_at(mut self, cut: u64) -> Self {
-        if cut < self.first_token {
+        let first_token = self.first_token.unwrap_or(self.end);
+        if cut < first_token {
             return Self::refused(self.start, cut, Ending::Unreachable);
         }
         if cut < self.end {
-            let share = (cut - self.first_token) as f64 / (self.end - self.first_token) as f64;
+            let share = (cut - first_token) as f64 / (self.end - first_token) as f64;
             self.usage.text_output = (self.usage.text_output as f64 * share) as u64;
             self.end = cut;
             self.ending = Ending::Broken;
@@ -312,7 +320,7 @@ impl Fate {
     /// What is charged if the caller leaves before the first token: the input, once the endpoint
     /// has begun to read it. Few providers say; this is the dearer assumption.
     pub fn left_at(&self, now: u64) -> Usage {
-        match now >= self.start && self.first_token != u64::MAX {
+        match now >= self.start {
             true => Usage { text_output: 0, ..self.usage },
             false => Usage::default(),
         }
@@ -356,13 +364,14 @@ fn drift(drift: Drift, chance: Chance, steps: u64) -> Vec<f64> {
     (1..=steps).map(&mut step).collect()
 }
 
-fn spells(market: &Market, endpoint: &str, chance: Chance) -> Vec<Spell> {
-    let here = market.shocks.iter().enumerate().filter(|(_, shock)| shock.endpoint == endpoint);
+fn spells(market: &Market, endpoint: usize, chance: Chance) -> Vec<Spell> {
+    let name = &market.endpoints[endpoint].name;
+    let here = market.shocks.iter().enumerate().filter(|(_, shock)| shock.endpoint == *name);
     here.map(|(number, shock)| {
         let [first, last] = shock.from;
         let from = first + (last - first) * chance.at(number as u64).uniform();
         let [from, until] = [from, from + shock.minutes].map(|minute| (minute * MINUTE) as u64);
-        Spell { from, until, what: shock.what }
+        Spell { endpoint, from, until, what: shock.what }
     })
     .collect()
 }
