@@ -15,6 +15,7 @@ use isthmus_loadtests::case::Case;
 use isthmus_loadtests::compare::{self, Comparison};
 use isthmus_loadtests::fault::Fault;
 use isthmus_loadtests::idle;
+use isthmus_loadtests::lab;
 use isthmus_loadtests::load::{self, Expectation, Job, Plan};
 use isthmus_loadtests::mock::Mock;
 use isthmus_loadtests::mock::script::Script;
@@ -57,6 +58,11 @@ enum Command {
         after_help = "Example:\n  isthmus-load compare small streams-200\n  isthmus-load compare all --json figures.json"
     )]
     Compare(CompareArguments),
+    /// Try routing policies on traces of real traffic in a modelled market.
+    #[command(
+        after_help = "Examples:\n  isthmus-load lab all --figures loadtests/lab/figures\n  isthmus-load lab azure-code --seeds 1 --requests 2000"
+    )]
+    Lab(lab::command::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -151,6 +157,9 @@ async fn main() -> ExitCode {
         Command::Load(arguments) => arguments.run().await,
         Command::Idle(arguments) => arguments.run().await,
         Command::Compare(arguments) => until_interrupted(arguments.run()).await,
+        Command::Lab(arguments) => {
+            arguments.run(|text| println!("{text}"), |note| eprintln!("{note}"))
+        }
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
