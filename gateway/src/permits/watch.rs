@@ -166,14 +166,16 @@ fn into_the_shadow(
 fn renew(permits: &Permits, directory: &Directory, today: Date) -> Result<(), Unusable> {
     let now = permits.editions();
     let again = |old: &Edition| edition(Arc::clone(old.bundle()), directory, today).map(Arc::new);
-    let trial = now.trial.as_ref().map(|trial| Ok(Arc::new(trial.over(again(&trial.edition)?))));
-    let shadow =
-        now.shadow.as_ref().map(|shadow| Ok(Arc::new(shadow.over(again(&shadow.edition)?))));
-    permits.replace(Editions {
-        live: again(&now.live)?,
-        trial: trial.transpose()?,
-        shadow: shadow.transpose()?,
-    });
+    let live = again(&now.live)?;
+    let trial = match &now.trial {
+        Some(trial) => Some(Arc::new(trial.over(again(&trial.edition)?))),
+        None => None,
+    };
+    let shadow = match &now.shadow {
+        Some(shadow) => Some(Arc::new(shadow.over(again(&shadow.edition)?))),
+        None => None,
+    };
+    permits.replace(Editions { live, trial, shadow });
     Ok(())
 }
 

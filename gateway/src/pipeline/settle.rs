@@ -12,7 +12,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::{Dialect, Operation, Request};
 use isthmus_inference::usage::{Source, Usage};
-use isthmus_policies::monitor;
+use isthmus_policies::monitor::{self, Work};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -163,7 +163,7 @@ impl Ticket {
     /// An attempt begins; its number.
     pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>, reason: Reason) -> u32 {
         let record = self.record_mut();
-        let work = record.reading.map(|reading| reading.work()).unwrap_or_default();
+        let work = record.work();
         let now = moment(Instant::now());
         let watched = endpoint.monitor.start(now, work);
         // The plan looked a moment ago; whoever is asked in spite of what it saw is asked anyway.
@@ -261,6 +261,11 @@ impl Record {
     /// none): everything but waiting for endpoints.
     pub fn overhead(&self) -> Duration {
         self.first_output.unwrap_or_else(|| self.arrived.elapsed()).saturating_sub(self.waited)
+    }
+
+    /// How much an attempt was expected to be.
+    pub(super) fn work(&self) -> Work {
+        self.reading.map(|reading| reading.work()).unwrap_or_default()
     }
 
     /// The endpoint that answers, or else was tried last.

@@ -24,6 +24,7 @@ use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::attempt::{Place, call, no_place};
 use super::{Content, Streamed, note};
+use crate::calendar::moment;
 use crate::pool::Endpoint;
 use crate::telemetry::events::AttemptFailed;
 
@@ -187,8 +188,9 @@ fn successor<'p>(
     let others: Vec<_> = planned.endpoints().skip(1).collect();
     let anew = beginning.text.is_empty();
     let time_left = planned.deadline.saturating_duration_since(Instant::now());
+    let (now, input_tokens) = (moment(Instant::now()), ticket.record().work().input_tokens);
     let broken = Broken {
-        allowed: planned.pool.splice && !time_left.is_zero(),
+        allowed: planned.pool.strategy.splice && !time_left.is_zero(),
         // Where nothing was said, anyone may begin.
         has_text: true,
         has_other: false,
@@ -198,10 +200,13 @@ fn successor<'p>(
     };
     let successors: Vec<_> = others
         .iter()
-        .map(|endpoint| Successor {
-            may_serve: !attempts.tried(endpoint),
-            continues_turns: endpoint.continues || anew,
-            ttft_p50: 0.0,
+        .map(|endpoint| {
+            let live = endpoint.monitor.view(now, input_tokens);
+            Successor {
+                may_serve: !attempts.tried(endpoint) && live.gate.is_clear(),
+                continues_turns: endpoint.continues || anew,
+                ttft_p50: live.ttft.p50,
+            }
         })
         .collect();
     Some(others[broken.successor(&successors).ok()?])

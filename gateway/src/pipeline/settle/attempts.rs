@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
-use isthmus_inference::usage::{Source, Usage};
+use isthmus_inference::usage::Usage;
 use isthmus_policies::monitor::{Outcome, Started, Work};
 use tokio::time::Instant;
 
