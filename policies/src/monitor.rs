@@ -395,3 +395,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
