@@ -421,3 +421,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

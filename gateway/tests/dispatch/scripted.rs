@@ -284,8 +284,10 @@ impl Adapter for Scripted {
     fn call(&self, _: Attempt) -> BoxFuture<'_, Result<Answer, Failure>> {
         self.calls.lock().unwrap().push(self.name);
         let step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Stall);
-        let mut cancelled = Cancelled(Some((self.name, Arc::clone(&self.cancelled))));
+        let cancelled = Cancelled(Some((self.name, Arc::clone(&self.cancelled))));
         async move {
+            // All of it, not the part that is changed below: dropping it is what tells.
+            let mut cancelled = cancelled;
             let answer = match step {
                 Step::AnswerAfter(time) => {
                     tokio::time::sleep(time).await;
