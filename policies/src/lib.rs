@@ -5,11 +5,13 @@
 //!
 //! * [`facts`]: what is claimed of an endpoint
 //! * [`class`], [`question`]: what policy may know of a request
+//! * [`detector`], [`classify`]: what sort of data a request carries, and who says so
 //! * [`endpoint_set`]: a decision's answer, as a bitmask
 //! * [`plan`]: the order in which endpoints are tried
 //! * [`retry`]: after a failure: again, elsewhere, or give up
 
 pub mod class;
+pub mod detector;
 pub mod endpoint_set;
 pub mod facts;
 pub mod plan;
