@@ -49,13 +49,15 @@ pub(super) fn scan(body: &[u8], findings: &mut Findings) {
             Content::Unseen => windows.not_seen(),
             Content::Sealed => {}
             Content::Text => {
-                let text = decode(&body[blob.start..blob.end], room);
-                room -= text.len();
+                let size = (blob.end - blob.start).min(room);
+                let mut text = vec![0; size];
+                let decoded = decode(&body[blob.start..blob.end], &mut text);
+                room -= decoded;
                 if room == 0 {
                     windows.not_seen();
                 }
                 let mut within = Windows::new(windows.findings());
-                within.take(&text);
+                within.take(&text[..decoded]);
                 within.finish();
             }
         }
@@ -125,11 +127,13 @@ fn is_base64(byte: u8) -> bool {
 fn content(body: &[u8], Blob { start, end }: Blob) -> Content {
     let before = &body[start.saturating_sub(BEFORE)..start];
     let is_url = before.ends_with(b";base64,");
-    let head = decode(&body[start..end.min(start + HEAD * 2)], HEAD);
+    let mut head = [0; HEAD];
+    let decoded = decode(&body[start..end.min(start + HEAD * 2)], &mut head);
+    let head = &head[..decoded];
     let large = is_url || end - start >= DATA;
     match () {
-        () if is_media(&head) && (large || end - start >= 64) => Content::Unseen,
-        () if is_text(&head) => Content::Text,
+        () if is_media(head) && (large || end - start >= 64) => Content::Unseen,
+        () if is_text(head) => Content::Text,
         () if !large => Content::Word,
         () if is_sealed(before) => Content::Sealed,
         () if is_url || is_mixed(&body[start..end]) => Content::Unseen,
@@ -182,11 +186,10 @@ fn is_sealed(before: &[u8]) -> bool {
     NAMES.iter().any(|name| memchr::memmem::find(before, name).is_some())
 }
 
-/// Decodes both alphabets, as far as `most` bytes; escapes of slashes and line breaks are passed
-/// over.
-fn decode(run: &[u8], most: usize) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(most.min(run.len() / 4 * 3 + 3));
-    let (mut bits, mut held) = (0_u32, 0);
+/// Decodes into `decoded` as far as there is room, and says how far that was. Both alphabets are
+/// read; escapes of slashes and line breaks are passed over.
+fn decode(run: &[u8], decoded: &mut [u8]) -> usize {
+    let (mut bits, mut held, mut count) = (0_u32, 0, 0);
     let mut bytes = run.iter();
     while let Some(byte) = bytes.next() {
         let sextet = match byte {
@@ -195,10 +198,11 @@ fn decode(run: &[u8], most: usize) -> Vec<u8> {
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' | b'-' => 62,
             b'/' | b'_' => 63,
-            // `\/` is its slash; of `\n` the letter goes too.
-            b'\\' if bytes.as_slice().first() == Some(&b'/') => continue,
             b'\\' => {
-                bytes.next();
+                // Of `\/` the slash is meant; of `\n` the letter is not.
+                if bytes.as_slice().first() != Some(&b'/') {
+                    bytes.next();
+                }
                 continue;
             }
             _ => break,
@@ -207,11 +211,10 @@ fn decode(run: &[u8], most: usize) -> Vec<u8> {
         held += 6;
         if held >= 8 {
             held -= 8;
-            if decoded.len() == most {
-                break;
-            }
-            decoded.push((bits >> held) as u8);
+            let Some(place) = decoded.get_mut(count) else { break };
+            *place = (bits >> held) as u8;
+            count += 1;
         }
     }
-    decoded
+    count
 }
