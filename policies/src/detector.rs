@@ -25,6 +25,7 @@ mod number;
 mod phone;
 mod plain;
 mod private_key;
+mod strides;
 mod windows;
 
 use crate::class::{Class, DataClass};

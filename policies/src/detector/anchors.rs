@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use super::number::{Number, Run};
-use super::{Find, Findings, KINDS, Kind, Text, Word, assignment, context};
+use super::{Find, Findings, KINDS, Kind, Text, Word, assignment, context, strides};
 
 /// The part of a window to look at. What stands before and after it is there for judging only.
 #[derive(Clone, Copy)]
@@ -46,16 +46,18 @@ fn numbers(ground: Ground<'_>, mut taken: usize, findings: &mut Findings) -> usi
     }
     while let Some(start) = next_digit(text, at, until) {
         let run = Run::at(text, start);
+        let mut digits = run.digits();
         for index in 0..run.settled() {
             let number = run.number(text, index);
             if number.start() >= until {
                 return taken;
             }
             if number.start() >= taken
-                && let Some(end) = number_kinds(&number, run.digits_from(index), findings)
+                && let Some(end) = number_kinds(&number, digits, findings)
             {
                 taken = end;
             }
+            digits -= number.len(0);
         }
         at = run.next();
     }
@@ -98,25 +100,31 @@ fn next_digit(text: Text<'_>, mut at: usize, until: usize) -> Option<usize> {
     None
 }
 
-/// Each long word. A long word covers one of any sixteen places in a row, so most bytes are never
-/// looked at.
+/// Each long word that begins on the ground. It covers an eight of the text, wherever it begins.
 fn words(ground: Ground<'_>, findings: &mut Findings) {
     let Ground { text, from, until } = ground;
-    let mut start = from;
-    while start + LONG_WORD <= text.len() && start < until {
-        let reach = &text[start..start + LONG_WORD];
-        if let Some(gap) = reach.iter().rposition(|byte| !joins_words(*byte)) {
-            start += gap + 1;
-            continue;
+    // One that began before the ground was looked at there.
+    let mut at = match from {
+        0 => 0,
+        _ if joins_words(text[from - 1]) => from + joined(&text[from..]),
+        _ => from,
+    };
+    while let Some(inside) = strides::covered::<1>(text, at) {
+        let before = text[at..inside].iter().rev().take_while(|byte| joins_words(**byte)).count();
+        let word = Word { text, start: inside - before, end: inside + joined(&text[inside..]) };
+        if word.start >= until {
+            return;
         }
-        let length = text[start..].iter().take_while(|byte| joins_words(**byte)).count();
-        let word = Word { text, start, end: start + length };
-        // One that began before the ground was looked at there.
-        if !(start == from && from > 0 && joins_words(text[from - 1])) {
+        if word.end - word.start >= LONG_WORD {
             word_kinds(word, findings);
         }
-        start = word.end + 1;
+        at = word.end.max(inside + 1);
     }
+}
+
+/// How many bytes from the beginning are a word's.
+fn joined(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| joins_words(**byte)).count()
 }
 
 fn word_kinds(word: Word<'_>, findings: &mut Findings) {
@@ -152,7 +160,7 @@ fn marks(ground: Ground<'_>, findings: &mut Findings) {
         if text[at] == b'@' {
             kinds(|find| matches!(find, Find::At(find) if find(text, at)), findings);
         } else {
-            if assignment::fetches(text, at) {
+            if text[at] == b':' && assignment::fetches(text, at) {
                 findings.not_seen();
             }
             kinds(|find| matches!(find, Find::Value(find) if find(text, at)), findings);

@@ -157,7 +157,8 @@ pub(super) fn fetches(text: Text<'_>, at: usize) -> bool {
         b"\"file_uri\"",
         b"\"fileUri\"",
     ];
-    let end = text[..at].iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+    let spaces = text[..at].iter().rev().take(8).take_while(|byte| **byte == b' ').count();
+    let end = at - spaces;
     let before = &text[end.saturating_sub(24)..end];
     if !before.ends_with(b"\"") {
         return false;

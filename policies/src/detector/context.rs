@@ -26,12 +26,12 @@ fn holds(part: &[u8], words: &[&str]) -> bool {
     small.copy_from_slice(part);
     small.make_ascii_lowercase();
     let small: &[u8] = small;
-    words.iter().any(|word| {
-        memchr::memmem::find_iter(small, word).any(|at| {
-            // A word in another script has no small bytes, and no spaces before it.
-            !word.is_ascii() || at == 0 || !small[at - 1].is_ascii_alphabetic()
-        })
-    })
+    // A word of another script has no space before it.
+    let begins = |at: &usize| {
+        !small[*at].is_ascii() || *at == 0 || !small[at - 1].is_ascii_alphabetic()
+    };
+    let mut places = (0..small.len()).filter(begins);
+    places.any(|at| words.iter().any(|word| small[at..].starts_with(word.as_bytes())))
 }
 
 /// Whether just two letters stand before the place, as in the head of an account number.

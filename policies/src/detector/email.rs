@@ -24,7 +24,8 @@ fn find(text: Text<'_>, at: usize) -> bool {
     let local = local.strip_prefix(b".").unwrap_or(local);
     let preceded_by = at.checked_sub(length + 1).map(|place| text[place]);
     // The part after a colon is a password in a URL, which is a finding of another kind.
-    if local.is_empty() || length > LOCAL || matches!(preceded_by, Some(b'@' | b'/')) {
+    let in_url = preceded_by == Some(b':') && is_after_user(&text[..at - length - 1]);
+    if local.is_empty() || length > LOCAL || in_url || matches!(preceded_by, Some(b'@' | b'/')) {
         return false;
     }
     let domain = &text[at + 1..];
@@ -33,6 +34,12 @@ fn find(text: Text<'_>, at: usize) -> bool {
     let domain = trimmed(domain);
     let remote = local == b"git" && after.first() == Some(&b':');
     !remote && is_named(domain)
+}
+
+/// Whether the text ends with `scheme://user`.
+fn is_after_user(before: &[u8]) -> bool {
+    let user = before.iter().rev().take(LOCAL).take_while(|byte| is_local(**byte)).count();
+    before[..before.len() - user].ends_with(b"://")
 }
 
 fn is_local(byte: u8) -> bool {

@@ -17,8 +17,8 @@ pub(super) struct Run {
 /// One group of digits: from where to where.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Group {
-    start: usize,
-    end: usize,
+    start: u16,
+    end: u16,
 }
 
 /// A number that begins with some group of a run.
@@ -54,7 +54,7 @@ impl Run {
         let mut at = start;
         while run.count < Self::MOST {
             let end = at + text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            run.groups[run.count] = Group { start: at, end };
+            run.groups[run.count] = Group::new(at, end);
             run.count += 1;
             run.end = end;
             let gap = text[end..].iter().take(GAP + 1).take_while(|byte| separates(**byte)).count();
@@ -74,12 +74,12 @@ impl Run {
 
     /// Where to look for the next one.
     pub(super) fn next(&self) -> usize {
-        if self.cut { self.groups[self.settled()].start } else { self.end }
+        if self.cut { self.groups[self.settled()].start() } else { self.end }
     }
 
-    /// How many digits there are from this group on.
-    pub(super) fn digits_from(&self, index: usize) -> usize {
-        self.groups[index..self.count].iter().map(|group| group.len()).sum()
+    /// How many digits there are in all.
+    pub(super) fn digits(&self) -> usize {
+        self.groups[..self.count].iter().map(|group| group.len()).sum()
     }
 
     pub(super) fn number<'t>(&'t self, text: Text<'t>, index: usize) -> Number<'t> {
@@ -95,8 +95,22 @@ fn separates(byte: u8) -> bool {
 // === impl Group ===
 
 impl Group {
+    /// Within a window, which is far smaller than the largest place that fits.
+    fn new(start: usize, end: usize) -> Self {
+        let [start, end] = [start, end].map(|at| u16::try_from(at).unwrap_or(u16::MAX));
+        Self { start, end }
+    }
+
+    const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    const fn end(self) -> usize {
+        self.end as usize
+    }
+
     const fn len(self) -> usize {
-        self.end - self.start
+        self.end() - self.start()
     }
 }
 
@@ -105,12 +119,12 @@ impl Group {
 impl<'t> Number<'t> {
     /// Where it begins.
     pub(super) fn start(&self) -> usize {
-        self.groups[0].start
+        self.groups[0].start()
     }
 
     /// Where its first `count` groups end.
     pub(super) fn end(&self, count: usize) -> usize {
-        self.groups[count - 1].end
+        self.groups[count - 1].end()
     }
 
     /// How many groups there are.
@@ -132,7 +146,7 @@ impl<'t> Number<'t> {
     /// What stands between the group at `index` and the next.
     pub(super) fn gap(&self, index: usize) -> &'t [u8] {
         match self.groups.get(index..index + 2) {
-            Some([before, after]) => &self.text[before.end..after.start],
+            Some([before, after]) => &self.text[before.end()..after.start()],
             _ => &[],
         }
     }
@@ -150,7 +164,7 @@ impl<'t> Number<'t> {
     /// The digits of the first `count` groups.
     pub(super) fn digits(&self, count: usize) -> Digits {
         let groups = self.groups.iter().take(count);
-        Digits::of(groups.flat_map(|group| &self.text[group.start..group.end]).copied())
+        Digits::of(groups.flat_map(|group| &self.text[group.start()..group.end()]).copied())
     }
 
     /// Whether no letter and no further digit touches the first `count` groups.
@@ -162,7 +176,7 @@ impl<'t> Number<'t> {
 
     /// Whether the first group is the fraction of a decimal number, or has one.
     pub(super) fn is_fraction(&self) -> bool {
-        let dotted = self.before.is_some_and(|group| &self.text[group.end..self.start()] == b".");
+        let dotted = self.before.is_some_and(|group| &self.text[group.end()..self.start()] == b".");
         dotted || self.gap(0) == b"."
     }
 
@@ -170,7 +184,7 @@ impl<'t> Number<'t> {
     /// no digits follow or precede it over a single `-`, `.` or `/`.
     pub(super) fn is_whole(&self, count: usize) -> bool {
         let chains = |gap: &[u8]| matches!(gap, [b'-' | b'.' | b'/']);
-        let before = self.before.map_or(&[][..], |group| &self.text[group.end..self.start()]);
+        let before = self.before.map_or(&[][..], |group| &self.text[group.end()..self.start()]);
         self.stands_alone(count) && !chains(before) && !chains(self.gap(count - 1))
     }
 }

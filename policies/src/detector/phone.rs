@@ -85,6 +85,13 @@ fn is_american(number: &Number<'_>, opened: bool) -> bool {
     number.is_shaped(&[3, 3, 4]) && (gaps || bracketed) && places().iter().all(|digit| *digit >= 2)
 }
 
+/// `2026-11-28`, `28.11.2026`, `1/2/2026`.
+fn is_date(number: &Number<'_>) -> bool {
+    let [first, second, third] = [0, 1, 2].map(|index| number.len(index));
+    let marked = number.gap(0) == number.gap(1) && matches!(number.gap(0), b"-" | b"." | b"/");
+    marked && second <= 2 && matches!((first, third), (4, 1..=2) | (1..=2, 4))
+}
+
 /// Seven to fifteen digits right after a word for telephone.
 fn named(number: &Number<'_>) -> Option<usize> {
     let (text, start) = (number.text, number.start());
@@ -106,6 +113,9 @@ fn named(number: &Number<'_>) -> Option<usize> {
         }
     }
     let (count, end) = best?;
+    if is_date(number) {
+        return None;
+    }
     let sensible = count > 1 || number.len(0) <= 13;
     let nearby = &text[start - between.min(near.len())..start];
     (sensible && is_before(nearby, nearby.len(), WORDS)).then_some(end)
