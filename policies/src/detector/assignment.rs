@@ -73,7 +73,11 @@ fn name_before(text: Text<'_>, at: usize) -> &[u8] {
 }
 
 fn least_for(name: &[u8]) -> Option<usize> {
+    let last = name.last().map(u8::to_ascii_lowercase);
     let ends = |known: &[u8]| {
+        if known.last().copied() != last {
+            return None;
+        }
         let start = name.len().checked_sub(known.len())?;
         let same = name[start..].eq_ignore_ascii_case(known);
         // `max_tokens` is none, `client_secret` and `DB_PASSWORD` are.

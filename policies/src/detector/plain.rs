@@ -5,34 +5,27 @@
 //! digits; neither may hide a number or make one up. Escapes are undone at any depth, because the
 //! arguments of tools are JSON in a string of JSON.
 
+use super::strides::{self, STRIDE};
+
 /// The most bytes that one character becomes.
 pub(super) const MOST: usize = 4;
 
-const BLOCK: usize = 32;
+/// The first bytes of characters among which some are folded: Latin-1's signs, Arabic's and
+/// Devanagari's digits, general punctuation, full-width forms.
+const LEADS: [u8; 6] = [0xC2, 0xD9, 0xDB, 0xE0, 0xE2, 0xEF];
 
 /// How many bytes from the beginning stand for themselves.
 pub(super) fn plain(bytes: &[u8]) -> usize {
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        // Written so that the compiler makes vector code of it.
-        if block.iter().fold(false, |any, byte| any | is_special(*byte)) {
-            let at = block.iter().position(|byte| is_special(*byte));
-            return index * BLOCK + at.unwrap_or_default();
-        }
-    }
-    let at = rest.iter().position(|byte| is_special(*byte));
-    at.map_or(bytes.len(), |at| blocks.len() * BLOCK + at)
+    let (eights, _) = bytes.as_chunks::<STRIDE>();
+    let skipped = eights.iter().take_while(|eight| is_plain(u64::from_ne_bytes(**eight))).count();
+    let rest = &bytes[skipped * STRIDE..];
+    let special = rest.iter().position(|byte| *byte == b'\\' || LEADS.contains(byte));
+    special.map_or(bytes.len(), |special| skipped * STRIDE + special)
 }
 
-/// A backslash, or the first byte of characters among which some are folded: Latin-1's signs,
-/// Arabic's and Devanagari's digits, general punctuation, full-width forms.
-fn is_special(byte: u8) -> bool {
-    // 0xD9 and 0xDB, and 0xE0 and 0xE2, differ in one bit.
-    (byte == b'\\')
-        | (byte == 0xC2)
-        | (byte & 0xFD == 0xD9)
-        | (byte & 0xFD == 0xE0)
-        | (byte == 0xEF)
+fn is_plain(eight: u64) -> bool {
+    !strides::holds(eight, b'\\')
+        && (strides::is_ascii(eight) || !LEADS.iter().any(|lead| strides::holds(eight, *lead)))
 }
 
 /// Undoes the escape, or folds the character, that `bytes` begins with. Calls `put` with what it

@@ -1,7 +1,11 @@
-//! Words by eights: a long word covers whole eights of bytes, which most text has none of, so that
-//! most bytes are never looked at one by one.
+//! Bytes by eights, held in one integer: most of a text has nothing to look at, and an eight says so
+//! in a few instructions, on any processor.
 
-const STRIDE: usize = 8;
+/// How many bytes are looked at at once.
+pub(super) const STRIDE: usize = 8;
+
+const ONES: u64 = u64::from_ne_bytes([1; STRIDE]);
+const HIGH: u64 = ONES << 7;
 
 /// Where the next `COUNT` eights in a row begin, from `from` on, that can be part of a long word:
 /// no spaces, quotes or other signs below `+`, and ASCII alone.
@@ -21,15 +25,31 @@ pub(super) fn covered<const COUNT: usize>(text: &[u8], from: usize) -> Option<us
 /// Whether each of the eight bytes is at least `+` and below 0x80: the subtraction borrows into the
 /// highest bit of each byte that is less.
 const fn is_dense(eight: u64) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; STRIDE]);
-    const HIGH: u64 = ONES << 7;
     const LEAST: u64 = ONES * b'+' as u64;
     (eight.wrapping_sub(LEAST) & !eight | eight) & HIGH == 0
+}
+
+/// Whether one of the eight bytes is this one: it leaves a zero, from which the subtraction borrows.
+pub(super) const fn holds(eight: u64, byte: u8) -> bool {
+    let differences = eight ^ ONES * byte as u64;
+    differences.wrapping_sub(ONES) & !differences & HIGH != 0
+}
+
+/// Whether all eight bytes are ASCII.
+pub(super) const fn is_ascii(eight: u64) -> bool {
+    eight & HIGH == 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_eight_tells_what_it_holds() {
+        let eight = u64::from_ne_bytes(*b"abc\\\xe2\x80\x99d");
+        assert!(holds(eight, b'\\') && holds(eight, 0xE2) && holds(eight, b'd'));
+        assert!(!holds(eight, b'e') && !is_ascii(eight) && is_ascii(ONES * 0x7F));
+    }
 
     #[test]
     fn long_words_are_never_passed_over() {
