@@ -39,6 +39,8 @@ pub struct Attempt {
     pub request: Arc<Request>,
     /// The name by which the upstream knows the model.
     pub model: UpstreamModel,
+    /// Whether its endpoint's `capabilities` say that it thinks, whatever its name tells.
+    pub reasons: bool,
     /// How long each phase may take.
     pub timeouts: Timeouts,
     /// What the caller was told before another endpoint broke off. With it the answer always comes in

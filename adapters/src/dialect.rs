@@ -34,6 +34,12 @@ pub trait ChatDialect: Send + Sync + 'static {
         stream: bool,
     ) -> Result<Encoded, Failure>;
 
+    /// The same format for a model that is known to think though its name may not tell, where that
+    /// makes a difference.
+    fn of_reasoning_model(&self) -> Option<&'static dyn ChatDialect> {
+        None
+    }
+
     /// Reads a whole answer that came with a status of success.
     fn decode(&self, body: &[u8]) -> Result<ChatAnswer, Failure>;
 
@@ -214,6 +220,12 @@ pub struct Told<'a> {
 pub trait StreamEncoder: Send {
     /// The server-sent events for what happened; empty if the caller need not know of it.
     fn encode(&mut self, event: &Event) -> Bytes;
+
+    /// Whether the writer has room for more. One that must keep what it wrote has a limit, and a
+    /// stream that reaches it is a failure.
+    fn room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// The events that end the stream, after [`Event::Usage`] was encoded.
     fn done(&mut self) -> Bytes;

@@ -148,7 +148,8 @@ impl<S: Service> HttpAdapter<S> {
         } else {
             self.service.chat(&attempt.model, request.stream)?
         };
-        let dialect = route.dialect;
+        let thinks = if attempt.reasons { route.dialect.of_reasoning_model() } else { None };
+        let dialect = thinks.unwrap_or(route.dialect);
         if chat.continued && !dialect.continues(&chat, &attempt.model) {
             let message = format!("`{}` does not go on with what another began", attempt.model);
             return Err(Failure::new(Kind::Unsupported, message));
@@ -161,12 +162,13 @@ impl<S: Service> HttpAdapter<S> {
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
         if request.stream {
-            let watch = Box::new(Decoding::new(dialect.decoder(), format_tool));
+            let watch = Box::new(Decoding::new(dialect.decoder(), format_tool, request.body.len()));
             return self.stream(outgoing, watch, &refused, dropped).await.map(Answer::Stream);
         }
         let told = self.line.whole(outgoing, refused).await?;
         let mut answer = dialect.decode(&told.body).map_err(|failure| self.struck(failure))?;
         decoding::unwrap_format(&mut answer, format_tool);
+        answer.usage = answer.usage.with_asked(request.body.len());
         let (usage, content) = (answer.usage, Content::Chat(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use isthmus_adapters::registry::{PROVIDERS, Provider, Shape};
+use isthmus_adapters::registry::{Continent, PROVIDERS, Provider, Shape};
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::request::Dialect;
 
@@ -23,6 +23,9 @@ cannot be carried is refused or named in `x-isthmus-dropped-params`, and nothing
 
 Every kind takes `base_url`, `headers` and `timeouts`; an account in [`every-provider.yaml`]\
 (../config/examples/every-provider.yaml) shows each at work.
+
+*Network* is what an endpoint's `facts.network` counts as where it is not written; where the list has none, \
+as with software that runs on anybody's machines, that is unknown, and counts as `decentralised`.
 
 *Can carry* is what the language allows. A model may do less, which its endpoint's `capabilities` say.
 
@@ -83,6 +86,9 @@ fn section(page: &mut String, provider: &Provider) -> std::fmt::Result {
         about.credential.trim_end_matches(':'),
         sources(provider)
     )?;
+    if let Some(network) = network(provider) {
+        writeln!(page, "- **Network:** {network}")?;
+    }
     let able: Capabilities = about.capabilities.iter().copied().collect();
     writeln!(page, "- **Can carry:** {able}")?;
     for limit in about.limits {
@@ -102,6 +108,21 @@ fn section(page: &mut String, provider: &Provider) -> std::fmt::Result {
         writeln!(page, "| `{}` | {holds} | {variables} | {} |", option.name, option.help)?;
     }
     Ok(())
+}
+
+/// What its endpoints' `facts.network` is where nobody wrote it.
+fn network(provider: &Provider) -> Option<String> {
+    let word = match provider.continent? {
+        Continent::Cloud => "hyperscaler",
+        Continent::Vendor => "vendor",
+        Continent::Decentralised => return Some("`decentralised`".to_owned()),
+    };
+    let own = provider.base_url.and_then(|url| url.split('/').nth(2));
+    let domains: Vec<&str> = match provider.domains {
+        [] => own.into_iter().collect(),
+        domains => domains.to_vec(),
+    };
+    Some(format!("`{word}`, at addresses under {}", names(&domains)))
 }
 
 /// Where the credential is found, and what makes an account exist.

@@ -1,9 +1,13 @@
 //! From the tree to [`Settings`]: one file for each section of the configuration.
 
+pub(crate) mod catalogue;
 mod endpoints;
 mod facts;
 mod models;
 mod names;
+mod networks;
+mod policies;
+pub(crate) mod policytest;
 mod providers;
 mod server;
 mod small;
@@ -33,6 +37,7 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
             providers: providers.read,
             endpoints: endpoints.read.into_iter().chain(direct).collect(),
             models,
+            policies: policies::policies(fields.get("policies").as_ref()),
         };
         unavailable::sections(fields);
         Some(settings)

@@ -123,6 +123,16 @@ impl<'a> Value<'a> {
         outcome
     }
 
+    /// The line on which its name stands, or itself if it has none.
+    pub(crate) fn line(&self) -> usize {
+        self.named_at.line
+    }
+
+    /// Whether it is a list, whatever is in it.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.node.content, Content::List(_))
+    }
+
     /// Whether it is a map, whatever is in it.
     pub(crate) fn is_map(&self) -> bool {
         matches!(self.node.content, Content::Map(_))

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use isthmus_adapters::adapter::Timeouts;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
     /// The names that callers use.
     pub models: BTreeMap<ModelName, Pool>,
+    /// Which endpoints may have a request.
+    pub policies: Policies,
     /// Where exchanges are counted.
     pub ledger: Ledger,
     /// What is logged, and how.
@@ -158,6 +160,16 @@ pub struct Retry {
     pub max_wait: Duration,
 }
 
+/// Which endpoints may have a request: folders with policies in Cedar (`*.cedar`). A relative path
+/// starts at the folder of the configuration's file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policies {
+    /// The policies that count; the built-in ones if there is no folder.
+    pub dir: Option<PathBuf>,
+    /// Policies that are evaluated beside them, without effect.
+    pub shadow_dir: Option<PathBuf>,
+}
+
 /// Where exchanges are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
@@ -258,6 +270,17 @@ pub const DEFAULT_TIMEOUTS: Timeouts = Timeouts {
 impl Default for Retry {
     fn default() -> Self {
         Self { attempts: 3, max_wait: Duration::from_secs(10) }
+    }
+}
+
+// === impl Policies ===
+
+impl Policies {
+    /// Lets relative paths start at this folder.
+    pub(crate) fn start_at(&mut self, folder: &Path) {
+        for directory in [&mut self.dir, &mut self.shadow_dir].into_iter().flatten() {
+            *directory = folder.join(&directory);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use isthmus_inference::capability::{Capabilities, Capability};
 
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
-use isthmus_policies::facts::{Network, Trust};
+use isthmus_policies::facts::{Network, Quantisation, Status, Tee, Trust};
 
 fn accepted(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Settings {
     let text = format!("version: 1\n{text}");
@@ -211,6 +211,67 @@ fn an_unknown_kind_is_answered_with_the_known_ones() {
     let hidden = said("${KIND}");
     assert!(hidden.starts_with("unknown kind of provider `${KIND}`; the kinds are "), "{hidden}");
     assert!(hidden.contains("vllm") && hidden.ends_with("embedded"), "{hidden}");
+}
+
+// === policies ===
+
+#[test]
+fn policies_start_at_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.yaml");
+    let written = "version: 1\npolicies: { dir: policies/, shadow_dir: /etc/isthmus/next }";
+    std::fs::write(&path, written).unwrap();
+    let policies = load(&path, &nothing).unwrap().settings.policies;
+    assert_eq!(policies.dir, Some(folder.path().join("policies/")));
+    assert_eq!(policies.shadow_dir, Some("/etc/isthmus/next".into()));
+    let without = accepted("policies: { dir: null }", &nothing).policies;
+    assert_eq!((without.dir, without.shadow_dir), (None, None));
+}
+
+#[test]
+fn an_endpoints_network_is_its_kinds_unless_it_is_written() {
+    let settings = accepted(
+        r#"
+providers:
+  cloud: { kind: bedrock, region: eu-central-1 }
+  own: { kind: vllm }
+  local: { kind: embedded }
+  stranger: { kind: openai, api_key: sk-1, base_url: "https://models.example.org/v1" }
+endpoints:
+  a: { provider: cloud, model: m }
+  b: { provider: cloud, model: m, facts: { network: vendor } }
+  c: { provider: own, model: m }
+  d: { provider: local, model: m }
+  e: { provider: stranger, model: m }
+models: { chat: { endpoints: [cloud/n] } }
+"#,
+        &nothing,
+    );
+    let network =
+        |name: &str| settings.endpoints[name].facts.network.as_ref().map(|fact| fact.value);
+    assert_eq!(network("a"), Some(Network::Hyperscaler));
+    assert_eq!(network("b"), Some(Network::Vendor));
+    assert_eq!((network("c"), network("e")), (None, None));
+    assert_eq!(network("d"), Some(Network::Local));
+    assert_eq!(network("cloud/n"), Some(Network::Hyperscaler));
+}
+
+#[test]
+fn every_fact_is_read() {
+    let facts = "facts: { storage_regions: [EU], baa: { value: true, until: 2027-01-01 }, \
+                 quantisation: fp8, tee: gpu, export_cleared: true, status: ga }";
+    let text = format!(
+        "providers: {{ local: {{ kind: embedded }} }}\n\
+         endpoints: {{ one: {{ provider: local, model: m, {facts} }} }}"
+    );
+    let facts = accepted(&text, &nothing).endpoints["one"].facts.clone();
+    assert_eq!(facts.storage_regions.unwrap().value, BTreeSet::from(["EU".to_owned()]));
+    let baa = facts.baa.unwrap();
+    assert_eq!((baa.value, baa.until.unwrap().to_string()), (true, "2027-01-01".to_owned()));
+    assert_eq!(facts.quantisation.unwrap().value, Quantisation::Fp8);
+    assert_eq!(facts.tee.unwrap().value, Tee::Gpu);
+    assert!(facts.export_cleared.unwrap().value);
+    assert_eq!(facts.status.unwrap().value, Status::Ga);
 }
 
 // === files ===

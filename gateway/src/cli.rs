@@ -5,6 +5,7 @@ mod doctor;
 mod keys;
 mod load;
 mod models;
+mod policy;
 mod serve;
 
 use std::path::PathBuf;
@@ -31,12 +32,14 @@ Try it:
 enum Command {
     /// Answer calls until told to stop.
     Serve(serve::Serve),
-    /// Check the configuration, and report every complaint with its file and line.
+    /// Check the configuration and the policies; report every complaint with its file and line.
     Check(check::Check),
     /// Make, list and revoke the keys that callers present.
     Keys(keys::Keys),
     /// List the models that can be asked for.
     Models(models::Models),
+    /// Test, prove and compare policies.
+    Policy(policy::Policy),
     /// Look for what would keep the gateway from working.
     Doctor(doctor::Doctor),
 }
@@ -63,6 +66,8 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Keys(keys) => keys.run(),
         Command::Models(models) => models.run(),
+        // It has an exit status of its own where the solver is missing.
+        Command::Policy(policy) => return policy.run(),
         Command::Doctor(doctor) => doctor.run(),
     };
     match done {

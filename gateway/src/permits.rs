@@ -13,14 +13,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_policies::endpoint_set::EndpointSet;
-use isthmus_policies::permit::{CatalogueError, Described};
+use isthmus_policies::permit::CatalogueError;
 use isthmus_policies::rollout::{Comparison, Side};
 
 pub use edition::{Edition, Permitted, PoolPermit, Question};
 pub use trial::{Shadow, Trial};
 pub use watch::{Unusable, Watch};
 
-use crate::directory::Pool;
+use crate::pool::Pool;
 use crate::telemetry::events::policies::EditionsDiffer;
 
 /// All editions that are asked.
@@ -105,9 +105,7 @@ impl Editions {
         trial.count(compared(&live, &candidate));
         Ok(match trial.rules.side(key_hash) {
             Side::Live => Judged { edition: Arc::clone(&self.live), permitted: live },
-            Side::Candidate => {
-                Judged { edition: Arc::clone(&trial.edition), permitted: candidate }
-            }
+            Side::Candidate => Judged { edition: Arc::clone(&trial.edition), permitted: candidate },
         })
     }
 
@@ -147,7 +145,7 @@ async fn answer(
     pool: &Pool,
     question: &Question,
 ) -> Result<(Arc<Permitted>, bool), Failure> {
-    let permit = edition.pool(&pool.name, || catalogue(pool)).map_err(|error| broken(&error))?;
+    let permit = edition.pool(&pool.name, || pool.catalogue()).map_err(|error| broken(&error))?;
     if let Some(permitted) = permit.remembered(question) {
         return Ok((permitted, false));
     }
@@ -157,11 +155,6 @@ async fn answer(
         Failure::new(Kind::Internal, "the policies could not be evaluated").with_detail(error)
     });
     Ok((found?, true))
-}
-
-/// The pool's endpoints as policy sees them.
-pub fn catalogue(pool: &Pool) -> Vec<Described> {
-    pool.endpoints.iter().map(|endpoint| endpoint.described.clone()).collect()
 }
 
 fn broken(error: &CatalogueError) -> Failure {

@@ -63,6 +63,6 @@ where
     let received =
         receive::receive(app.body_limits, &app.body_room, identified, body, ticket).await?;
     let admitted = admit::admit(received)?;
-    let planned = plan::plan(&app.directory, admitted, ticket)?;
+    let planned = plan::plan(app, admitted, ticket).await?;
     dispatch::dispatch(planned, ticket).await
 }

@@ -148,18 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_lies_in_a_day() {
-        for (seconds, day) in [
-            (0, "1970-01-01"),
-            (86_399, "1970-01-01"),
-            (951_782_400, "2000-02-29"),
-            (1_798_761_599, "2026-12-31"),
-            (1_798_761_600, "2027-01-01"),
+    fn moments_have_a_day() {
+        let day = |seconds| Date::of_unix_seconds(seconds).map(|day| day.to_string());
+        for (seconds, expected) in [
+            (0, Some("1970-01-01")),
+            (86_399, Some("1970-01-01")),
+            (86_400, Some("1970-01-02")),
+            (951_782_400, Some("2000-02-29")),
+            (1_798_761_599, Some("2026-12-31")),
+            (253_402_300_799, Some("9999-12-31")),
+            (253_402_300_800, None),
+            (i64::MAX, None),
+            (-1, None),
         ] {
-            assert_eq!(Date::of_unix_seconds(seconds).unwrap().to_string(), day);
+            assert_eq!(day(seconds).as_deref(), expected, "{seconds}");
         }
-        assert_eq!(Date::of_unix_seconds(-1), None);
-        assert_eq!(Date::of_unix_seconds(i64::MAX), None);
     }
 
     #[test]

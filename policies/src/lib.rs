@@ -8,7 +8,9 @@
 //! * [`facts`]: what is claimed of an endpoint
 //! * [`class`], [`question`]: what policy may know of a request
 //! * [`permit`]: which endpoints may have a request, by policies in Cedar
+//! * [`detector`]: what sort of data a request carries
 //! * [`endpoint_set`]: a decision's answer, as a bitmask
+//! * [`policytest`], [`access`]: policies tried on questions, and two sets of them compared
 //! * [`rollout`]: a new policy's way from a few keys to all of them
 //!
 //! What is preferred:
@@ -30,6 +32,7 @@
 //!
 //! [`moment`] and [`chance`] are the arguments; [`written`] is a plan for whoever weighs nothing.
 
+pub mod access;
 pub mod affinity;
 pub mod allowance;
 mod board;
@@ -38,6 +41,7 @@ pub mod breaker;
 pub mod chance;
 pub mod class;
 pub mod concurrency;
+pub mod detector;
 pub mod endpoint_set;
 pub mod estimate;
 pub mod explain;
@@ -53,6 +57,7 @@ pub mod objectives;
 pub mod offer;
 pub mod permit;
 pub mod plan;
+pub mod policytest;
 pub mod prior;
 pub mod question;
 pub mod quota;

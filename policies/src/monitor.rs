@@ -98,6 +98,8 @@ struct State {
     put_up_at: [Moment; BUCKETS],
 }
 
+/// The first token of a whole answer took at least one part in so many of its time.
+const WHOLE: u32 = 20;
 /// Figures of a size that is often seen are put up this often; they cost microseconds.
 const PUT_UP_EVERY: Duration = Duration::from_millis(500);
 /// As long as fewer were seen, each one is news.
@@ -149,6 +151,29 @@ impl Monitor {
         state.take(now, work);
         self.put_up(&state, now);
         Ok(Started { at: now, first_token_at: None, work, probe })
+    }
+
+    /// Begins an attempt that nobody asks leave for: somebody has waited for room, or there is nobody
+    /// else to ask.
+    pub fn start_anyway(&self, now: Moment, work: Work) -> Started {
+        let mut state = self.lock();
+        let pending = self.board.pending.load(Relaxed);
+        self.board.pending.store(pending.saturating_add(1), Relaxed);
+        let well = matches!(state.gates().at(now, 0), Gate::Clear);
+        let probe = well && state.breaker.pass(now);
+        state.take(now, work);
+        self.put_up(&state, now);
+        Started { at: now, first_token_at: None, work, probe }
+    }
+
+    /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
+    /// endpoint's usual pace, had still to be generated.
+    pub fn whole(&self, started: &mut Started, now: Moment, output_tokens: u64) {
+        let pace = self.view(now, started.work.input_tokens).tokens_per_second.max(0.001);
+        let all = now.since(started.at);
+        let generation = Duration::try_from_secs_f64(output_tokens as f64 / pace);
+        let first = all.saturating_sub(generation.unwrap_or(all)).max(all / WHOLE);
+        self.first_token(started, started.at + first);
     }
 
     /// The first token of the answer is here; only the first call counts.
@@ -385,6 +410,7 @@ impl Outcome {
             | Kind::ContextLength
             | Kind::Unauthenticated
             | Kind::Forbidden
+            | Kind::PolicyDenied
             | Kind::NotFound
             | Kind::ContentFilter
             | Kind::Unreachable
@@ -395,3 +421,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,9 @@ mod turns;
 
 pub(crate) use encode::{effort_of, unsupported};
 pub(crate) use style::{COMMON_EFFORTS, nearest, openai_efforts, reasons};
-pub use style::{COMPATIBLE, Continuation, Documents, OPENAI, Style, Thinking, Thoughts};
+pub use style::{
+    COMPATIBLE, Continuation, Documents, OPENAI, REASONING, Style, Thinking, Thoughts,
+};
 
 /// Chat completions in one provider's style.
 #[derive(Debug)]
@@ -37,6 +39,11 @@ impl ChatDialect for OpenAiChat {
         stream: bool,
     ) -> Result<Encoded, Failure> {
         encode::encode(&self.style, chat, model, stream)
+    }
+
+    fn of_reasoning_model(&self) -> Option<&'static dyn ChatDialect> {
+        const REASONING_MODEL: OpenAiChat = OpenAiChat { style: REASONING };
+        self.style.openai_models.then_some(&REASONING_MODEL as &dyn ChatDialect)
     }
 
     fn decode(&self, body: &[u8]) -> Result<ChatAnswer, Failure> {

@@ -23,7 +23,7 @@ use crate::dialects::responses::{self, ResponsesChat, ResponsesRelay};
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::providers::table::{PLAIN, unknown};
-use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Continent, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
@@ -46,6 +46,8 @@ pub static AZURE: Provider = Provider {
     presence_variables: &[],
     base_url_derived: false,
     processing: unknown,
+    continent: Some(Continent::Cloud),
+    domains: &["azure.com", "azure.us", "azure.cn"],
     about: ABOUT,
     build,
 };

@@ -50,6 +50,8 @@ const WIRE: Wire = Wire {
 
 /// OpenRouter.
 pub static OPENROUTER: Provider = Provider {
+    // A router: who answers behind it may be anyone.
+    continent: None,
     about: About::WITH_RESPONSES.limited(&[
         "Errors that come with status 200 are errors here.",
         "The request's `provider` object reaches it as it is.",

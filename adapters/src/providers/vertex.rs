@@ -22,12 +22,14 @@ use crate::places::Processing;
 use crate::providers::gemini::{CAPABILITIES, method, names, target};
 use crate::providers::paths;
 use crate::providers::table::hosted;
-use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Continent, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
 /// Google Vertex AI.
 pub static VERTEX: Provider = Provider {
+    continent: Some(Continent::Cloud),
+    domains: &["googleapis.com"],
     base_url: None,
     base_url_derived: true,
     key_optional: true,

@@ -28,6 +28,7 @@ fn messages(operation: Operation, body: &'static str) -> Attempt {
     Attempt {
         request: Arc::new(request),
         model: "upstream-model".into(),
+        reasons: false,
         timeouts: LIMITS,
         beginning: None,
     }
@@ -77,8 +78,13 @@ async fn the_word_beta_of_a_callers_query_goes_along_and_no_other() {
         let mut request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
         request.query = Some(query.to_owned());
         let request = Arc::new(request);
-        let attempt =
-            Attempt { request, model: "upstream-model".into(), timeouts: LIMITS, beginning: None };
+        let attempt = Attempt {
+            request,
+            model: "upstream-model".into(),
+            reasons: false,
+            timeouts: LIMITS,
+            beginning: None,
+        };
         server.account("anthropic").call(attempt).await.unwrap();
         assert_eq!(server.next_seen().await.line, line, "{query}");
     }

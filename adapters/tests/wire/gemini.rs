@@ -92,6 +92,7 @@ async fn messages_for_claude_pass_vertex_as_they_are() {
         let call = Attempt {
             request: request.into(),
             model: model.into(),
+            reasons: false,
             timeouts: LIMITS,
             beginning: None,
         };

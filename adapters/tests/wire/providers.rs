@@ -343,6 +343,7 @@ async fn responses_are_relayed_to_those_who_speak_them_and_translated_for_others
         Attempt {
             request,
             model: "upstream-model".into(),
+            reasons: false,
             timeouts: upstream::LIMITS,
             beginning: None,
         }

@@ -265,6 +265,7 @@ pub(crate) fn attempt_within(operation: Operation, body: &str, timeouts: Timeout
     Attempt {
         request: Arc::new(request),
         model: "upstream-model".into(),
+        reasons: false,
         timeouts,
         beginning: None,
     }

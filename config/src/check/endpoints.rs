@@ -38,6 +38,9 @@ fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Opt
             }
             Some(claims)
         });
+        if claims.network.is_none() {
+            claims.network = account.and_then(|account| account.account.usual_network());
+        }
         let price = fields.optional("price", price);
         let context_window = fields.optional("context_window", |value| value.integer(1..=u32::MAX));
         let capabilities = fields.optional("capabilities", capabilities);

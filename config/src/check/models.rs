@@ -84,8 +84,10 @@ fn reference(
     if !providers.written.contains(provider) {
         return providers::unknown(value, provider, providers);
     }
-    let timeouts = providers.read.get(provider).map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
-    let endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);
+    let known = providers.read.get(provider);
+    let timeouts = known.map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
+    let mut endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);
+    endpoint.facts.network = known.and_then(|known| known.account.usual_network());
     let name = endpoint.name.clone();
     direct.insert(name.clone(), endpoint);
     Some(name)

@@ -17,7 +17,6 @@ pub(super) fn refuse(value: &Value<'_>, instead: &str) {
 
 /// The sections that nothing in this version reads.
 pub(super) fn sections(fields: &mut Fields<'_, '_>) {
-    fields.optional("policies", policies);
     fields.optional("limits", limits);
     for (name, instead) in [
         ("tenancy", "every key may use every model"),
@@ -28,20 +27,6 @@ pub(super) fn sections(fields: &mut Fields<'_, '_>) {
             refuse(&section, instead);
         }
     }
-}
-
-fn policies(section: &Value<'_>) -> Option<()> {
-    section.fields(|fields| {
-        for name in ["dir", "shadow_dir"] {
-            if let Some(directory) = fields.get(name) {
-                refuse(
-                    &directory,
-                    "no policy is evaluated, and every endpoint may serve every request",
-                );
-            }
-        }
-        Some(())
-    })
 }
 
 fn limits(section: &Value<'_>) -> Option<()> {

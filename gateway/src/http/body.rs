@@ -229,7 +229,10 @@ impl Body for StreamedAnswer {
                 None => std::task::ready!(self.rest.poll_next_unpin(context)),
             };
             let out = match next {
-                Some(Ok(piece)) => self.pass_on(piece),
+                Some(Ok(piece)) => match self.encoder.room() {
+                    Ok(()) => self.pass_on(piece),
+                    Err(full) => self.fail(&full),
+                },
                 Some(Err(failure)) => self.break_off(&failure),
                 None => {
                     let cut = Failure::new(Kind::Malformed, "the endpoint's stream was cut");

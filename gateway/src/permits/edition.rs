@@ -4,6 +4,7 @@
 //! empty, so a stale one cannot be given.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use isthmus_inference::date::Date;
@@ -112,6 +113,12 @@ impl Edition {
         let guest = Arc::new(PoolPermit::new(permit, MOST_ANSWERS_OF_A_GUEST));
         self.guests.insert(name.clone(), Arc::clone(&guest));
         Ok(guest)
+    }
+}
+
+impl fmt::Debug for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Edition({}, {})", self.version(), self.day)
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isthmus_inference::date::Date;
-use isthmus_policies::permit::{Bundle, Complaint, Source};
+use isthmus_policies::permit::{Bundle, CatalogueError, Source};
 use isthmus_policies::rollout::{RolloutRules, Step};
 
 use super::{Edition, Editions, Permits, Shadow, Trial};
 use crate::app::App;
 use crate::directory::Directory;
-use crate::policy_files;
+use crate::policy_files::{self, PolicyError};
 use crate::telemetry::events::policies::{
     PoliciesChanged, PoliciesNotLoaded, PoliciesOnTrial, PoliciesRolledBack, ShadowChanged,
 };
@@ -32,8 +32,13 @@ struct Folder {
 
 /// Why an edition cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Unusable(pub Vec<Complaint>);
+#[error(transparent)]
+pub enum Unusable {
+    /// The folder holds no usable policies.
+    Policies(#[from] PolicyError),
+    /// The endpoints cannot be judged.
+    Catalogue(#[from] CatalogueError),
+}
 
 /// How often the folders are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -161,26 +166,24 @@ fn into_the_shadow(
 fn renew(permits: &Permits, directory: &Directory, today: Date) -> Result<(), Unusable> {
     let now = permits.editions();
     let again = |old: &Edition| edition(Arc::clone(old.bundle()), directory, today).map(Arc::new);
-    let trial = now.trial.as_ref().map(|trial| Ok(Arc::new(trial.over(again(&trial.edition)?))));
-    let shadow =
-        now.shadow.as_ref().map(|shadow| Ok(Arc::new(shadow.over(again(&shadow.edition)?))));
-    permits.replace(Editions {
-        live: again(&now.live)?,
-        trial: trial.transpose()?,
-        shadow: shadow.transpose()?,
-    });
+    let live = again(&now.live)?;
+    let trial = match &now.trial {
+        Some(trial) => Some(Arc::new(trial.over(again(&trial.edition)?))),
+        None => None,
+    };
+    let shadow = match &now.shadow {
+        Some(shadow) => Some(Arc::new(shadow.over(again(&shadow.edition)?))),
+        None => None,
+    };
+    permits.replace(Editions { live, trial, shadow });
     Ok(())
 }
 
 /// Policies over all that the directory has.
 fn edition(bundle: Arc<Bundle>, directory: &Directory, day: Date) -> Result<Edition, Unusable> {
-    let catalogues: Vec<_> =
-        directory.pools().map(|pool| (&pool.name, super::catalogue(pool))).collect();
+    let catalogues: Vec<_> = directory.pools().map(|pool| (&pool.name, pool.catalogue())).collect();
     let pools = catalogues.iter().map(|(name, catalogue)| (*name, catalogue.as_slice()));
-    Edition::new(bundle, pools, day).map_err(|error| {
-        let (file, line, column) = ("endpoints".to_owned(), 0, 0);
-        Unusable(vec![Complaint { file, line, column, message: error.to_string() }])
-    })
+    Ok(Edition::new(bundle, pools, day)?)
 }
 
 // === impl Folder ===
@@ -188,26 +191,26 @@ fn edition(bundle: Arc<Bundle>, directory: &Directory, day: Date) -> Result<Edit
 impl Folder {
     /// What is in it now.
     fn read(&mut self) -> Result<Arc<Bundle>, Unusable> {
-        let sources = policy_files::read(&self.path).map_err(Unusable)?;
-        let bundle = Bundle::read(&sources).map_err(Unusable);
+        let sources = policy_files::sources(&self.path)?;
+        let bundle = Bundle::read(&sources).map_err(PolicyError::Wrong);
         self.last = sources;
-        bundle.map(Arc::new)
+        Ok(Arc::new(bundle?))
     }
 
     /// What is in it now, if that is not what was there before. A folder that cannot be read is
     /// complained of once, too.
     fn changed(&mut self) -> Option<Result<Arc<Bundle>, Unusable>> {
-        match policy_files::read(&self.path) {
+        match policy_files::sources(&self.path) {
             Ok(sources) if sources == self.last => None,
             Ok(sources) => {
-                let bundle = Bundle::read(&sources).map(Arc::new).map_err(Unusable);
+                let bundle = Bundle::read(&sources).map(Arc::new).map_err(PolicyError::Wrong);
                 self.last = sources;
-                Some(bundle)
+                Some(bundle.map_err(Unusable::from))
             }
             Err(_) if self.last.is_empty() => None,
-            Err(complaints) => {
+            Err(error) => {
                 self.last.clear();
-                Some(Err(Unusable(complaints)))
+                Some(Err(error.into()))
             }
         }
     }

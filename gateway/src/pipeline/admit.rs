@@ -1,10 +1,13 @@
 //! Stage 3: may it come in?
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
+use isthmus_policies::class::{Class, DataClass};
+use isthmus_policies::question::{Context, Principal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -20,6 +23,16 @@ pub struct Admitted {
     pub room: OwnedSemaphorePermit,
     /// By when the caller must have an answer.
     pub deadline: Instant,
+    /// Who asks, as policy sees it.
+    pub principal: Arc<Principal>,
+    /// What is known of the request, as policy sees it.
+    pub context: Arc<Context>,
+    /// Tells keys apart: on which side of a trial of policies it falls.
+    pub key_hash: u64,
+    /// Tells apps apart, whose requests resemble each other.
+    pub app_hash: u64,
+    /// What the caller prefers, instead of what the operator does.
+    pub objective: Option<Box<str>>,
 }
 
 /// A header that promises a restriction which this version has no policy to keep. Refusing is the
@@ -31,7 +44,29 @@ pub fn admit(received: Received) -> Result<Admitted, Failure> {
     let Received { call, tenant, request, room } = received;
     permitted(&tenant, &request)?;
     promised(&call.headers)?;
-    Ok(Admitted { request, room, deadline: call.deadline })
+    let principal = Principal {
+        organisation: "default".to_owned(),
+        team: "default".to_owned(),
+        app: tenant.name().to_owned(),
+    };
+    let context = Context {
+        class: Class::only(DataClass::Public),
+        declared: false,
+        subject_regions: BTreeSet::new(),
+        allowed_regions: None,
+        purpose: String::new(),
+    };
+    let objective = call.headers.get("x-isthmus-objective").and_then(|value| value.to_str().ok());
+    Ok(Admitted {
+        request,
+        room,
+        deadline: call.deadline,
+        principal: Arc::new(principal),
+        context: Arc::new(context),
+        key_hash: 0,
+        app_hash: 0,
+        objective: objective.map(Into::into),
+    })
 }
 
 fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::plan::Planned;
 use super::settle::Ticket;
 use super::settle::attempts::Reason;
-use crate::directory::Endpoint;
+use crate::pool::Endpoint;
 use crate::telemetry::events::AttemptFailed;
 
 mod attempt;
@@ -61,6 +61,11 @@ pub struct Streamed {
 }
 
 impl Content {
+    /// Whether it comes piece by piece.
+    fn streams(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
     /// The fields of the request that were left out.
     fn dropped(&mut self) -> &mut Vec<String> {
         match self {
@@ -138,7 +143,7 @@ async fn persist(
         };
         let time_left = planned.deadline.saturating_duration_since(Instant::now());
         let progress = Progress { attempts_here, has_alternative, time_left };
-        match planned.pool.retry.next(progress, &failure, fastrand::f64()) {
+        match planned.after(&failure, progress) {
             Next::Again { after } => ticket.waiting(tokio::time::sleep(after)).await,
             Next::Elsewhere => return Err((failure, Verdict::TryNext)),
             Next::GiveUp => return Err((failure, Verdict::Final)),

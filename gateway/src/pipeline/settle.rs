@@ -11,7 +11,8 @@ use std::time::Duration;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::{Dialect, Operation, Request};
-use isthmus_inference::usage::Usage;
+use isthmus_inference::usage::{Source, Usage};
+use isthmus_policies::monitor::{self, Work};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 use super::Call;
 use attempts::{Attempts, Fate, Reason};
 
-use crate::directory::{Endpoint, Pool};
+use crate::calendar::moment;
 use crate::keyring::Tenant;
+use crate::permits::{Edition, Judged};
+use crate::pool::{Endpoint, Pool, Reading};
 use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
 
@@ -48,8 +51,12 @@ pub struct Record {
     pub tenant: Option<Tenant>,
     /// The model that was asked for.
     pub model: Option<ModelName>,
-    /// What metrics call the model: the pool's name, or `provider/*`.
-    pub label: Option<Arc<str>>,
+    /// The endpoints behind that name.
+    pub pool: Option<Arc<Pool>>,
+    /// The policies that decided.
+    pub edition: Option<Arc<Edition>>,
+    /// What the request was expected to be.
+    reading: Option<Reading>,
     /// By when the caller must have all of the answer.
     pub deadline: Instant,
     /// Bytes of the request's body.
@@ -94,7 +101,9 @@ impl Ticket {
             arrived: call.arrived,
             tenant: None,
             model: None,
-            label: None,
+            pool: None,
+            edition: None,
+            reading: None,
             deadline: call.deadline,
             request_bytes: 0,
             attempts: Attempts::default(),
@@ -137,31 +146,47 @@ impl Ticket {
         record.request_bytes = request.body.len();
     }
 
-    pub(super) fn planned(&mut self, pool: &Pool) {
-        self.record_mut().label = Some(Arc::clone(&pool.label));
+    pub(super) fn planned(&mut self, pool: &Arc<Pool>) {
+        self.record_mut().pool = Some(Arc::clone(pool));
+    }
+
+    /// Policy has spoken.
+    pub(super) fn judged(&mut self, judged: &Judged) {
+        self.record_mut().edition = Some(Arc::clone(&judged.edition));
+    }
+
+    /// So much is expected of the request.
+    pub(super) fn expected(&mut self, reading: Reading) {
+        self.record_mut().reading = Some(reading);
     }
 
     /// An attempt begins; its number.
     pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>, reason: Reason) -> u32 {
         let record = self.record_mut();
-        record.attempts.begin(Arc::clone(endpoint), reason, record.request_bytes)
+        let work = record.work();
+        let now = moment(Instant::now());
+        let watched = endpoint.monitor.start(now, work);
+        // The plan looked a moment ago; whoever is asked in spite of what it saw is asked anyway.
+        let watched = watched.unwrap_or_else(|_| endpoint.monitor.start_anyway(now, work));
+        record.attempts.begin(Arc::clone(endpoint), reason, record.request_bytes, watched)
     }
 
     /// The endpoint answers: its first piece is here.
-    pub(super) fn answered(&mut self, number: u32) {
+    pub(super) fn answered(&mut self, number: u32, streams: bool) {
         let record = self.record_mut();
         record.first_output.get_or_insert_with(|| record.arrived.elapsed());
         if let Some(attempted) = record.attempts.get_mut(number) {
-            attempted.fate = Fate::Answered;
-            attempted.first_output = Some(attempted.began.elapsed());
-            attempted.endpoint.metrics.attempted(true);
+            attempted.began_to_answer();
+            if streams {
+                attempted.streams();
+            }
         }
     }
 
     /// The attempt failed before its first piece.
     pub(super) fn failed(&mut self, number: u32, failure: &Failure) {
         if let Some(attempted) = self.record_mut().attempts.get_mut(number) {
-            attempted.fate = Fate::Failed(failure.kind);
+            attempted.failed(failure);
             attempted.endpoint.metrics.attempted(false);
         }
     }
@@ -170,13 +195,14 @@ impl Ticket {
     pub(super) fn lost(&mut self, number: u32) {
         if let Some(attempted) = self.record_mut().attempts.get_mut(number) {
             attempted.fate = Fate::Lost;
+            attempted.finish(monitor::Outcome::Abandoned);
         }
     }
 
     /// Whoever was answering broke off.
     pub(super) fn broke_off(&mut self, failure: &Failure) {
         if let Some(attempted) = self.record_mut().attempts.current_mut() {
-            attempted.fate = Fate::Failed(failure.kind);
+            attempted.failed(failure);
         }
     }
 
@@ -237,6 +263,11 @@ impl Record {
         self.first_output.unwrap_or_else(|| self.arrived.elapsed()).saturating_sub(self.waited)
     }
 
+    /// How much an attempt was expected to be.
+    pub(super) fn work(&self) -> Work {
+        self.reading.map(|reading| reading.work()).unwrap_or_default()
+    }
+
     /// The endpoint that answers, or else was tried last.
     pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
         self.attempts.current().map(|attempted| &attempted.endpoint)
@@ -247,12 +278,33 @@ impl Record {
         if let Some(began) = self.waiting_since.take() {
             self.waited += began.elapsed();
         }
-        if let (Outcome::Failed(failure), Some(attempted)) = (outcome, self.attempts.current_mut())
+        self.teach(outcome);
+        CallFinished { record: &self, outcome }.emit(metrics);
+    }
+
+    /// What the call teaches of endpoints and of requests.
+    fn teach(&mut self, outcome: Outcome<'_>) {
+        if let Some(attempted) = self.attempts.current_mut()
             && attempted.fate == Fate::Answered
         {
-            attempted.fate = Fate::Failed(failure.kind);
+            match outcome {
+                Outcome::Answered => attempted.finish_well(),
+                Outcome::Failed(failure) => attempted.failed(failure),
+                Outcome::Abandoned => {}
+            }
         }
-        CallFinished { record: &self, outcome }.emit(metrics);
+        self.attempts.iter_mut().for_each(|left| left.finish(monitor::Outcome::Abandoned));
+        let (Some(pool), Some(reading)) = (&self.pool, &self.reading) else { return };
+        let Some(answering) = self.attempts.current().filter(|it| it.first_output.is_some()) else {
+            return;
+        };
+        let number = pool.endpoints.iter().position(|it| Arc::ptr_eq(it, &answering.endpoint));
+        if let Some(number) = number {
+            pool.learnt.began(moment(Instant::now()), reading, number);
+        }
+        if let Some(usage) = answering.usage.filter(|usage| usage.source == Source::Reported) {
+            pool.learnt.counted(reading, self.request_bytes, usage.input(), usage.output());
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use isthmus_ledger::store::StoreError;
 use isthmus_runtime::LoadError;
 use tracing::{debug, error, info, warn};
 
-use crate::directory::Endpoint;
 use crate::pipeline::settle::{Outcome, Record};
+use crate::pool::Endpoint;
 use crate::telemetry::metrics::Metrics;
 
 /// The doors are open.
@@ -194,7 +194,7 @@ impl CallFinished<'_> {
         let record = self.record;
         metrics.in_flight.dec();
         metrics.overhead.observe(record.overhead().as_secs_f64());
-        let label = record.label.as_deref().unwrap_or("unknown");
+        let label = record.pool.as_ref().map_or("unknown", |pool| &*pool.label);
         metrics.request(label, record.operation.as_str(), self.status());
         for attempted in record.attempts.iter().filter(|attempted| attempted.consumed()) {
             let metrics = &attempted.endpoint.metrics;

@@ -1,6 +1,7 @@
 //! A house with endpoints that do as they are told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,19 +13,23 @@ use http_body_util::Full;
 use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
-use isthmus_gateway::app::App;
-use isthmus_gateway::directory::{Directory, Endpoint, Pool, Prices};
+use isthmus_gateway::app::{App, Built};
+use isthmus_gateway::directory::{Directory, Known};
 use isthmus_gateway::pipeline::settle::attempts::{Attempted, Fate, Reason};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
+use isthmus_gateway::pool::{Endpoint, EndpointParts, Learnt, Pool};
 use isthmus_gateway::telemetry::metrics::Metrics;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::money::{Money, Price, Rate};
 use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::usage::Usage;
-use isthmus_policies::retry::RetryRules;
-use tokio::sync::Semaphore;
+use isthmus_policies::facts::Facts;
+use isthmus_policies::hedge::{HedgeAfter, HedgeRules};
+use isthmus_policies::monitor::Limits;
+use isthmus_policies::offer::Pricing;
+use isthmus_policies::plan::Strategy;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +98,7 @@ impl House {
     }
 
     /// The same with so many places at each endpoint.
-    pub(crate) fn crowded(places: usize, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
+    pub(crate) fn crowded(places: u32, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
         Self::built(endpoints, |_| None, Some(places), None)
     }
 
@@ -108,7 +113,7 @@ impl House {
     fn built(
         endpoints: &[(&'static str, Vec<Step>)],
         capabilities: fn(&str) -> Option<Capabilities>,
-        places: Option<usize>,
+        places: Option<u32>,
         hedge: Option<Duration>,
     ) -> Self {
         let cancelled = Calls::default();
@@ -118,16 +123,22 @@ impl House {
             let steps = Mutex::new(steps.clone().into());
             let (calls, cancelled) = (Arc::clone(&calls), Arc::clone(&cancelled));
             let adapter = Arc::new(Scripted { name, steps, calls, cancelled });
-            Arc::new(Endpoint {
+            Arc::new(Endpoint::new(EndpointParts {
                 name: (*name).into(),
                 provider: "scripted".into(),
+                kind: "openai".into(),
                 model: "model".into(),
                 adapter,
                 narrows: false,
-                price: Some(price()),
+                pricing: Pricing::Tokens(price()),
                 capabilities: capabilities(name),
                 continues: false,
-                places: places.map(|places| Arc::new(Semaphore::new(places))),
+                in_process: false,
+                facts: Arc::new(Facts::default()),
+                limits: Limits {
+                    concurrency: places.and_then(NonZeroU32::new),
+                    ..Limits::default()
+                },
                 timeouts: Timeouts {
                     connect: ATTEMPT_LIMIT,
                     first_byte: ATTEMPT_LIMIT,
@@ -135,20 +146,24 @@ impl House {
                     total: ATTEMPT_LIMIT,
                 },
                 metrics: metrics.endpoint(name, "scripted"),
-            })
+            }))
         });
         let pool = Pool {
             name: "chat".into(),
             label: "chat".into(),
             endpoints: endpoints.collect(),
-            fallback: true,
-            retry: RetryRules::default(),
-            splice: false,
-            hedge,
+            strategy: Strategy {
+                hedge: hedge.map(|after| HedgeRules {
+                    after: HedgeAfter::Fixed(after),
+                    max_extra_cost_percent: 100.0,
+                }),
+                ..Strategy::default()
+            },
+            learnt: Learnt::default(),
         };
-        let directory = Directory::new(vec![pool], BTreeMap::new(), Prices::new());
+        let directory = Directory::new(vec![pool], BTreeMap::new(), Known::new());
         let settings = isthmus_config::zero(&|_| None).unwrap().settings;
-        let (app, reaper) = App::new(&settings, directory, metrics, vec![]);
+        let Built { app, reaper, .. } = App::new(&settings, directory, metrics, vec![]).unwrap();
         Self { app, reaper: Some(reaper), calls, cancelled }
     }
 
@@ -271,6 +286,7 @@ impl Adapter for Scripted {
         let step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Stall);
         let cancelled = Cancelled(Some((self.name, Arc::clone(&self.cancelled))));
         async move {
+            // All of it, not the part that is changed below: dropping it is what tells.
             let mut cancelled = cancelled;
             let answer = match step {
                 Step::AnswerAfter(time) => {

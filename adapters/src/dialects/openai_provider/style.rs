@@ -39,9 +39,10 @@ pub struct Style {
     pub continuation: Continuation,
     /// Whether it fetches what an address points to.
     pub fetches: bool,
-    /// Whether models named like OpenAI's are OpenAI's, whose reasoning models refuse to be told how
-    /// tokens are drawn.
+    /// Whether models are OpenAI's.
     pub openai_models: bool,
+    /// Whether a model refuses to be told how tokens are drawn, as OpenAI's reasoning models do.
+    pub drawn_freely: fn(&str) -> bool,
 }
 
 /// How a provider is told how much to think.
@@ -130,6 +131,17 @@ pub const OPENAI: Style = Style {
     continuation: Continuation::Unknown,
     fetches: true,
     openai_models: true,
+    drawn_freely: reasons,
+};
+
+/// OpenAI's for a model that is known to think, under a name that may not tell: a deployment on Azure.
+pub const REASONING: Style = Style {
+    thinking: Thinking::Effort(|model| match openai_efforts(model) {
+        [] => &COMMON_EFFORTS,
+        known => known,
+    }),
+    drawn_freely: |_| true,
+    ..OPENAI
 };
 
 /// What servers that call themselves compatible have in common: vLLM, SGLang, llama.cpp and the
@@ -153,6 +165,7 @@ pub const COMPATIBLE: Style = Style {
     video: true,
     continuation: Continuation::FinalMessage,
     openai_models: false,
+    drawn_freely: |_| false,
     ..OPENAI
 };
 

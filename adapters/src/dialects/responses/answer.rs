@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::sealed;
 use super::usage::Wire;
 use crate::dialect::Stamp;
+use crate::dialects::broken::BROKEN_OFF;
 use crate::dialects::openai_answer::{extra_content, finite};
 
 /// What a response repeats of its request, and what it says where the request said nothing.
@@ -138,6 +139,10 @@ impl Response {
                 ("incomplete", Some("max_output_tokens"))
             }
             Some(FinishReason::ContentFilter) => ("incomplete", Some("content_filter")),
+            // A refusal that says so is an answer; one without words must not look like one.
+            Some(FinishReason::Refusal) if !output.iter().any(refuses) => {
+                ("incomplete", Some("content_filter"))
+            }
             Some(FinishReason::Failed) => ("failed", None),
             _ => ("completed", None),
         };
@@ -146,8 +151,7 @@ impl Response {
             members["incomplete_details"] = json!({ "reason": reason });
         }
         if status == "failed" {
-            let message = "the provider broke the answer off";
-            members["error"] = json!({"code": "server_error", "message": message});
+            members["error"] = json!({"code": "server_error", "message": BROKEN_OFF});
         }
         members["output"] = output.into();
         members["usage"] = serde_json::to_value(Wire::of(usage)).unwrap_or_default();
@@ -193,6 +197,12 @@ pub(super) fn text(text: &str, logprobs: &[Value]) -> Value {
 /// The model's words for why it does not answer.
 pub(super) fn refusal(text: &str) -> Value {
     json!({"type": "refusal", "refusal": text})
+}
+
+/// Whether an item holds the model's words for why it does not answer.
+fn refuses(item: &Value) -> bool {
+    let content = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    content.iter().any(|part| part["type"] == "refusal")
 }
 
 /// A thought, with what must be sent back with the next turn.

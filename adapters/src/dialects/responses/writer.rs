@@ -5,6 +5,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus_inference::answer::{FinishReason, TokenLogprob};
+use isthmus_inference::failure::Failure;
 use isthmus_inference::part::{Signature, ToolCall};
 use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use super::answer::{self, Response};
 use super::transcript::Begun;
 use crate::dialect::{Stamp, StreamEncoder, Told};
+use crate::dialects::broken::answer_too_large;
 
 /// Writes the events of one streamed response.
 #[derive(Debug)]
@@ -26,9 +28,14 @@ pub(super) struct EventWriter {
     output: Vec<Value>,
     open: Open,
     calls: Vec<OpenCall>,
+    /// Bytes written since the beginning: the last event holds the whole answer once more.
+    kept: usize,
     finish: Option<FinishReason>,
     usage: Usage,
 }
+
+/// The most bytes of an answer's events; of what they say is kept no more.
+const MOST_KEPT: usize = 32 << 20;
 
 /// The thought or text that is being written, at the end of the output.
 #[derive(Debug, Default)]
@@ -76,6 +83,7 @@ impl EventWriter {
             output: Vec::new(),
             open: Open::Nothing,
             calls: Vec::new(),
+            kept: 0,
             finish: None,
             usage: Usage::default(),
         }
@@ -309,6 +317,7 @@ impl EventWriter {
     }
 
     fn taken(&mut self) -> Bytes {
+        self.kept += self.out.len();
         self.out.split().freeze()
     }
 }
@@ -338,6 +347,13 @@ impl StreamEncoder for EventWriter {
             _ => {}
         }
         self.taken()
+    }
+
+    fn room(&self) -> Result<(), Failure> {
+        match self.kept {
+            0..=MOST_KEPT => Ok(()),
+            _ => Err(answer_too_large("too much to be repeated at its end")),
+        }
     }
 
     fn done(&mut self) -> Bytes {
@@ -385,8 +401,8 @@ impl Spoken {
 
 #[cfg(test)]
 mod tests {
-    use isthmus_inference::failure::{Failure, Kind};
-    use isthmus_inference::part::formats;
+    use isthmus_inference::failure::Kind;
+    use isthmus_inference::part::{Part, formats};
     use isthmus_inference::request::Operation;
     use isthmus_inference::stream::Fold;
 
@@ -448,7 +464,7 @@ mod tests {
     fn how_an_answer_ended_is_the_name_of_its_last_event() {
         let cases = [
             (FinishReason::Stop, "response.completed"),
-            (FinishReason::Refusal, "response.completed"),
+            (FinishReason::Refusal, "response.incomplete"),
             (FinishReason::Length, "response.incomplete"),
             (FinishReason::ContentFilter, "response.incomplete"),
             (FinishReason::Failed, "response.failed"),
@@ -459,6 +475,27 @@ mod tests {
             let last = stream.trim_end().rsplit("\n\n").next().unwrap();
             assert!(last.starts_with(&format!("event: {name}\n")), "{reason:?}: {last}");
         }
+        let refused = Event::Refusal { choice: 0, text: "no".into() };
+        let finish =
+            Event::Finish { choice: 0, reason: FinishReason::Refusal, stop_sequence: None };
+        let stream = String::from_utf8(written(&[refused, finish]).to_vec()).unwrap();
+        assert!(stream.contains("event: response.completed\n"), "{stream}");
+    }
+
+    #[test]
+    fn an_answer_that_never_ends_is_not_kept_for_ever() {
+        let mut writer = writer();
+        let text = Event::Text { choice: 0, text: "x".repeat(1 << 20), logprobs: vec![] };
+        for _ in 1..MOST_KEPT >> 20 {
+            assert!(writer.encode(&text).len() > 1 << 20);
+            writer.room().unwrap();
+        }
+        writer.encode(&text);
+        assert_eq!(writer.room().unwrap_err().kind, Kind::Malformed);
+        let call = ToolCall { arguments: "x".repeat(MOST_KEPT), ..ToolCall::default() };
+        let mut writer = self::writer();
+        writer.encode(&Event::Part { choice: 0, part: Part::ToolCall(call) });
+        writer.room().unwrap_err();
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use isthmus_adapters::adapter::{self, Attempt, Beginning, Timeouts};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind, Retry};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use super::super::plan::Planned;
 use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::{Content, Streamed, note};
-use crate::directory::Endpoint;
+use crate::pool::Endpoint;
 
 /// An endpoint that answers.
 pub(super) struct Won {
@@ -63,7 +64,7 @@ pub(super) async fn run(
     let number = ticket.attempting(endpoint, reason);
     let tried = ticket.waiting(call(planned, endpoint, place, None)).await;
     match &tried {
-        Ok(_) => ticket.answered(number),
+        Ok(content) => ticket.answered(number, content.streams()),
         Err(failure) => note(ticket, number, endpoint, failure),
     }
     tried.map(|content| Won { endpoint: Arc::clone(endpoint), content })
@@ -80,7 +81,8 @@ pub(super) async fn call(
     let total = endpoint.timeouts.total.min(time_left);
     let timeouts = Timeouts { total, ..endpoint.timeouts };
     let request = Arc::clone(&planned.request);
-    let attempt = Attempt { request, model: endpoint.model.clone(), timeouts, beginning };
+    let reasons = endpoint.capabilities.is_some_and(|able| able.has(Capability::Reasoning));
+    let attempt = Attempt { request, model: endpoint.model.clone(), reasons, timeouts, beginning };
     let answered = async {
         match endpoint.adapter.call(attempt).await? {
             adapter::Answer::Whole(whole) => Ok(Content::Whole(whole)),

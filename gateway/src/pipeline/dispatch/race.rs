@@ -12,7 +12,7 @@ use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::attempt::{Place, Won, call};
 use super::{Content, note};
-use crate::directory::Endpoint;
+use crate::pool::Endpoint;
 
 /// Tries the first choice, and the hedge's partner too if it is slow. Their failures are noted; of two
 /// the first choice's is told.
@@ -30,8 +30,9 @@ pub(super) async fn run(
     if let Either::Left((told, _)) = ticket.waiting(select(&mut running, patience)).await {
         return first.finish(told, ticket);
     }
-    // A partner that is busy itself would only queue.
-    let Some(place) = Place::at(hedge.partner) else {
+    // A partner that is busy itself would only queue, and a copy that nobody budgeted for is not sent.
+    let place = Place::at(hedge.partner).filter(|_| planned.affords_hedge());
+    let Some(place) = place else {
         let told = ticket.waiting(running).await;
         return first.finish(told, ticket);
     };
@@ -71,7 +72,7 @@ impl Runner<'_> {
     /// Notes how it went.
     fn finish(self, told: Result<Content, Failure>, ticket: &mut Ticket) -> Result<Won, Failure> {
         match &told {
-            Ok(_) => ticket.answered(self.number),
+            Ok(content) => ticket.answered(self.number, content.streams()),
             Err(failure) => note(ticket, self.number, self.endpoint, failure),
         }
         told.map(|content| Won { endpoint: Arc::clone(self.endpoint), content })

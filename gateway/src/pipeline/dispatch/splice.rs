@@ -24,7 +24,8 @@ use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::attempt::{Place, call, no_place};
 use super::{Content, Streamed, note};
-use crate::directory::Endpoint;
+use crate::calendar::moment;
+use crate::pool::Endpoint;
 use crate::telemetry::events::AttemptFailed;
 
 /// What is left of the plan, and what the caller was sent.
@@ -76,7 +77,7 @@ impl Spare {
     /// What the plan leaves for a stream that this endpoint answers; `None` if that is nothing.
     pub(super) fn of(planned: Planned, answering: &Endpoint) -> Option<Box<Self>> {
         let others = || planned.endpoints().any(|endpoint| endpoint.name != answering.name);
-        if !planned.pool.splice || !others() {
+        if !planned.pool.strategy.splice || !others() {
             return None;
         }
         let transcript = caller(planned.request.dialect).transcript(&planned.request)?;
@@ -162,7 +163,7 @@ async fn elsewhere(
         };
         match told {
             Ok(Content::Stream(mut streamed)) => {
-                ticket.answered(number);
+                ticket.answered(number, true);
                 ticket.dropped(&mut streamed.rest.dropped);
                 return Some(streamed);
             }
@@ -187,8 +188,9 @@ fn successor<'p>(
     let others: Vec<_> = planned.endpoints().skip(1).collect();
     let anew = beginning.text.is_empty();
     let time_left = planned.deadline.saturating_duration_since(Instant::now());
+    let (now, input_tokens) = (moment(Instant::now()), ticket.record().work().input_tokens);
     let broken = Broken {
-        allowed: planned.pool.splice && !time_left.is_zero(),
+        allowed: planned.pool.strategy.splice && !time_left.is_zero(),
         // Where nothing was said, anyone may begin.
         has_text: true,
         has_other: false,
@@ -198,10 +200,13 @@ fn successor<'p>(
     };
     let successors: Vec<_> = others
         .iter()
-        .map(|endpoint| Successor {
-            may_serve: !attempts.tried(endpoint),
-            continues_turns: endpoint.continues || anew,
-            ttft_p50: 0.0,
+        .map(|endpoint| {
+            let live = endpoint.monitor.view(now, input_tokens);
+            Successor {
+                may_serve: !attempts.tried(endpoint) && live.gate.is_clear(),
+                continues_turns: endpoint.continues || anew,
+                ttft_p50: live.ttft.p50,
+            }
         })
         .collect();
     Some(others[broken.successor(&successors).ok()?])

@@ -1,14 +1,17 @@
 //! The attempts of one call, a line each: what was tried and why, how it ended, what it took.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use isthmus_inference::failure::Kind;
+use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
-use isthmus_inference::usage::{Source, Usage};
+use isthmus_inference::usage::Usage;
+use isthmus_policies::monitor::{Outcome, Started, Work};
 use tokio::time::Instant;
 
-use crate::directory::Endpoint;
+use crate::calendar::moment;
+use crate::pool::Endpoint;
 
 /// One try at one endpoint.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Attempted {
     pub usage: Option<Usage>,
     /// What it reported before it was done.
     pub usage_so_far: Option<Usage>,
+    /// Its place under the endpoint's monitor, until it is known how it ended.
+    pub(super) watched: Option<Started>,
 }
 
 /// Why an endpoint was tried.
@@ -106,9 +111,7 @@ impl Attempted {
     /// What was used: as reported, or as far as can be told.
     pub fn usage_or_estimate(&self) -> Usage {
         self.usage.unwrap_or_else(|| {
-            let known = self.usage_so_far.unwrap_or_else(|| Usage::estimated(self.input_bytes, 0));
-            let text_output = known.text_output.max(self.relayed_events);
-            Usage { text_output, source: Source::Estimated, ..known }
+            Usage::of_cut(self.usage_so_far, self.input_bytes, self.relayed_events)
         })
     }
 
@@ -118,11 +121,62 @@ impl Attempted {
     }
 }
 
+impl Attempted {
+    /// The first piece of a stream is here.
+    pub(super) fn began_to_answer(&mut self) {
+        let now = Instant::now();
+        self.fate = Fate::Answered;
+        self.first_output = Some(now.saturating_duration_since(self.began));
+        self.endpoint.metrics.attempted(true);
+        self.endpoint.answers.store(true, Relaxed);
+    }
+
+    /// The first piece is the first of a stream.
+    pub(super) fn streams(&mut self) {
+        if let Some(watched) = &mut self.watched {
+            self.endpoint.monitor.first_token(watched, moment(Instant::now()));
+        }
+    }
+
+    /// It failed, before its answer or in the middle of it.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        self.fate = Fate::Failed(failure.kind);
+        // Whoever spoke, if only to refuse, is there.
+        self.endpoint.answers.store(failure.upstream.is_some(), Relaxed);
+        self.finish(Outcome::of(failure));
+    }
+
+    /// It is over, and the endpoint's monitor learns from it; only the first call counts.
+    pub(super) fn finish(&mut self, outcome: Outcome) {
+        if let Some(watched) = self.watched.take() {
+            self.endpoint.monitor.finish(watched, moment(Instant::now()), outcome);
+        }
+    }
+
+    /// It is over, and the answer was whole.
+    pub(super) fn finish_well(&mut self) {
+        let usage = self.usage_or_estimate();
+        let was = Work { input_tokens: usage.input(), output_tokens: usage.output() };
+        if let Some(watched) = &mut self.watched
+            && watched.first_token_at().is_none()
+        {
+            self.endpoint.monitor.whole(watched, moment(Instant::now()), was.output_tokens);
+        }
+        self.finish(Outcome::Answered(was));
+    }
+}
+
 // === impl Attempts ===
 
 impl Attempts {
     /// Begins one, and numbers it.
-    pub fn begin(&mut self, endpoint: Arc<Endpoint>, reason: Reason, input_bytes: usize) -> u32 {
+    pub(super) fn begin(
+        &mut self,
+        endpoint: Arc<Endpoint>,
+        reason: Reason,
+        input_bytes: usize,
+        watched: Started,
+    ) -> u32 {
         self.made += 1;
         let attempted = Attempted {
             number: self.made,
@@ -135,6 +189,7 @@ impl Attempts {
             relayed_events: 0,
             usage: None,
             usage_so_far: None,
+            watched: Some(watched),
         };
         match &self.first {
             None => self.first = Some(attempted),
@@ -161,7 +216,7 @@ impl Attempts {
         self.first.iter().chain(&self.more)
     }
 
-    fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Attempted> {
+    pub(super) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Attempted> {
         self.first.iter_mut().chain(&mut self.more)
     }
 
