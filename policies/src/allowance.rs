@@ -103,9 +103,11 @@ mod tests {
                 } else if retries.take(at(second)) {
                     history.push((second, false));
                 }
-                let recent = history.iter().filter(|(of, _)| second - of < 10);
-                let (requests, extra): (Vec<_>, Vec<_>) = recent.partition(|(_, is_request)| *is_request);
-                prop_assert!(extra.len() as f64 <= requests.len() as f64 * 0.2 + 10.0);
+                let recent = |of_requests| {
+                    let within = history.iter().filter(|(of, _)| second - of < 10);
+                    within.filter(|(_, is_request)| *is_request == of_requests).count() as f64
+                };
+                prop_assert!(recent(false) <= recent(true) * 0.2 + 10.0);
             }
         }
     }

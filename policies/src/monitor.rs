@@ -397,3 +397,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
