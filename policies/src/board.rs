@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::live::{Gate, LiveView, Quantiles};
 use crate::moment::Moment;
-use crate::stats::{BUCKETS, bucket};
+use crate::stats::{BUCKETS, bucket, scale};
 
 /// The figures of one endpoint.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Board {
     queue_empty_at: AtomicU64,
     /// Tokens per second and the probability of failure.
     pace_and_failure: Pair,
+    /// How first tokens grow with the prompt: seconds for an empty one, and per thousand tokens.
+    shape: Pair,
     ttft: [Row; BUCKETS],
 }
 
@@ -51,11 +53,13 @@ impl Board {
         let row = &self.ttft[bucket(input_tokens)];
         let (p50, p90) = row.p50_and_p90.read();
         let (p95, p99) = row.p95_and_p99.read();
+        let (base, slope) = self.shape.read();
+        let scale = scale(base, slope, input_tokens);
         let (tokens_per_second, failure) = self.pace_and_failure.read();
         let pending = self.pending.load(Relaxed);
         LiveView {
             gate: self.gates().at(now, pending),
-            ttft: Quantiles { p50, p90, p95, p99 },
+            ttft: Quantiles { p50, p90, p95, p99 }.map(|seconds| seconds * scale),
             samples: row.samples.load(Relaxed),
             tokens_per_second,
             failure,
@@ -90,6 +94,10 @@ impl Board {
 
     pub(crate) fn put_rates(&self, tokens_per_second: f64, failure: f64) {
         self.pace_and_failure.write(tokens_per_second, failure);
+    }
+
+    pub(crate) fn put_shape(&self, (base, slope): (f64, f64)) {
+        self.shape.write(base, slope);
     }
 
     pub(crate) fn put_ttft(&self, bucket: usize, ttft: Quantiles, samples: u32) {

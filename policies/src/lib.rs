@@ -23,7 +23,7 @@
 //!
 //! What is known of an endpoint at work:
 //!
-//! * [`monitor`] watches one, by [`stats`] in [`sketch`]es over a [`prior`], a [`breaker`],
+//! * [`monitor`] watches one, by [`stats`] in [`sketch`]es and a [`line`] over a [`prior`], a [`breaker`],
 //!   [`concurrency`] and [`quota`]; [`live`] is what a decision sees of that
 //!
 //! What to do next:
@@ -48,6 +48,7 @@ pub mod explain;
 pub mod facts;
 pub mod hedge;
 pub mod lease;
+pub mod line;
 pub mod live;
 pub mod moment;
 pub mod monitor;

@@ -12,7 +12,7 @@ pub struct LiveView {
     /// Seconds to the first token of a request of this size: what was seen, leaning on the prior
     /// where little was.
     pub ttft: Quantiles,
-    /// How many first tokens of this size were seen within the last minutes.
+    /// How many first tokens of any size this rests on, older ones counting less.
     pub samples: u32,
     /// Output tokens per second of one answer, once it runs.
     pub tokens_per_second: f64,

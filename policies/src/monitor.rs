@@ -205,6 +205,7 @@ impl Monitor {
     /// seconds.
     pub fn refresh(&self, now: Moment) {
         let mut state = self.lock();
+        self.board.put_shape(state.stats.shape());
         for bucket in 0..BUCKETS {
             let (ttft, samples) = state.stats.ttft(now, bucket);
             self.board.put_ttft(bucket, ttft, samples);
@@ -237,6 +238,7 @@ impl Monitor {
             return;
         }
         let (ttft, samples) = state.stats.ttft(now, bucket);
+        self.board.put_shape(state.stats.shape());
         self.board.put_ttft(bucket, ttft, samples);
         state.put_up_at[bucket] = now;
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::line::Line;
 use crate::live::Quantiles;
 use crate::moment::Moment;
 use crate::prior::Prior;
@@ -11,10 +12,11 @@ use crate::sketch::Windows;
 /// Everything that is remembered of one endpoint, with its model and credential.
 pub struct EndpointStats {
     prior: Prior,
+    /// First tokens of each size, each as if its prompt had been of the size that stands for all of
+    /// the bucket: so prompts at the two ends of a bucket are told apart.
     ttft: [Windows; BUCKETS],
-    /// How much slower than the prior it is, as a logarithm: what sizes that were seen say of those
-    /// that were not.
-    slowness: f64,
+    /// What sizes that were seen say of those that were not.
+    line: Line,
     /// Tokens that were generated and the seconds that it took.
     pace: (Fading, Fading),
     attempts: Fading,
@@ -35,16 +37,14 @@ pub const BUCKETS: usize = 8;
 
 /// As many first tokens of the newest minutes are enough to judge by.
 const ENOUGH: usize = 100;
-/// The prior counts like so many first tokens,
-const PRIOR_FIRST_TOKENS: f64 = 4.0;
-/// like so many attempts,
+/// What other sizes say counts like so many first tokens of this one: of fewer, a p95 is a guess.
+const LINE_FIRST_TOKENS: f64 = 20.0;
+/// The prior counts like so many attempts,
 const PRIOR_ATTEMPTS: f64 = 10.0;
 /// and like so many generated tokens.
 const PRIOR_TOKENS: f64 = 100.0;
 /// After this time a failure, or a token, counts half.
 const HALF_LIFE: f64 = 60.0;
-/// How much a new first token moves the slowness.
-const SLOWNESS_GAIN: f64 = 0.1;
 
 /// In which bucket a prompt of this size is.
 pub fn bucket(input_tokens: u64) -> usize {
@@ -52,11 +52,19 @@ pub fn bucket(input_tokens: u64) -> usize {
 }
 
 /// A size that stands for a bucket: about its middle.
-fn typical(bucket: usize) -> u64 {
+pub(crate) fn typical(bucket: usize) -> u64 {
     match bucket {
         0 => 128,
         _ => BUCKET_ENDS[bucket - 1] * 3 / 2,
     }
+}
+
+/// How much longer a prompt of this size takes than the one that stands for its bucket, by a line.
+/// No line is believed about more than a factor of four.
+pub(crate) fn scale(base: f64, slope: f64, input_tokens: u64) -> f64 {
+    let at = |tokens: u64| base + slope * tokens as f64 / 1000.0;
+    let scale = at(input_tokens) / at(typical(bucket(input_tokens)));
+    if scale.is_finite() { scale.clamp(0.25, 4.0) } else { 1.0 }
 }
 
 // === impl EndpointStats ===
@@ -67,7 +75,7 @@ impl EndpointStats {
         Self {
             prior,
             ttft: Default::default(),
-            slowness: 0.0,
+            line: Line::new(prior),
             pace: Default::default(),
             attempts: Fading::default(),
             failures: Fading::default(),
@@ -81,10 +89,9 @@ impl EndpointStats {
     pub fn first_token(&mut self, now: Moment, input_tokens: u64, ttft: Duration) {
         let bucket = bucket(input_tokens);
         let seconds = ttft.as_secs_f64();
-        self.ttft[bucket].add(now, seconds);
-        let expected = self.prior.ttft(typical(bucket)).p50;
-        let slowness = (seconds.max(1e-4) / expected).ln();
-        self.slowness += SLOWNESS_GAIN * (slowness - self.slowness);
+        self.line.observe(now, input_tokens, seconds);
+        let (base, slope) = self.line.shape();
+        self.ttft[bucket].add(now, seconds / scale(base, slope, input_tokens));
     }
 
     /// So many tokens came in so long, after the first one.
@@ -103,15 +110,16 @@ impl EndpointStats {
         }
     }
 
-    /// Quantiles of the time to the first token for prompts of this bucket, and how many were seen.
-    /// What was seen is weighed against the prior, which itself is moved by what other sizes showed.
+    /// Quantiles of the time to the first token for a prompt of the size that stands for this
+    /// bucket, and how many first tokens of any size they rest on, older ones counting less. What was
+    /// seen of this size is weighed against what all sizes say.
     pub fn ttft(&self, now: Moment, bucket: usize) -> (Quantiles, u32) {
-        let slowness = self.slowness.exp();
-        let expected = self.prior.ttft(typical(bucket)).map(|seconds| seconds * slowness);
-        let Some(seen) = self.ttft[bucket].lately(now, ENOUGH) else { return (expected, 0) };
-        let count = seen.count();
-        let Some(quantiles) = seen.quantiles() else { return (expected, 0) };
-        let weight = count as f64 / (count as f64 + PRIOR_FIRST_TOKENS);
+        let expected = self.line.ttft(now, typical(bucket));
+        let known = self.line.count(now) as u32;
+        let Some(seen) = self.ttft[bucket].lately(now, ENOUGH) else { return (expected, known) };
+        let Some(quantiles) = seen.quantiles() else { return (expected, known) };
+        let count = seen.count() as f64;
+        let weight = count / (count + LINE_FIRST_TOKENS);
         let mix = |seen: f64, expected: f64| seen * weight + expected * (1.0 - weight);
         let mixed = Quantiles {
             p50: mix(quantiles.p50, expected.p50),
@@ -119,7 +127,12 @@ impl EndpointStats {
             p95: mix(quantiles.p95, expected.p95),
             p99: mix(quantiles.p99, expected.p99),
         };
-        (mixed, u32::try_from(count).unwrap_or(u32::MAX))
+        (mixed, known)
+    }
+
+    /// How time grows with the prompt: seconds for an empty one, and for each thousand tokens more.
+    pub const fn shape(&self) -> (f64, f64) {
+        self.line.shape()
     }
 
     /// The probability that the next attempt fails: the mean of a Beta distribution whose prior is
@@ -191,8 +204,7 @@ mod tests {
         let (seen, samples) = stats.ttft(at(1), 1);
         assert_eq!(samples, 400);
         assert!(assumed.p95 > 3.0 && (seen.p95 - 0.2).abs() < 0.02, "{seen:?}");
-        let (other_size, samples) = stats.ttft(at(1), 2);
-        assert_eq!(samples, 0);
+        let (other_size, _) = stats.ttft(at(1), 2);
         assert!(other_size.p95 < assumed.p95 / 3.0, "a fast one is fast with other sizes too");
     }
 
