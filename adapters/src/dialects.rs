@@ -21,6 +21,7 @@
 //! [`needs`]: what a request asks of an endpoint.
 
 pub(crate) mod broken;
+pub(crate) mod citations;
 mod edits;
 mod fields;
 mod openai_sampling;

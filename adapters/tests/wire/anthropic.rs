@@ -54,6 +54,32 @@ async fn a_caller_of_the_same_language_is_relayed() {
 }
 
 #[tokio::test]
+async fn azure_believes_the_endpoint_that_a_deployment_reasons() {
+    const ANSWER: &str = r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+    let body = r#"{"model":"m","max_tokens":9000,"temperature":1,"thinking":{"type":"enabled","budget_tokens":8000},"messages":[{"role":"user","content":"hi"}]}"#;
+    let drawn = value!(1.0);
+    for (name, reasons, effort, temperature) in [
+        ("our-thinker", true, value!("high"), &value!(null)),
+        ("our-talker", false, value!(null), &drawn),
+        ("gpt-5.1-ours", false, value!("high"), &value!(null)),
+    ] {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let attempt = Attempt { model: name.into(), reasons, ..messages(Operation::Chat, body) };
+        let Answer::Whole(whole) = server.account("azure").call(attempt).await.unwrap() else {
+            panic!("not a whole answer")
+        };
+        let sent = server.next_seen().await.json();
+        assert_eq!(
+            (&sent["reasoning_effort"], &sent["temperature"]),
+            (&effort, temperature),
+            "{name}"
+        );
+        let dropped = |field: &str| whole.dropped.iter().any(|dropped| dropped == field);
+        assert_eq!(dropped("temperature"), temperature.is_null(), "{name}: {:?}", whole.dropped);
+    }
+}
+
+#[tokio::test]
 async fn a_caller_of_the_same_language_counts_tokens() {
     let mut server = Upstream::start(|_| json(200, r#"{"input_tokens":14}"#)).await;
     let attempt = messages(Operation::CountTokens, r#"{"model":"m","messages":[{}]}"#);

@@ -11,6 +11,7 @@ use super::sealed;
 use super::usage::Wire;
 use crate::dialect::Stamp;
 use crate::dialects::broken::BROKEN_OFF;
+use crate::dialects::citations::{ANNOTATIONS, Citation, cited};
 use crate::dialects::openai_answer::{extra_content, finite};
 
 /// What a response repeats of its request, and what it says where the request said nothing.
@@ -58,6 +59,7 @@ pub(super) fn encode(request: &Request, answer: &ChatAnswer, stamp: &Stamp<'_>) 
             (Some(spoken), _) => {
                 output.push(message(&response.id("msg", output.len()), "completed", &[spoken]));
             }
+            (None, Some(last)) if last["type"] == "message" && cites(part) => annotate(last, part),
             (None, _) => output.extend(response.item(part, output.len())),
         }
     }
@@ -176,9 +178,26 @@ impl Response {
                 "output_format": media_type.strip_prefix("image/").unwrap_or("png"),
                 "result": base64,
             })),
-            Part::Native { format, value } if *format == formats::RESPONSES => Some(value.clone()),
+            Part::Native { format, value } if *format == formats::RESPONSES && !cites(part) => {
+                Some(value.clone())
+            }
             _ => None,
         }
+    }
+}
+
+// === citations ===
+
+/// Whether a part names the pages that the text before it is from.
+pub(super) fn cites(part: &Part) -> bool {
+    !cited(part).is_empty()
+}
+
+/// Adds the pages of a part to the last text of a message.
+fn annotate(message: &mut Value, part: &Part) {
+    let content = message["content"].as_array_mut().and_then(|content| content.last_mut());
+    if let Some(annotations) = content.and_then(|last| last[ANNOTATIONS].as_array_mut()) {
+        annotations.extend(cited(part).iter().map(Citation::in_responses));
     }
 }
 

@@ -16,6 +16,7 @@ use super::answer::{self, Response};
 use super::transcript::Begun;
 use crate::dialect::{Stamp, StreamEncoder, Told};
 use crate::dialects::broken::answer_too_large;
+use crate::dialects::citations::{ANNOTATIONS, Citation, cited};
 
 /// Writes the events of one streamed response.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ enum Open {
         content: Vec<Value>,
         kind: Spoken,
         text: String,
+        annotations: Vec<Value>,
         logprobs: Vec<Value>,
     },
 }
@@ -195,8 +197,9 @@ impl EventWriter {
             self.close(None);
             let id = self.response.id("msg", self.output.len());
             self.add(&answer::message(&id, "in_progress", &[]));
-            let (content, text, logprobs) = (vec![], String::new(), vec![]);
-            self.open = Open::Message { id, content, kind, text, logprobs };
+            let (content, text) = (vec![], String::new());
+            let (annotations, logprobs) = (vec![], vec![]);
+            self.open = Open::Message { id, content, kind, text, annotations, logprobs };
             self.part_added();
         } else if !matches!(self.open, Open::Message { kind: open, .. } if open == kind) {
             self.part_done();
@@ -235,9 +238,15 @@ impl EventWriter {
 
     fn part_done(&mut self) {
         let place = self.place();
-        let Open::Message { id, content, kind, text, logprobs } = &mut self.open else { return };
+        let Open::Message { id, content, kind, text, annotations, logprobs } = &mut self.open
+        else {
+            return;
+        };
         let (said, tokens) = (std::mem::take(text), std::mem::take(logprobs));
-        let part = kind.part(&said, &tokens);
+        let mut part = kind.part(&said, &tokens);
+        if !annotations.is_empty() {
+            part[ANNOTATIONS] = std::mem::take(annotations).into();
+        }
         let place = json!({"item_id": id, "output_index": place, "content_index": content.len()});
         content.push(part.clone());
         let with = |name: &str, value: Value| {
@@ -257,6 +266,24 @@ impl EventWriter {
             }
         }
         self.write("response.content_part.done", with("part", part));
+    }
+
+    /// The pages that the open text is from; without one they have no place.
+    fn cite(&mut self, citations: &[Citation]) {
+        let place = self.place();
+        for citation in citations {
+            let Open::Message { id, content, kind: Spoken::Text, annotations, .. } = &mut self.open
+            else {
+                return;
+            };
+            let annotation = citation.in_responses();
+            let members = json!({
+                "item_id": id, "output_index": place, "content_index": content.len(),
+                "annotation_index": annotations.len(), "annotation": annotation,
+            });
+            annotations.push(annotation);
+            self.write("response.output_text.annotation.added", members);
+        }
     }
 
     // === calls ===
@@ -333,6 +360,7 @@ impl StreamEncoder for EventWriter {
             Event::ToolCallStart { choice: 0, index, call } => self.call(*index, call),
             Event::ToolCallArguments { choice: 0, index, text } => self.arguments(*index, text),
             Event::Part { choice: 0, part } => {
+                self.cite(&cited(part));
                 if let Some(item) = self.response.item(part, self.output.len()) {
                     self.close(None);
                     self.whole(item);
