@@ -1,5 +1,6 @@
 //! From the tree to [`Settings`]: one file for each section of the configuration.
 
+mod classification;
 mod endpoints;
 mod facts;
 mod models;
@@ -30,6 +31,8 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
             server,
             ledger: small::ledger(fields.get("ledger").as_ref()),
             telemetry: small::telemetry(fields.get("telemetry").as_ref()),
+            organisation: classification::tenancy(fields.get("tenancy").as_ref()),
+            classification: classification::policies(fields.get("policies").as_ref()),
             providers: providers.read,
             endpoints: endpoints.read.into_iter().chain(direct).collect(),
             models,

@@ -4,6 +4,8 @@
 //! parse, secrets do not print. Only the world can still disagree (a port in use, a model file
 //! that is not there).
 
+pub mod classification;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamMo
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
 use isthmus_policies::facts::Facts;
+
+use classification::{Classification, Organisation};
 
 /// Everything that a gateway is started from.
 #[derive(Debug, Clone)]
@@ -33,6 +37,10 @@ pub struct Settings {
     pub ledger: Ledger,
     /// What is logged, and how.
     pub telemetry: Telemetry,
+    /// Whose the requests are.
+    pub organisation: Organisation,
+    /// How it is known what sort of data they carry.
+    pub classification: Classification,
 }
 
 /// The doors, and what may come in by them.

@@ -17,6 +17,7 @@ use isthmus_runtime::{Engine, EngineSettings, LoadError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::classifier::Classifier;
 use crate::directory::{Account, Directory, Endpoint, Pool, Prices};
 use crate::embedded::Embedded;
 use crate::hub;
@@ -32,6 +33,8 @@ pub struct App {
     pub directory: Directory,
     /// Who may call.
     pub keyring: Keyring,
+    /// What sort of data a request carries.
+    pub classifier: Classifier,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Where tickets go that were dropped open.
@@ -108,7 +111,8 @@ impl App {
         let (reaper, reaping) = Reaper::new();
         let app = Self {
             directory,
-            keyring: Keyring::new(server.may_be_open()),
+            keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
+            classifier: Classifier::new(settings),
             metrics,
             reaper,
             admin_token: server.admin_token.clone(),

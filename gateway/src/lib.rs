@@ -9,6 +9,7 @@
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
+pub mod classifier;
 pub mod cli;
 pub mod directory;
 pub mod embedded;

@@ -11,6 +11,7 @@
 //! * [`retry`]: after a failure: again, elsewhere, or give up
 
 pub mod class;
+pub mod classify;
 pub mod detector;
 pub mod endpoint_set;
 pub mod facts;

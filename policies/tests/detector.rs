@@ -64,7 +64,10 @@ fn the_page_says_how_well() {
     if std::env::var_os("ISTHMUS_BLESS").is_some() {
         std::fs::write(&path, &told).unwrap();
     } else {
-        assert!(page == told, "docs/classification.md is stale: run this test with ISTHMUS_BLESS=1");
+        assert!(
+            page == told,
+            "docs/classification.md is stale: run this test with ISTHMUS_BLESS=1"
+        );
     }
 }
 
@@ -73,8 +76,12 @@ fn table() -> String {
     let [tuning, held_out] = FLOORS.map(|(set, ..)| scores(set));
     for kind in KINDS {
         let cells = [&tuning, &held_out].map(|scores| scores[kind.name].row());
-        writeln!(table, "| `{}` | {} | {} | {} | {} |", kind.name, kind.class, kind.about, cells[0], cells[1])
-            .unwrap();
+        writeln!(
+            table,
+            "| `{}` | {} | {} | {} | {} |",
+            kind.name, kind.class, kind.about, cells[0], cells[1]
+        )
+        .unwrap();
     }
     let cells = [&tuning, &held_out].map(|scores| Score::sum(scores.values()).row());
     writeln!(table, "| all | | | {} | {} |\n", cells[0], cells[1]).unwrap();

@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::admit::Admitted;
+use super::declared::{ALLOWED_REGIONS, DATA_CLASS, SUBJECT_REGIONS};
 use super::settle::Ticket;
 use crate::directory::{Directory, Endpoint, Pool};
 
@@ -30,7 +31,8 @@ pub fn plan(
     admitted: Admitted,
     ticket: &mut Ticket,
 ) -> Result<Planned, Failure> {
-    let Admitted { request, room, deadline } = admitted;
+    kept(&admitted)?;
+    let Admitted { request, room, deadline, .. } = admitted;
     let pool = directory.resolve(&request.model)?;
     ticket.planned(&pool);
     narrowed(&request, &pool)?;
@@ -39,6 +41,25 @@ pub fn plan(
         Failure::new(Kind::Overloaded, format!("{nothing} for the model `{}`", request.model))
     })?;
     Ok(Planned { request, pool, plan, deadline, _room: room })
+}
+
+/// As long as no policy keeps data from where it must not go, a call of which somebody relies on it
+/// is refused: the only answer that does not break the promise.
+fn kept(admitted: &Admitted) -> Result<(), Failure> {
+    let Admitted { context, classified, .. } = admitted;
+    let restricted = context.allowed_regions.is_some() || !context.subject_regions.is_empty();
+    if !classified.relied_upon && !restricted {
+        return Ok(());
+    }
+    let (param, what) = match (classified.relied_upon, &context.allowed_regions) {
+        (true, _) => (DATA_CLASS, format!("data of the class {}", context.class)),
+        (false, Some(_)) => (ALLOWED_REGIONS, "data of some regions".to_owned()),
+        (false, None) => (SUBJECT_REGIONS, "data of people of some regions".to_owned()),
+    };
+    let message = format!(
+        "this version cannot restrict where {what} may go, so the request was not sent; only `public` is understood"
+    );
+    Err(Failure::invalid(param, message))
 }
 
 /// The endpoints that can do what the request needs, as far as the operator has said what they can.

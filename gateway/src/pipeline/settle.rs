@@ -13,6 +13,7 @@ use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
 use isthmus_inference::usage::{Source, Usage};
+use isthmus_policies::classify::Classified;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,8 @@ pub struct Record {
     pub label: Option<Arc<str>>,
     /// By when the caller must have all of the answer.
     pub deadline: Instant,
+    /// What sort of data it carries, and who says so.
+    pub classified: Option<Classified>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
     /// The endpoint that was tried last.
@@ -101,6 +104,7 @@ impl Ticket {
             model: None,
             label: None,
             deadline: call.deadline,
+            classified: None,
             request_bytes: 0,
             endpoint: None,
             attempts: 0,
@@ -144,6 +148,10 @@ impl Ticket {
         let record = self.record_mut();
         record.model = Some(request.model.clone());
         record.request_bytes = request.body.len();
+    }
+
+    pub(super) fn classified(&mut self, classified: Classified) {
+        self.record_mut().classified = Some(classified);
     }
 
     pub(super) fn planned(&mut self, pool: &Pool) {

@@ -198,6 +198,9 @@ impl CallFinished<'_> {
         let tenant = record.tenant.as_ref().map_or("", |tenant| tenant.name());
         let model = record.model.as_ref().map_or("", |model| model.as_str());
         let endpoint = record.endpoint.as_ref().map_or("", |endpoint| endpoint.name.as_str());
+        // The words alone; what was found stays in the request.
+        let class = record.classified.map_or("", |told| told.class.strictest().as_str());
+        let class_by = record.classified.map_or("", |told| told.by.as_str());
         let ms = record.arrived.elapsed().as_millis() as u64;
         let overhead_us = record.overhead().as_micros() as u64;
         let usage = record.usage_or_estimate();
@@ -205,18 +208,18 @@ impl CallFinished<'_> {
             (record.attempts, record.operation.as_str(), self.status());
         match outcome {
             Outcome::Answered => {
-                info!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
+                info!(%request_id, operation, model, endpoint, tenant, class, class_by, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
             }
             Outcome::Abandoned => {
-                info!(%request_id, operation, model, endpoint, tenant, attempts, ms, events = record.relayed_events, "caller left");
+                info!(%request_id, operation, model, endpoint, tenant, class, class_by, attempts, ms, events = record.relayed_events, "caller left");
             }
             Outcome::Failed(failure) => {
                 let (kind, reason) = (failure.kind.as_str(), &failure.message);
                 let detail = failure.detail.as_deref().unwrap_or_default();
                 if failure.blame == Blame::Caller {
-                    info!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, kind, reason, "refused");
+                    info!(%request_id, operation, model, endpoint, tenant, class, class_by, status, attempts, ms, kind, reason, "refused");
                 } else {
-                    warn!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, kind, reason, detail, "failed");
+                    warn!(%request_id, operation, model, endpoint, tenant, class, class_by, status, attempts, ms, kind, reason, detail, "failed");
                 }
             }
         }

@@ -61,7 +61,8 @@ fn find(text: Text<'_>, at: usize) -> bool {
         return false;
     }
     let Some(least) = least_for(name) else { return false };
-    let value = if matches!(mark, b':' | b'=') { value_after(text, at) } else { said_after(text, at) };
+    let value =
+        if matches!(mark, b':' | b'=') { value_after(text, at) } else { said_after(text, at) };
     value.is_some_and(|(value, quoted)| value.len() >= least && is_real(value, quoted))
 }
 
@@ -136,7 +137,8 @@ fn is_real(value: &[u8], quoted: bool) -> bool {
 /// `scheme://user:password@host`.
 fn is_url_password(text: Text<'_>, at: usize) -> bool {
     let rest = &text[at..text.len().min(at + VALUE)];
-    let end = rest.iter().position(|byte| byte.is_ascii_whitespace() || b"/\"'<>\\?#".contains(byte));
+    let end =
+        rest.iter().position(|byte| byte.is_ascii_whitespace() || b"/\"'<>\\?#".contains(byte));
     let authority = &rest[..end.unwrap_or(rest.len())];
     let Some(host) = authority.iter().rposition(|byte| *byte == b'@') else { return false };
     let user = &authority[..host];

@@ -81,7 +81,8 @@ fn next(body: &[u8], from: usize, taken: usize) -> Option<Blob> {
     loop {
         start = strides::covered::<2>(body, start)?;
         let before = body[from..start].iter().rev().take_while(|byte| is_base64(**byte)).count();
-        let after = body[start..].iter().take(SHORTEST).take_while(|byte| is_base64(**byte)).count();
+        let after =
+            body[start..].iter().take(SHORTEST).take_while(|byte| is_base64(**byte)).count();
         if before + after >= SHORTEST {
             start -= before;
             break;
@@ -130,7 +131,13 @@ fn base64(bytes: &[u8]) -> usize {
 fn is_base64(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit = byte.wrapping_sub(b'0') < 10;
-    letter | digit | (byte == b'+') | (byte == b'/') | (byte == b'=') | (byte == b'-') | (byte == b'_')
+    letter
+        | digit
+        | (byte == b'+')
+        | (byte == b'/')
+        | (byte == b'=')
+        | (byte == b'-')
+        | (byte == b'_')
 }
 
 fn content(body: &[u8], Blob { start, end }: Blob) -> Content {
@@ -153,9 +160,29 @@ fn content(body: &[u8], Blob { start, end }: Blob) -> Content {
 /// The first bytes of pictures, sound, films, documents and archives.
 fn is_media(head: &[u8]) -> bool {
     const MAGIC: &[&[u8]] = &[
-        b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"%PDF", b"PK\x03\x04",
-        b"\x1f\x8b", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf1", b"\xff\xf3", b"fLaC", b"\x1aE\xdf\xa3",
-        b"\xd0\xcf\x11\xe0", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"Rar!",
+        b"\x89PNG",
+        b"\xff\xd8\xff",
+        b"GIF8",
+        b"RIFF",
+        b"BM",
+        b"II*\0",
+        b"MM\0*",
+        b"%PDF",
+        b"PK\x03\x04",
+        b"\x1f\x8b",
+        b"OggS",
+        b"ID3",
+        b"\xff\xfb",
+        b"\xff\xf1",
+        b"\xff\xf3",
+        b"fLaC",
+        b"\x1aE\xdf\xa3",
+        b"\xd0\xcf\x11\xe0",
+        b"7z\xbc\xaf",
+        b"BZh",
+        b"\xfd7zXZ",
+        b"\x28\xb5\x2f\xfd",
+        b"Rar!",
     ];
     MAGIC.iter().any(|magic| head.starts_with(magic)) || head.get(4..8) == Some(b"ftyp")
 }

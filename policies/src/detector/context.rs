@@ -27,18 +27,16 @@ fn holds(part: &[u8], words: &[&str]) -> bool {
     small.make_ascii_lowercase();
     let small: &[u8] = small;
     // A word of another script has no space before it.
-    let begins = |at: &usize| {
-        !small[*at].is_ascii() || *at == 0 || !small[at - 1].is_ascii_alphabetic()
-    };
+    let begins =
+        |at: &usize| !small[*at].is_ascii() || *at == 0 || !small[at - 1].is_ascii_alphabetic();
     let mut places = (0..small.len()).filter(begins);
     places.any(|at| words.iter().any(|word| small[at..].starts_with(word.as_bytes())))
 }
 
 /// Whether just two letters stand before the place, as in the head of an account number.
 pub(super) fn after_two_letters(text: Text<'_>, at: usize) -> bool {
-    let is_letter = |back: usize| {
-        at.checked_sub(back).is_some_and(|place| text[place].is_ascii_alphabetic())
-    };
+    let is_letter =
+        |back: usize| at.checked_sub(back).is_some_and(|place| text[place].is_ascii_alphabetic());
     is_letter(1) && is_letter(2) && !at.checked_sub(3).is_some_and(|place| is_wordy(text[place]))
 }
 

@@ -12,13 +12,33 @@ pub(super) const KIND: Kind = Kind {
 };
 
 const WORDS: &[&str] = &[
-    "secret", "token", "password", "passwd", "credential", "bearer", "basic ", "api key", "api_key",
-    "apikey", "api-key", "access key", "accesskey", "access_key", "private key", "private_key",
-    "authorization", "schlüssel", "clé", "clave", "接口密钥", "密钥",
+    "secret",
+    "token",
+    "password",
+    "passwd",
+    "credential",
+    "bearer",
+    "basic ",
+    "api key",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access key",
+    "accesskey",
+    "access_key",
+    "private key",
+    "private_key",
+    "authorization",
+    "schlüssel",
+    "clé",
+    "clave",
+    "接口密钥",
+    "密钥",
 ];
 
 /// Before these a random word is a digest or a mark of version.
-const DIGESTS: &[&str] = &["sha", "md5", "integrity", "digest", "checksum", "etag", "hash", "fingerprint"];
+const DIGESTS: &[&str] =
+    &["sha", "md5", "integrity", "digest", "checksum", "etag", "hash", "fingerprint"];
 
 /// The fewest characters of a word that others call a secret.
 const NAMED: usize = 20;

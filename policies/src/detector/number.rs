@@ -50,7 +50,8 @@ impl Run {
 
     /// The run that begins with the digit at `start`.
     pub(super) fn at(text: Text<'_>, start: usize) -> Self {
-        let mut run = Self { groups: [Group::default(); Self::MOST], count: 0, cut: true, end: start };
+        let mut run =
+            Self { groups: [Group::default(); Self::MOST], count: 0, cut: true, end: start };
         let mut at = start;
         while run.count < Self::MOST {
             let end = at + text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();

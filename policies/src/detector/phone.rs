@@ -13,9 +13,31 @@ pub(super) const KIND: Kind = Kind {
 };
 
 const WORDS: &[&str] = &[
-    "phone", "tel", "mobile", "mobil", "cell", "call", "whatsapp", "handy", "rufnummer", "fax",
-    "móvil", "movil", "celular", "teléf", "téléphone", "portable", "numer tel", "komórk", "sms",
-    "电话", "手机", "電話", "携帯", "тел", "фон",
+    "phone",
+    "tel",
+    "mobile",
+    "mobil",
+    "cell",
+    "call",
+    "whatsapp",
+    "handy",
+    "rufnummer",
+    "fax",
+    "móvil",
+    "movil",
+    "celular",
+    "teléf",
+    "téléphone",
+    "portable",
+    "numer tel",
+    "komórk",
+    "sms",
+    "电话",
+    "手机",
+    "電話",
+    "携帯",
+    "тел",
+    "фон",
 ];
 
 /// How far before a number a word makes it a telephone's: near, because numbers follow in lists.

@@ -11,9 +11,8 @@ pub(in crate::detector) const KIND: Kind = Kind {
 };
 
 /// What each letter and digit at an odd place counts (decree of 23 December 1976).
-const ODD: [u32; 26] = [
-    1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
-];
+const ODD: [u32; 26] =
+    [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
 
 /// Letters that stand for the digits 0 to 9 where two people would have the same code.
 const FOR_DIGITS: &[u8; 10] = b"LMNPQRSTUV";

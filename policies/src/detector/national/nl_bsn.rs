@@ -12,7 +12,8 @@ pub(in crate::detector) const KIND: Kind = Kind {
     find: Find::Number(find),
 };
 
-const WORDS: &[&str] = &["bsn", "burgerservice", "burger service", "sofi", "citizen service number"];
+const WORDS: &[&str] =
+    &["bsn", "burgerservice", "burger service", "sofi", "citizen service number"];
 
 fn find(number: &Number<'_>) -> Option<usize> {
     let count = match () {

@@ -12,7 +12,8 @@ pub(in crate::detector) const KIND: Kind = Kind {
     find: Find::Number(find),
 };
 
-const WORDS: &[&str] = &["ssn", "social security", "seguro social", "itin", "taxpayer id", "tax id"];
+const WORDS: &[&str] =
+    &["ssn", "social security", "seguro social", "itin", "taxpayer id", "tax id"];
 
 fn find(number: &Number<'_>) -> Option<usize> {
     let count = if number.is_shaped(&[3, 2, 4]) && number.is_even(3) { 3 } else { 1 };
