@@ -19,12 +19,12 @@ use isthmus_policies::monitor::Limits;
 use isthmus_policies::offer::Pricing;
 use isthmus_policies::plan::Strategy;
 use isthmus_policies::retry::RetryRules;
-use isthmus_policies::rollout::RolloutRules;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::calendar::{moment, today};
+use crate::classifier::Classifier;
 use crate::directory::{Account, Directory, Known};
 use crate::embedded::Embedded;
 use crate::hub;
@@ -44,6 +44,8 @@ pub struct App {
     pub permits: Permits,
     /// Who may call.
     pub keyring: Keyring,
+    /// What sort of data a request carries.
+    pub classifier: Classifier,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Where tickets go that were dropped open.
@@ -132,13 +134,14 @@ impl App {
     ) -> Result<Built, BuildError> {
         let server = &settings.server;
         let (reaper, reaping) = Reaper::new();
-        let Policies { dir, shadow_dir } = settings.policies.clone();
-        let mut watch = Watch::new(dir, shadow_dir, RolloutRules::default());
+        let Policies { dir, shadow_dir, rollout, .. } = settings.policies.clone();
+        let mut watch = Watch::new(dir, shadow_dir, rollout);
         let permits = watch.start(&directory, today())?;
         let app = Self {
             directory,
             permits,
-            keyring: Keyring::new(server.may_be_open()),
+            keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
+            classifier: Classifier::new(settings),
             metrics,
             reaper,
             admin_token: server.admin_token.clone(),

@@ -14,6 +14,7 @@
 pub mod app;
 pub mod calendar;
 pub mod catalogue;
+pub mod classifier;
 pub mod cli;
 pub mod decision_log;
 pub mod directory;

@@ -8,7 +8,7 @@
 //! * [`facts`]: what is claimed of an endpoint
 //! * [`class`], [`question`]: what policy may know of a request
 //! * [`permit`]: which endpoints may have a request, by policies in Cedar
-//! * [`detector`]: what sort of data a request carries
+//! * [`detector`], [`classify`]: what sort of data a request carries, and who says so
 //! * [`endpoint_set`]: a decision's answer, as a bitmask
 //! * [`policytest`], [`access`]: policies tried on questions, and two sets of them compared
 //! * [`rollout`]: a new policy's way from a few keys to all of them
@@ -40,6 +40,7 @@ pub mod bounds;
 pub mod breaker;
 pub mod chance;
 pub mod class;
+pub mod classify;
 pub mod concurrency;
 pub mod detector;
 pub mod endpoint_set;

@@ -12,6 +12,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::{Dialect, Operation, Request};
 use isthmus_inference::usage::{Source, Usage};
+use isthmus_policies::classify::Classified;
 use isthmus_policies::monitor::{self, Work};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -59,6 +60,8 @@ pub struct Record {
     reading: Option<Reading>,
     /// By when the caller must have all of the answer.
     pub deadline: Instant,
+    /// What sort of data it carries, and who says so.
+    pub classified: Option<Classified>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
     /// What was tried.
@@ -105,6 +108,7 @@ impl Ticket {
             edition: None,
             reading: None,
             deadline: call.deadline,
+            classified: None,
             request_bytes: 0,
             attempts: Attempts::default(),
             waiting_since: None,
@@ -144,6 +148,10 @@ impl Ticket {
         let record = self.record_mut();
         record.model = Some(request.model.clone());
         record.request_bytes = request.body.len();
+    }
+
+    pub(super) fn classified(&mut self, classified: Classified) {
+        self.record_mut().classified = Some(classified);
     }
 
     pub(super) fn planned(&mut self, pool: &Arc<Pool>) {

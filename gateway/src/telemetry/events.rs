@@ -220,6 +220,9 @@ impl CallFinished<'_> {
         let attempt = record.attempts.current();
         let endpoint = attempt.map_or("", |attempt| attempt.endpoint.name.as_str());
         let chosen = attempt.map_or("", |attempt| attempt.reason.as_str());
+        // The words alone; what was found stays in the request.
+        let class = record.classified.map_or("", |told| told.class.strictest().as_str());
+        let class_by = record.classified.map_or("", |told| told.by.as_str());
         let ms = record.arrived.elapsed().as_millis() as u64;
         let overhead_us = record.overhead().as_micros() as u64;
         let usage = record.attempts.usage();
@@ -227,18 +230,18 @@ impl CallFinished<'_> {
             (record.attempts.made(), record.operation.as_str(), self.status());
         match outcome {
             Outcome::Answered => {
-                info!(%request_id, operation, model, endpoint, chosen, tenant, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
+                info!(%request_id, operation, model, endpoint, chosen, tenant, class, class_by, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
             }
             Outcome::Abandoned => {
-                info!(%request_id, operation, model, endpoint, tenant, attempts, ms, events = attempt.map_or(0, |attempt| attempt.relayed_events), "caller left");
+                info!(%request_id, operation, model, endpoint, tenant, class, class_by, attempts, ms, events = attempt.map_or(0, |attempt| attempt.relayed_events), "caller left");
             }
             Outcome::Failed(failure) => {
                 let (kind, reason) = (failure.kind.as_str(), &failure.message);
                 let detail = failure.detail.as_deref().unwrap_or_default();
                 if failure.blame == Blame::Caller {
-                    info!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, kind, reason, "refused");
+                    info!(%request_id, operation, model, endpoint, tenant, class, class_by, status, attempts, ms, kind, reason, "refused");
                 } else {
-                    warn!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, kind, reason, detail, "failed");
+                    warn!(%request_id, operation, model, endpoint, tenant, class, class_by, status, attempts, ms, kind, reason, detail, "failed");
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row, SqlitePool};
 
-use crate::key::{Key, KeyHash, Minted, NewKey};
+use crate::key::{Holder, Key, KeyHash, Minted, NewKey};
 use crate::store::{Store, StoreError};
 
 /// A store in one file.
@@ -73,8 +73,9 @@ impl Store for Sqlite {
         }
         let minted = Minted::new()?;
         let inserted = sqlx::query(
-            "INSERT INTO keys (id, name, hash, models, created_at, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO keys (id, name, hash, models, created_at, expires_at,
+                               organisation, team, app, data_class, may_declassify)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&minted.id)
         .bind(&new.name)
@@ -82,6 +83,11 @@ impl Store for Sqlite {
         .bind(new.models.join("\n"))
         .bind(now)
         .bind(new.expires_at)
+        .bind(&new.holder.organisation)
+        .bind(&new.holder.team)
+        .bind(&new.holder.app)
+        .bind(&new.holder.data_class)
+        .bind(new.holder.may_declassify)
         .execute(&self.pool)
         .await;
         match inserted {
@@ -132,6 +138,13 @@ fn read(row: &SqliteRow) -> Result<(KeyHash, Key), sqlx::Error> {
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
         revoked_at: row.try_get("revoked_at")?,
+        holder: Holder {
+            organisation: row.try_get("organisation")?,
+            team: row.try_get("team")?,
+            app: row.try_get("app")?,
+            data_class: row.try_get("data_class")?,
+            may_declassify: row.try_get("may_declassify")?,
+        },
     };
     Ok((KeyHash::from_bytes(hash), key))
 }

@@ -100,7 +100,14 @@ impl EventWriter {
         let Some(id) = begun.message.clone() else { return self };
         self.output.push(Value::Null);
         let (text, logprobs) = (begun.text.clone(), begun.logprobs.clone());
-        self.open = Open::Message { id, content: vec![], kind: Spoken::Text, text, logprobs };
+        self.open = Open::Message {
+            id,
+            content: vec![],
+            kind: Spoken::Text,
+            text,
+            logprobs,
+            annotations: vec![],
+        };
         if !begun.part {
             self.part_added();
         }
