@@ -14,7 +14,7 @@ use crate::upstream::{Fault, Upstream, Wire};
 /// The program, and who it may call.
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
-    /// The endpoint of a model that nobody asks for.
+    /// The first endpoint of every model, which policy forbids.
     pub(crate) stranger: Upstream,
     /// By the name of the cell's model: who fails, and who else is there.
     upstreams: BTreeMap<String, (Upstream, Upstream)>,
@@ -30,6 +30,14 @@ const TRIES: usize = 2;
 
 /// Far longer than a healthy upstream needs on a busy machine, and short enough to wait for.
 const TIMEOUTS: &str = "{ connect: 2s, first_byte: 2s, between_chunks: 2s, total: 4s }";
+
+/// Nobody whose network is not known to be a vendor's.
+const POLICIES: &str = r#"
+@id("everybody")
+permit (principal, action, resource);
+@id("but-strangers")
+forbid (principal, action, resource) when { resource.network != Network::"vendor" };
+"#;
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -49,6 +57,9 @@ impl House {
             })
             .collect();
         let folder = tempfile::tempdir().unwrap();
+        let policies = folder.path().join("policies");
+        std::fs::create_dir(&policies).unwrap();
+        std::fs::write(policies.join("all.cedar"), POLICIES).unwrap();
         let configuration = configuration(cells, &upstreams, &stranger);
         std::fs::write(folder.path().join("isthmus.yaml"), configuration).unwrap();
         let [address, admin] = [free_address(), free_address()];
@@ -99,13 +110,13 @@ fn configuration(
 ) -> String {
     let (mut providers, mut endpoints, mut models) = (String::new(), String::new(), String::new());
     let price = r#"{ input: "1", output: "2" }"#;
-    let mut add = |name: &str, kind: &str, base_url: String| {
+    let mut add = |name: &str, kind: &str, network: &str, base_url: String| {
         let account = format!("kind: {kind}, base_url: \"{base_url}\", api_key: sk-x");
+        let facts = format!("price: {price}, facts: {{ network: {network} }}");
         writeln!(providers, "  {name}: {{ {account}, timeouts: {TIMEOUTS} }}").unwrap();
-        writeln!(endpoints, "  {name}: {{ provider: {name}, model: up, price: {price} }}").unwrap();
+        writeln!(endpoints, "  {name}: {{ provider: {name}, model: up, {facts} }}").unwrap();
     };
-    add("stranger", "sglang", format!("http://{}/v1", stranger.address));
-    writeln!(models, "  unasked: {{ endpoints: [stranger] }}").unwrap();
+    add("stranger", "sglang", "decentralised", format!("http://{}/v1", stranger.address));
     for cell in cells {
         let (faulty, other) = &upstreams[&cell.model];
         let (first, second) = (format!("{}-faulty", cell.model), format!("{}-other", cell.model));
@@ -114,9 +125,9 @@ fn configuration(
             Wire::Responses => ("openai", "/v1"),
             Wire::Messages => ("anthropic", ""),
         };
-        add(&first, kind, format!("http://{}{path}", faulty.address));
+        add(&first, kind, "vendor", format!("http://{}{path}", faulty.address));
         // It goes on with answers, and speaks chat completions alone.
-        add(&second, "sglang", format!("http://{}/v1", other.address));
+        add(&second, "sglang", "vendor", format!("http://{}/v1", other.address));
         let members =
             if cell.other == Other::Nobody { first } else { format!("{first}, {second}") };
         let splice = cell.other == Other::Successor;
@@ -124,9 +135,12 @@ fn configuration(
         let model = &cell.model;
         writeln!(
             models,
-            "  {model}: {{ endpoints: [{members}], retry: {retry}, splice: {splice} }}"
+            "  {model}: {{ endpoints: [stranger, {members}], retry: {retry}, splice: {splice} }}"
         )
         .unwrap();
     }
-    format!("version: 1\nproviders:\n{providers}endpoints:\n{endpoints}models:\n{models}")
+    let policies = "policies: { dir: policies }";
+    format!(
+        "version: 1\n{policies}\nproviders:\n{providers}endpoints:\n{endpoints}models:\n{models}"
+    )
 }

@@ -1,7 +1,8 @@
 //! The fault matrix: upstreams that fail in every way that upstreams do, behind the running program.
 //!
 //! In each cell the caller gets a complete, correct answer or a truthful error in his own language; a
-//! stream that broke never ends like one that did not; and who is not meant to be asked is not.
+//! stream that broke never ends like one that did not; and whoever policy forbids is never contacted,
+//! though every model names him first.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod caller;
@@ -38,7 +39,7 @@ async fn in_every_cell_the_caller_gets_an_answer_or_the_truth() {
         complaints.join("\n"),
         house.log()
     );
-    assert_eq!(house.stranger.connections(), 0, "an endpoint of another model was contacted");
+    assert_eq!(house.stranger.connections(), 0, "an endpoint that policy forbids was contacted");
     assert!(took < PATIENCE, "{} cells took {took:?}", cells.len());
 }
 
