@@ -25,8 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calendar::{moment, today};
 use crate::classifier::Classifier;
+use crate::decision_log::{DecisionSink, DecisionWriter};
 use crate::directory::{Account, Directory, Known};
 use crate::embedded::Embedded;
+use crate::explain::subject::kind;
 use crate::hub;
 use crate::keyring::{Keyring, now};
 use crate::permits::{Permits, Unusable, Watch};
@@ -44,6 +46,8 @@ pub struct App {
     pub permits: Permits,
     /// Who may call.
     pub keyring: Keyring,
+    /// Where decisions are logged.
+    pub decisions: DecisionSink,
     /// What sort of data a request carries.
     pub classifier: Classifier,
     /// The numbers.
@@ -73,6 +77,8 @@ pub struct Built {
     pub reaper: Reaper,
     /// Follows the policies.
     pub watch: Watch,
+    /// Writes the log of decisions, if there is one.
+    pub writer: Option<DecisionWriter>,
 }
 
 /// Why a house cannot be built from its settings.
@@ -137,9 +143,17 @@ impl App {
         let Policies { dir, shadow_dir, rollout, .. } = settings.policies.clone();
         let mut watch = Watch::new(dir, shadow_dir, rollout);
         let permits = watch.start(&directory, today())?;
+        let (decisions, writer) = match settings.policies.decision_log.enabled {
+            true => {
+                let (sink, writer) = DecisionSink::new(&metrics);
+                (sink, Some(writer))
+            }
+            false => (DecisionSink::nowhere(&metrics), None),
+        };
         let app = Self {
             directory,
             permits,
+            decisions,
             keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
             classifier: Classifier::new(settings),
             metrics,
@@ -152,7 +166,7 @@ impl App {
             stop: CancellationToken::new(),
             engines,
         };
-        Ok(Built { app: Arc::new(app), reaper: reaping, watch })
+        Ok(Built { app: Arc::new(app), reaper: reaping, watch, writer })
     }
 
     /// Puts up the figures of all endpoints anew, as those that nobody asks grow old; never returns.
@@ -212,10 +226,7 @@ async fn accounts(
             }
         };
         let label: Arc<str> = format!("{name}/*").into();
-        let kind = match &provider.account {
-            settings::Account::Remote(account) => account.kind.kind,
-            settings::Account::Embedded(_) => "embedded",
-        };
+        let kind = kind(&provider.account);
         let account = Account {
             adapter,
             timeouts: provider.timeouts,
@@ -273,7 +284,7 @@ fn endpoint(
         model: written.model.clone(),
         adapter: Arc::clone(&account.adapter),
         narrows: account.narrows,
-        pricing: written.price.map_or(Pricing::Unknown, Pricing::Tokens),
+        pricing: pricing(written),
         capabilities: written.capabilities,
         continues: account.adapter.continues() && continues(written, settings),
         timeouts: written.timeouts,
@@ -284,8 +295,13 @@ fn endpoint(
     })
 }
 
+/// How an endpoint is paid.
+pub(crate) fn pricing(endpoint: &settings::Endpoint) -> Pricing {
+    endpoint.price.map_or(Pricing::Unknown, Pricing::Tokens)
+}
+
 /// How a pool is routed.
-fn strategy(pool: &settings::Pool) -> Strategy {
+pub(crate) fn strategy(pool: &settings::Pool) -> Strategy {
     Strategy {
         fallback: pool.fallback,
         retry: RetryRules {
@@ -315,7 +331,7 @@ fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
 fn known(settings: &Settings, accounts: &BTreeMap<ProviderName, Account>) -> Known {
     let mut known = Known::new();
     for endpoint in settings.endpoints.values() {
-        let pricing = endpoint.price.map_or(Pricing::Unknown, Pricing::Tokens);
+        let pricing = pricing(endpoint);
         match known.entry((endpoint.provider.clone(), endpoint.model.clone())) {
             Entry::Vacant(place) => {
                 place.insert((pricing, Arc::new(endpoint.facts.clone())));

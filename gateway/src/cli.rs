@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod explain;
 mod keys;
 mod load;
 mod models;
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::Serve),
     /// Check the configuration and the policies; report every complaint with its file and line.
     Check(check::Check),
+    /// Tell how a request is decided, or was.
+    Explain(explain::Explain),
     /// Make, list and revoke the keys that callers present.
     Keys(keys::Keys),
     /// List the models that can be asked for.
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Keys(keys) => keys.run(),
         Command::Models(models) => models.run(),
         // It has an exit status of its own where the solver is missing.

@@ -19,7 +19,7 @@
 //! * [`offer`], [`lease`]: what an endpoint costs
 //! * [`estimate`], [`affinity`]: how large a request will be, and who has seen its beginning
 //! * [`narrow`]: what the caller rules out or prefers
-//! * [`terms`], [`plan`], [`explain`]: the decision, and its reasons
+//! * [`terms`], [`plan`], [`explain`], [`recorded`]: the decision, its reasons, and its record
 //!
 //! What is known of an endpoint at work:
 //!
@@ -63,6 +63,7 @@ pub mod policytest;
 pub mod prior;
 pub mod question;
 pub mod quota;
+pub mod recorded;
 pub mod retry;
 pub mod rollout;
 pub mod sketch;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::moment::Moment;
 
 /// What is known of one endpoint (with its model and credential) for a request of one size.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LiveView {
     /// Whether it may be asked at all now.
     pub gate: Gate,
@@ -25,7 +27,8 @@ pub struct LiveView {
 }
 
 /// Whether an endpoint may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// It may.
     Clear,
@@ -50,7 +53,7 @@ pub enum Gate {
 }
 
 /// Quantiles in seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// The median.
     pub p50: f64,

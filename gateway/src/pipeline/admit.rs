@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
-use isthmus_policies::classify::Classified;
 use isthmus_policies::question::{Context, Principal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::declared::{Declared, declared};
+use super::declared::declared;
 use super::receive::Received;
 use super::settle::Ticket;
 use crate::classifier::Classifier;
@@ -56,21 +55,11 @@ pub async fn admit(
         room,
         deadline: call.deadline,
         principal: Arc::clone(tenant.principal()),
-        context: Arc::new(context(said, classified)),
+        context: Arc::new(said.context(classified)),
         key_hash: tenant.key_hash(),
         app_hash: tenant.app_hash(),
         objective: objective.map(Into::into),
     })
-}
-
-fn context(said: Declared, classified: Classified) -> Context {
-    Context {
-        class: classified.class,
-        declared: classified.declared,
-        subject_regions: said.subject_regions,
-        allowed_regions: said.allowed_regions,
-        purpose: said.purpose,
-    }
 }
 
 fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {

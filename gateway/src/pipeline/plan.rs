@@ -14,8 +14,9 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::request::Request;
 use isthmus_policies::chance::Chance;
 use isthmus_policies::live::Gate;
-use isthmus_policies::narrow::{NarrowError, Narrowing};
+use isthmus_policies::narrow::Narrowing;
 use isthmus_policies::plan::{Candidate, NoRoute, Permits, RoutePlan, Situation};
+use isthmus_policies::recorded::Narrowed;
 use isthmus_policies::retry::{Next, Progress};
 use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 use super::admit::Admitted;
 use super::settle::Ticket;
+use super::settle::considered::Considered;
 use crate::app::App;
 use crate::calendar::moment;
 use crate::permits::{Judged, Question};
@@ -50,22 +52,25 @@ pub(super) struct Hedge<'p> {
 pub async fn plan(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Result<Planned, Failure> {
     let pool = app.directory.resolve(&admitted.request.model)?;
     ticket.planned(&pool);
-    let narrowing = narrowing(&admitted.request, admitted.objective.as_deref(), &pool)?;
+    let narrowed = narrowed(&admitted.request, admitted.objective.as_deref(), &pool)?;
+    let narrowing =
+        narrowed.read().map_err(|error| Failure::invalid(&error.param, error.message))?;
     let principal = Arc::clone(&admitted.principal);
     let question = Question { principal, context: Arc::clone(&admitted.context) };
     let judged = app.permits.judge(&pool, question, admitted.key_hash).await?;
     ticket.judged(&judged);
-    let route = route(&pool, &admitted, &judged, narrowing.as_ref(), ticket)?;
+    let route = route(app, &pool, &admitted, &judged, (narrowed, narrowing), ticket)?;
     let Admitted { request, room, deadline, .. } = admitted;
     Ok(Planned { request, pool, deadline, route, _room: room })
 }
 
 /// Decides on what is known at this moment.
 fn route(
-    pool: &Pool,
+    app: &App,
+    pool: &Arc<Pool>,
     admitted: &Admitted,
     judged: &Judged,
-    narrowing: Option<&Narrowing>,
+    (narrowed, narrowing): (Narrowed, Narrowing),
     ticket: &mut Ticket,
 ) -> Result<RoutePlan, Failure> {
     let arrived = Instant::now();
@@ -83,6 +88,7 @@ fn route(
         })
         .collect();
     let permitted = &judged.permitted;
+    let seed = fastrand::u64(..);
     let situation = Situation {
         now,
         today: judged.edition.day(),
@@ -94,14 +100,33 @@ fn route(
             fallback: &permitted.fallback.allowed,
             hedge: &permitted.hedge.allowed,
         },
-        narrowing,
+        narrowing: Some(&narrowing).filter(|narrowing| !narrowing.is_none()),
         incumbent: pool.learnt.incumbent(),
-        chance: Chance::new(fastrand::u64(..)),
+        chance: Chance::new(seed),
     };
     let planned = pool.strategy.plan(&situation).or_else(|none| match none {
         NoRoute::Unavailable { .. } => in_bad_times(pool, &situation).ok_or(none),
         _ => Err(none),
     });
+    if app.decisions.is_open() {
+        ticket.considered(Considered {
+            sink: app.decisions.clone(),
+            pool: Arc::clone(pool),
+            edition: Arc::clone(&judged.edition),
+            permitted: Arc::clone(permitted),
+            principal: Arc::clone(&admitted.principal),
+            context: Arc::clone(&admitted.context),
+            now,
+            today: situation.today,
+            time_left: situation.time_left,
+            demand: reading.demand,
+            narrowed,
+            incumbent: situation.incumbent,
+            chance: seed,
+            lives: candidates.iter().map(|candidate| (candidate.number, candidate.live)).collect(),
+            plan: planned,
+        });
+    }
     let route = planned.map_err(|none| refuse::failure(none, pool, judged, &admitted.request))?;
     pool.learnt.keep_incumbent(route.reference);
     pool.learnt.planned(now, pool.strategy.hedge.as_ref(), &route);
@@ -148,29 +173,19 @@ fn able(request: &Request, pool: &Pool) -> Result<SmallVec<[usize; 8]>, Failure>
 
 /// What the caller narrows the request to, by OpenRouter's `provider` object and by a header. Where
 /// every endpoint is one of OpenRouter's own, the object is for OpenRouter.
-fn narrowing(
-    request: &Request,
-    objective: Option<&str>,
-    pool: &Pool,
-) -> Result<Option<Narrowing>, Failure> {
-    let wrong = |error: NarrowError| Failure::invalid(&error.param, error.message);
+fn narrowed(request: &Request, objective: Option<&str>, pool: &Pool) -> Result<Narrowed, Failure> {
     let mut written = request.outline.named(&request.body, "provider");
     let object = written.next().map(|member| &request.body[member.value.clone()]);
     if written.next().is_some() {
-        return Err(Failure::invalid(
-            "provider",
-            "`provider` is there twice; only one can be kept",
-        ));
+        let message = "`provider` is there twice; only one can be kept";
+        return Err(Failure::invalid("provider", message));
     }
-    let theirs = pool.endpoints.iter().all(|endpoint| endpoint.narrows);
-    let mut narrowing = match object.filter(|object| object.starts_with(b"{") && !theirs) {
-        Some(object) => Narrowing::of_provider_object(object).map_err(wrong)?,
-        None => Narrowing::none(),
-    };
-    if let Some(word) = objective {
-        narrowing = narrowing.with_objective(word).map_err(wrong)?;
-    }
-    Ok(Some(narrowing).filter(|narrowing| !narrowing.is_none()))
+    let theirs = || pool.endpoints.iter().all(|endpoint| endpoint.narrows);
+    let object = object.filter(|object| object.starts_with(b"{") && !theirs());
+    Ok(Narrowed {
+        provider: object.map(|object| String::from_utf8_lossy(object).into_owned()),
+        objective: objective.map(str::to_owned),
+    })
 }
 
 // === impl Planned ===

@@ -20,6 +20,18 @@ pub enum Picked {
     Explored,
 }
 
+impl Picked {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Best => "the best",
+            Self::Incumbent => "was the first before, and none is better by enough to change",
+            Self::LessPending => "nearly the best, with less work pending",
+            Self::Explored => "seldom seen, to learn how it fares",
+        }
+    }
+}
+
 /// The first choice, by place among the ranked.
 pub(super) struct Choice {
     pub(super) first: usize,
