@@ -178,7 +178,10 @@ impl Response {
                 "output_format": media_type.strip_prefix("image/").unwrap_or("png"),
                 "result": base64,
             })),
-            Part::Native { format, value } if *format == formats::RESPONSES && !cites(part) => {
+            // What has no type is no item: citations, which belong to a text.
+            Part::Native { format, value }
+                if *format == formats::RESPONSES && value["type"].is_string() =>
+            {
                 Some(value.clone())
             }
             _ => None,
