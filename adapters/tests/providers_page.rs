@@ -19,7 +19,10 @@ An account is written under `providers:` as `name: { kind: … }`, or exists by 
 one of its variables is set. Callers speak OpenAI chat (with legacy completions and embeddings), OpenAI \
 Responses or Anthropic Messages to any of them. Where the provider speaks the caller's own language the bytes \
 pass as they are (*relayed*), but for the model's name; elsewhere requests and answers are written anew, what \
-cannot be carried is refused or named in `x-isthmus-dropped-params`, and nothing goes lost in silence.
+cannot be carried is refused or named in `x-isthmus-dropped-params`. Custom tools of OpenAI's (free text instead \
+of JSON arguments) are refused where the bytes do not pass as they are. Of an answer's citations, pages on the web \
+are told to callers of OpenAI's two languages, as `annotations`; those of documents, and all of them to callers of \
+Messages, have no form that is shared and are left out.
 
 Every kind takes `base_url`, `headers` and `timeouts`; an account in [`every-provider.yaml`]\
 (../config/examples/every-provider.yaml) shows each at work.

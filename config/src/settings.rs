@@ -4,6 +4,8 @@
 //! parse, secrets do not print. Only the world can still disagree (a port in use, a model file
 //! that is not there).
 
+pub mod classification;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,9 @@ use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamMo
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
 use isthmus_policies::facts::Facts;
+use isthmus_policies::rollout::RolloutRules;
+
+use classification::{Classification, Organisation};
 
 /// Everything that a gateway is started from.
 #[derive(Debug, Clone)]
@@ -35,6 +40,10 @@ pub struct Settings {
     pub ledger: Ledger,
     /// What is logged, and how.
     pub telemetry: Telemetry,
+    /// Whose the requests are.
+    pub organisation: Organisation,
+    /// How it is known what sort of data they carry.
+    pub classification: Classification,
 }
 
 /// The doors, and what may come in by them.
@@ -146,6 +155,8 @@ pub struct Pool {
     pub fallback: bool,
     /// How often one endpoint is tried.
     pub retry: Retry,
+    /// Whether another endpoint goes on where one broke off in the middle of its answer.
+    pub splice: bool,
 }
 
 /// How often one endpoint is tried for one request.
@@ -160,12 +171,26 @@ pub struct Retry {
 
 /// Which endpoints may have a request: folders with policies in Cedar (`*.cedar`). A relative path
 /// starts at the folder of the configuration's file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policies {
     /// The policies that count; the built-in ones if there is no folder.
     pub dir: Option<PathBuf>,
     /// Policies that are evaluated beside them, without effect.
     pub shadow_dir: Option<PathBuf>,
+    /// How a change of `dir` comes into force.
+    pub rollout: RolloutRules,
+    /// What is kept of decisions.
+    pub decision_log: DecisionLog,
+}
+
+/// What is kept of decisions, in the ledger's database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionLog {
+    /// Whether anything is; usually, where policies are written.
+    pub enabled: bool,
+    /// For how many days. The default is six months, as the EU's AI Act asks of those who deploy
+    /// high-risk systems (article 26(6)).
+    pub keep_days: u32,
 }
 
 /// Where exchanges are counted.
@@ -279,6 +304,14 @@ impl Policies {
         for directory in [&mut self.dir, &mut self.shadow_dir].into_iter().flatten() {
             *directory = folder.join(&directory);
         }
+    }
+}
+
+// === impl DecisionLog ===
+
+impl Default for DecisionLog {
+    fn default() -> Self {
+        Self { enabled: false, keep_days: 183 }
     }
 }
 

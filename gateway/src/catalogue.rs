@@ -1,10 +1,7 @@
-//! The endpoints as policies see them, and the day on which they are looked at.
+//! The endpoints as policies see them.
 
 use isthmus_config::settings::{Account, Endpoint, Settings};
-use isthmus_inference::date::Date;
 use isthmus_policies::permit::Described;
-
-use crate::keyring::now;
 
 /// Every endpoint with its facts. Its place in the list is its number in a decision.
 pub fn described(settings: &Settings) -> Vec<Described> {
@@ -19,12 +16,6 @@ pub fn described(settings: &Settings) -> Vec<Described> {
         }
     };
     settings.endpoints.values().map(describe).collect()
-}
-
-/// This day, in UTC. A clock that is out of the calendar lets every claim lapse.
-pub fn today() -> Date {
-    let last = || Date::new(9999, 12, 31).expect("the calendar has this day");
-    Date::of_unix_seconds(now()).unwrap_or_else(last)
 }
 
 #[cfg(test)]

@@ -25,31 +25,30 @@ impl Date {
         exists.then_some(Self { year, month, day })
     }
 
-    /// The day of this moment in UTC, in seconds since 1970; `None` before that and after 9999.
-    pub fn of_unix_seconds(seconds: i64) -> Option<Self> {
-        let mut days = u64::try_from(seconds).ok()? / 86_400;
-        let mut year = 1970;
-        while days >= days_in_year(year) {
-            days -= days_in_year(year);
-            year += 1;
-            if year > 9999 {
-                return None;
-            }
-        }
-        let mut month = 1;
-        while days >= u64::from(days_in(year, month)) {
-            days -= u64::from(days_in(year, month));
-            month += 1;
-        }
-        Self::new(year, month, u8::try_from(days).ok()? + 1)
-    }
-
     /// The day after, unless the calendar ends.
     pub fn next(self) -> Option<Self> {
         let Self { year, month, day } = self;
         Self::new(year, month, day + 1)
             .or_else(|| Self::new(year, month + 1, 1))
             .or_else(|| (year < 9999).then(|| Self::new(year + 1, 1, 1)).flatten())
+    }
+
+    /// The day that a moment lies in, in UTC, given in Unix seconds; `None` outside the years 1970
+    /// to 9999. (Days to a civil date: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".)
+    pub fn of_unix_seconds(seconds: i64) -> Option<Self> {
+        const SECONDS_A_DAY: i64 = 86_400;
+        // Days since 1 March of the year 0, in eras of 400 years.
+        let days = u64::try_from(seconds).ok()? / SECONDS_A_DAY.unsigned_abs() + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let months_since_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
+        let month =
+            if months_since_march < 10 { months_since_march + 3 } else { months_since_march - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        Self::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?)
     }
 
     /// The year, 0 to 9999.
@@ -66,10 +65,6 @@ impl Date {
     pub fn day(self) -> u8 {
         self.day
     }
-}
-
-fn days_in_year(year: u16) -> u64 {
-    (1..=12).map(|month| u64::from(days_in(year, month))).sum()
 }
 
 fn days_in(year: u16, month: u8) -> u8 {
@@ -178,6 +173,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn day_follows_day(day in 0i64..2_900_000) {
+            let date = |day: i64| Date::of_unix_seconds(day * 86_400);
+            prop_assert_eq!(date(day).unwrap().next(), date(day + 1));
+        }
+
         #[test]
         fn a_date_reads_as_it_prints(year in 0u16..=9999, month in 1u8..=12, day in 1u8..=31) {
             if let Some(date) = Date::new(year, month, day) {

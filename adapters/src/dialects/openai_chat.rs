@@ -52,6 +52,7 @@ pub fn decode_chat(body: &[u8]) -> Result<ChatRequest, Failure> {
         metadata: metadata(&mut fields)?,
         require_parameters: require_parameters(&mut fields)?,
         extra: fields.rest(),
+        continued: false,
     })
 }
 

@@ -60,6 +60,9 @@ const ABOUT: About = About {
          (`client_secret` or a workload's token), or the machine's managed identity.",
         "A base URL that ends with `/openai/v1` or `/models` means the newer API, and Foundry's for \
          models of other makers.",
+        "A deployment's name need not tell its model: where it reasons, name `reasoning` in the \
+         endpoint's `capabilities`, so that callers of another language do not send it what such a \
+         model refuses.",
         "Where a deployment processes (its type: standard, data zone, global) is in none of its \
          names: `processing_regions` rest on the operator's word.",
     ])

@@ -30,6 +30,7 @@ pub const PLAIN: Wire = Wire {
     relays_chat: true,
     style: COMPATIBLE,
     responses: false,
+    continuation_path: None,
 };
 /// The same with Responses.
 const WITH_RESPONSES: Wire = Wire { responses: true, ..PLAIN };
@@ -131,12 +132,14 @@ pub static REDPILL: Provider = Provider {
 /// vLLM.
 pub static VLLM: Provider = Provider {
     build: with_responses,
-    about: About::WITH_RESPONSES,
+    about: About::WITH_RESPONSES.continuing(),
     ..own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL")
 };
 /// SGLang.
-pub static SGLANG: Provider =
-    own("sglang", "SGLang", "http://127.0.0.1:30000/v1", &["SGLANG_API_KEY"], "SGLANG_BASE_URL");
+pub static SGLANG: Provider = Provider {
+    about: About::OPENAI.continuing(),
+    ..own("sglang", "SGLang", "http://127.0.0.1:30000/v1", &["SGLANG_API_KEY"], "SGLANG_BASE_URL")
+};
 /// Ollama.
 pub static OLLAMA: Provider = Provider {
     build: with_responses,

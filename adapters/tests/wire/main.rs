@@ -6,6 +6,7 @@ mod anthropic;
 mod aws;
 mod bedrock;
 mod cohere;
+mod continuation;
 mod credentials;
 mod entra;
 mod epistula;

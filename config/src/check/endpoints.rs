@@ -8,7 +8,7 @@ use isthmus_policies::facts::Facts;
 use crate::check::names::{Section, plain_name};
 use crate::check::providers::{self, Providers};
 use crate::check::timeouts::timeouts;
-use crate::check::{facts, networks, unavailable};
+use crate::check::{facts, unavailable};
 use crate::reader::{Fields, Value};
 use crate::settings::{Account, DEFAULT_TIMEOUTS, Endpoint};
 
@@ -39,7 +39,7 @@ fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Opt
             Some(claims)
         });
         if claims.network.is_none() {
-            claims.network = account.and_then(|account| networks::usual(&account.account));
+            claims.network = account.and_then(|account| account.account.usual_network());
         }
         let price = fields.optional("price", price);
         let context_window = fields.optional("context_window", |value| value.integer(1..=u32::MAX));

@@ -7,7 +7,7 @@ use isthmus_inference::ident::{EndpointName, ModelName};
 use crate::check::endpoints::Endpoints;
 use crate::check::names::{self, Section, callers_name};
 use crate::check::providers::{self, Providers};
-use crate::check::{networks, unavailable};
+use crate::check::unavailable;
 use crate::reader::Value;
 use crate::settings::{DEFAULT_TIMEOUTS, Endpoint, Pool, Retry};
 
@@ -36,9 +36,11 @@ fn pool<'a>(
         fields.set("fallback", &mut fallback, Value::boolean);
         let mut retry = Retry::default();
         fields.set("retry", &mut retry, retries);
+        let mut splice = false;
+        fields.set("splice", &mut splice, Value::boolean);
         fields.optional("objective", objective);
         fields.optional("hedge", hedge);
-        Some(Pool { name, endpoints: endpoints?, fallback, retry })
+        Some(Pool { name, endpoints: endpoints?, fallback, retry, splice })
     })
 }
 
@@ -85,7 +87,7 @@ fn reference(
     let known = providers.read.get(provider);
     let timeouts = known.map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
     let mut endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);
-    endpoint.facts.network = known.and_then(|known| networks::usual(&known.account));
+    endpoint.facts.network = known.and_then(|known| known.account.usual_network());
     let name = endpoint.name.clone();
     direct.insert(name.clone(), endpoint);
     Some(name)

@@ -7,11 +7,13 @@ use url::Url;
 use crate::check::providers::EMBEDDED;
 use crate::settings::Account;
 
-/// The network of an account's endpoints that do not say it themselves.
-pub(super) fn usual(account: &Account) -> Option<Fact<Network>> {
-    match account {
-        Account::Embedded(_) => of_kind(EMBEDDED, None),
-        Account::Remote(account) => of_kind(account.kind.kind, account.base_url.as_deref()),
+impl Account {
+    /// The network of the account's endpoints that do not say it themselves.
+    pub fn usual_network(&self) -> Option<Fact<Network>> {
+        match self {
+            Self::Embedded(_) => of_kind(EMBEDDED, None),
+            Self::Remote(account) => of_kind(account.kind.kind, account.base_url.as_deref()),
+        }
     }
 }
 

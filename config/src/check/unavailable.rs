@@ -18,13 +18,23 @@ pub(super) fn refuse(value: &Value<'_>, instead: &str) {
 /// The sections that nothing in this version reads.
 pub(super) fn sections(fields: &mut Fields<'_, '_>) {
     fields.optional("limits", limits);
-    for (name, instead) in [
-        ("tenancy", "every key may use every model"),
-        ("cache", "every request is answered afresh"),
-        ("verify", "no endpoint is audited"),
-    ] {
+    for (name, instead) in
+        [("cache", "every request is answered afresh"), ("verify", "no endpoint is audited")]
+    {
         if let Some(section) = fields.get(name) {
             refuse(&section, instead);
+        }
+    }
+}
+
+/// What a tenancy may hold beside the organisation.
+pub(super) fn tenancy(fields: &mut Fields<'_, '_>) {
+    for name in ["teams", "apps", "users"] {
+        if let Some(section) = fields.get(name) {
+            refuse(
+                &section,
+                "keys say whose they are: `isthmus keys create --team TEAM --app APP`",
+            );
         }
     }
 }

@@ -9,7 +9,8 @@ use isthmus_policies::permit::Permit;
 
 use super::load::listed;
 use super::{CommandError, ConfigFile, say, say_error};
-use crate::catalogue::{described, today};
+use crate::calendar::today;
+use crate::catalogue::described;
 use crate::policy_files;
 
 /// Checks the configuration and the policies without starting anything.

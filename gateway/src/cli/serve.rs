@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{CommandError, ConfigFile};
-use crate::app::{App, BuildError, open_ledger};
+use crate::app::{App, BuildError, Built, open_ledger};
 use crate::http::server::{DoorLimits, Drained, bind, serve};
 use crate::http::workers::Workers;
 use crate::keyring::Loaded;
@@ -52,12 +52,14 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     let ledger = open_ledger(&settings).await.map_err(CommandError::of)?;
     // The doors come first: an address that is taken should not cost the loading of a model.
     let (street, admin) = doors(&settings.server).await?;
-    let (app, reaper) = App::build(&settings).await.map_err(CommandError::of)?;
+    let Built { app, reaper, watch } = App::build(&settings).await.map_err(CommandError::of)?;
     let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
     check_openness(&settings.server, keys.count)?;
     let finish = CancellationToken::new();
     let reaping = tokio::spawn(reaper.run(Arc::clone(&app.metrics), finish.clone()));
     follow_keys(Arc::clone(&app), ledger, keys);
+    tokio::spawn(watch.run(Arc::clone(&app)));
+    refresh(Arc::clone(&app));
     stop_on_signal(app.stop.clone())?;
 
     let workers = Workers::start().map_err(CommandError::of)?;
@@ -157,6 +159,10 @@ fn without_missing_default_model(settings: &mut Settings) {
 
 fn follow_keys(app: Arc<App>, ledger: Sqlite, seen: Loaded) {
     tokio::spawn(async move { app.keyring.follow(&ledger, seen).await });
+}
+
+fn refresh(app: Arc<App>) {
+    tokio::spawn(async move { app.refresh().await });
 }
 
 /// SIGTERM (an orchestrator) and SIGINT (a person) mean the same.

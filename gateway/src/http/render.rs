@@ -1,5 +1,6 @@
 //! Answers and failures become HTTP here and nowhere else.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -25,9 +26,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// The fields that the endpoint has no word for and that were left out.
 const DROPPED: HeaderName = HeaderName::from_static("x-isthmus-dropped-params");
+/// The most bytes of names in a header; a caller may send as many unknown members as he likes.
+const LONGEST_LIST: usize = 2048;
 const ENDPOINT: HeaderName = HeaderName::from_static("x-isthmus-endpoint");
 const PROVIDER: HeaderName = HeaderName::from_static("x-isthmus-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-isthmus-model");
+const REGION: HeaderName = HeaderName::from_static("x-isthmus-region");
+const POLICY: HeaderName = HeaderName::from_static("x-isthmus-policy");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-isthmus-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-isthmus-cache");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-isthmus-overhead-us");
@@ -49,17 +54,17 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
             let mut response = Response::new(Body::from(body));
             dress(&mut response, ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
-            if let Some(cost) = ticket.record().cost() {
+            if let Some(cost) = ticket.record().attempts.cost() {
                 put(&mut response, COST, &cost.to_string());
             }
             ticket.settle(&app.metrics, Outcome::Answered);
             response
         }
-        Content::Stream { first, rest } => {
+        Content::Stream(streamed) => {
             let mut head = Response::new(());
             dress(&mut head, ticket.record());
             let app = Arc::clone(app);
-            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, first, rest);
+            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, streamed);
             let mut response = head.map(|()| Body::new(streamed));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -128,16 +133,45 @@ fn dress<T>(response: &mut http::Response<T>, record: &Record) {
         put(response, ANTHROPIC_REQUEST_ID, record.id.as_str());
     }
     if !record.dropped.is_empty() {
-        put(response, DROPPED, &record.dropped.join(","));
+        put(response, DROPPED, &listed(&record.dropped));
     }
-    response.headers_mut().insert(ATTEMPTS, record.attempts.into());
+    response.headers_mut().insert(ATTEMPTS, record.attempts.made().into());
     let overhead = u64::try_from(record.overhead().as_micros()).unwrap_or(u64::MAX);
     response.headers_mut().insert(OVERHEAD, overhead.into());
-    if let Some(endpoint) = &record.endpoint {
+    if let Some(endpoint) = record.endpoint() {
         put(response, ENDPOINT, endpoint.name.as_str());
         put(response, PROVIDER, endpoint.provider.as_str());
         put(response, MODEL, endpoint.model.as_str());
+        if let Some(region) = &endpoint.region {
+            put(response, REGION, region);
+        }
     }
+    if let Some(edition) = &record.edition {
+        put(response, POLICY, edition.version());
+    }
+}
+
+/// Names with commas between, as a header can hold them: what is not plain is escaped as in a URL, and
+/// of a list that is too long the rest is counted.
+fn listed(names: &[String]) -> String {
+    let mut list = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if list.len() + name.len() > LONGEST_LIST {
+            let _ = write!(list, "{}+{}", if at == 0 { "" } else { "," }, names.len() - at);
+            break;
+        }
+        if at > 0 {
+            list.push(',');
+        }
+        for byte in name.bytes() {
+            if byte.is_ascii_graphic() && !matches!(byte, b',' | b'%') {
+                list.push(char::from(byte));
+            } else {
+                let _ = write!(list, "%{byte:02X}");
+            }
+        }
+    }
+    list
 }
 
 /// Sets a header, unless its value holds what a header may not (a model's name can).
@@ -178,6 +212,22 @@ mod tests {
     use isthmus_inference::failure::UpstreamError;
 
     use super::*;
+
+    #[test]
+    fn any_names_make_a_header_of_bounded_length() {
+        let names =
+            |names: &[&str]| listed(&names.iter().map(|&name| name.into()).collect::<Vec<_>>());
+        assert_eq!(names(&["seed", "top_k"]), "seed,top_k");
+        assert_eq!(
+            names(&["größe", "a,b", "100%", "a b\n"]),
+            "gr%C3%B6%C3%9Fe,a%2Cb,100%25,a%20b%0A"
+        );
+        let long = "ü".repeat(100);
+        let many = names(&vec![long.as_str(); 1000]);
+        assert!(many.len() < 4 * LONGEST_LIST && many.ends_with(",+997"), "{many}");
+        assert_eq!(names(&["x".repeat(LONGEST_LIST + 1).as_str()]), "+1");
+        HeaderValue::from_str(&many).unwrap();
+    }
 
     fn body_of(failure: &Failure) -> Bytes {
         caller(Dialect::OpenAi).error(&Told { failure, request_id: "req_1" })

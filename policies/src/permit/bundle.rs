@@ -260,8 +260,9 @@ impl<'s> Reading<'s> {
                 .collect();
             // What is said of the whole policy follows from what is said of a part.
             let whole = position(&source.text, *offset);
-            let (of_whole, of_parts): (Vec<_>, Vec<_>) =
+            let (mut of_whole, of_parts): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|one| (one.line, one.column) == whole);
+            of_whole.truncate(1);
             self.complaints.extend(if of_parts.is_empty() { of_whole } else { of_parts });
         }
     }

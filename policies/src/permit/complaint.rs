@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use miette::Diagnostic;
+use miette::{Diagnostic, LabeledSpan};
 
-/// One thing that is wrong, printed as `residency.cedar:7:12: error: …`.
+/// One thing that is wrong, printed as `residency.cedar:7:12: error: …`, or without a place if the
+/// whole file is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     /// The file as its [`Source`](super::Source) names it.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 if the whole file is meant.
     pub line: usize,
-    /// The column, from 1, in characters.
+    /// The column, from 1, in characters; 0 if the whole file is meant.
     pub column: usize,
     /// What was wrong and what to do.
     pub message: String,
@@ -32,7 +33,7 @@ impl Complaint {
         error: &(impl Diagnostic + ?Sized),
     ) -> Self {
         let label = error.labels().and_then(|mut labels| labels.next());
-        let offset = label.as_ref().map_or(otherwise, |label| label.offset());
+        let offset = label.as_ref().map_or(otherwise, LabeledSpan::offset);
         let mut message = error.to_string();
         let hints = [label.and_then(|label| label.label().map(str::to_owned)), help(error)];
         for hint in hints.into_iter().flatten() {
@@ -56,6 +57,9 @@ fn help(error: &(impl Diagnostic + ?Sized)) -> Option<String> {
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, column, message } = self;
+        if *line == 0 {
+            return write!(f, "{file}: error: {message}");
+        }
         write!(f, "{file}:{line}:{column}: error: {message}")
     }
 }
@@ -65,6 +69,14 @@ impl std::error::Error for Complaint {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_file_has_no_place() {
+        let mut complaint = Complaint::at("a.cedar", "forbid", 2, "no".to_owned());
+        assert_eq!(complaint.to_string(), "a.cedar:1:3: error: no");
+        (complaint.line, complaint.column) = (0, 0);
+        assert_eq!(complaint.to_string(), "a.cedar: error: no");
+    }
 
     #[test]
     fn columns_are_counted_in_characters() {

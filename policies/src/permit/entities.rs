@@ -40,11 +40,12 @@ impl Described {
     }
 
     /// It with all attributes, as they count on this day.
-    pub(super) fn entity(&self, day: Date) -> Result<Entity, EntityAttrEvaluationError> {
+    pub(super) fn entity(&self, day: Date) -> Result<Entity, Box<EntityAttrEvaluationError>> {
         let attributes = self.whereabouts(day).chain(self.promises(day)).chain(self.machine(day));
         let attributes: HashMap<_, _> =
             attributes.map(|(name, value)| (name.to_owned(), value)).collect();
-        Entity::new(self.uid(), attributes, HashSet::from([self.provider_uid()]))
+        let provider = HashSet::from([self.provider_uid()]);
+        Entity::new(self.uid(), attributes, provider).map_err(Box::new)
     }
 
     /// Who runs it, where, and under whose law.

@@ -238,6 +238,16 @@ fn without_policies_public_data_goes_anywhere_and_declared_data_is_protected() {
     assert_eq!(may(DataClass::Secret), [2]);
 }
 
+/// `docs/policies.md` shows policies; each of them is one.
+#[test]
+fn the_pages_examples_are_sound() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/policies.md");
+    let page = fs::read_to_string(page).unwrap();
+    let shown = page.split("```cedar\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let text: String = shown.collect();
+    assert_eq!(bundle(&text).rules().len(), 5);
+}
+
 // === the laws ===
 
 #[test]

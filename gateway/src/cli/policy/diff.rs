@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::access::{Listing, listings};
 use super::progress::Teller;
 use super::{Patience, Refusal, block_on, folder};
-use crate::catalogue::today;
+use crate::calendar::today;
 use crate::cli::say;
 use crate::proofs::comparison::{Change, Relation, RuleChange, compare, failing, rules};
 use crate::proofs::example::Example;
