@@ -258,7 +258,7 @@ fn a_difference_is_shown_for_the_endpoints_of_the_tests() {
     for line in [
         "  added     no-training",
         "  reworded  all",
-        "    stranger  =           =       -         -             -    -    -    -",
+        "    stranger  -           =       -         -             -    -    -    -",
         "  case \"internal data is not trained on\": - stranger",
     ] {
         assert!(out.lines().any(|said| said == line), "no {line:?} in\n{out}");
@@ -277,5 +277,5 @@ fn loosening_can_be_refused() {
         (code, err.as_str()),
         (1, "error: the new policies allow what the old ones did not\n")
     );
-    assert!(out.contains("    mini    =           =       +"), "{out}");
+    assert!(out.contains("    mini    +           =       +"), "{out}");
 }
