@@ -9,7 +9,8 @@
 //! * [`solver`]: the process that does the work, bounded in time
 //!
 //! The house denies where a policy fails, and the logic is that of Cedar, which merely skips that
-//! policy. So a proof includes that no policy can fail; then both say the same.
+//! policy. So a proof includes that no policy can fail; then both say the same. Where one fails all the
+//! same, the house denies more than was proved, never less.
 
 pub mod comparison;
 pub mod example;

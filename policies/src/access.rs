@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::class::{Class, DataClass};
+use crate::classify::UNCLASSIFIED;
 use crate::permit::{Decision, Permit};
 use crate::question::{Action, Context, Principal};
 
@@ -53,7 +54,7 @@ fn contexts() -> Vec<Context> {
         purpose: String::new(),
     };
     let declared = DataClass::WORDS.iter().map(|(_, class)| context(*class, true));
-    [context(DataClass::Public, false)].into_iter().chain(declared).collect()
+    [context(UNCLASSIFIED, false)].into_iter().chain(declared).collect()
 }
 
 // === impl Answers ===

@@ -53,6 +53,10 @@ pub struct Classified {
     pub by: Source,
 }
 
+/// What a request counts as that nobody classified, where an operator's policies decide by classes
+/// and the operator says nothing else.
+pub const UNCLASSIFIED: DataClass = DataClass::Confidential;
+
 /// The class of a request.
 pub fn classify(sources: &Sources) -> Classified {
     let only = |class: Option<DataClass>| class.map(Class::only);

@@ -1,6 +1,7 @@
 //! `tenancy:`, and those fields of `policies:` that say how requests are classified.
 
 use isthmus_policies::class::DataClass;
+use isthmus_policies::classify::UNCLASSIFIED;
 
 use crate::check::unavailable;
 use crate::reader::{Fields, Value};
@@ -12,7 +13,7 @@ pub(super) fn classification(fields: &mut Fields<'_, '_>, has_policies: bool) ->
     let unclassified = fields.optional("unclassified", class);
     Classification {
         detect: fields.optional("detect", Value::boolean).unwrap_or(has_policies),
-        unclassified: unclassified.or(has_policies.then_some(DataClass::Confidential)),
+        unclassified: unclassified.or(has_policies.then_some(UNCLASSIFIED)),
         opaque_content: fields.optional("opaque_content", class),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use isthmus_inference::ident::EndpointName;
 use isthmus_policies::class::{Class, DataClass};
+use isthmus_policies::classify::UNCLASSIFIED;
 use isthmus_policies::permit::Described;
 use isthmus_policies::policytest::{Case, Denial, Suite, matches};
 use isthmus_policies::question::{Action, Context, Principal};
@@ -123,7 +124,7 @@ fn question(value: &Value<'_>) -> Option<(Principal, Action, Context)> {
         let allowed_regions = fields.optional("allowed_regions", regions);
         let purpose = fields.optional("purpose", Value::text);
         let context = Context {
-            class: class.unwrap_or(Class::only(DataClass::Public)),
+            class: class.unwrap_or(Class::only(UNCLASSIFIED)),
             declared: declared.unwrap_or(class.is_some()),
             subject_regions: subject_regions.unwrap_or_default(),
             allowed_regions,

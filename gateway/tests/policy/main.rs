@@ -115,14 +115,18 @@ cases:
 fn a_catalogue_may_be_a_configuration_without_its_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write(
-        "a.cedar",
-        "@id(\"all\") permit (principal, action, resource) when { resource.in_process };",
-    );
+    let policy_text = "@id(\"known\") permit (principal, action, resource)
+        when { resource.in_process || resource.network == Network::\"vendor\" };";
+    write("a.cedar", policy_text);
     let fleet = root().join("gateway/tests/policy/fleet.yaml");
     let test = format!(
-        "today: 2026-11-28\ncatalogue: {}\ncases: [{{ name: here, request: {{}}, allowed: [smollm], \
-         denied: {{ mini: [] }} }}]",
+        "today: 2026-11-28
+catalogue: {}
+cases:
+  - name: nobody knows where the proxy is
+    request: {{}}
+    allowed: [mini, smollm]
+    denied: {{ hidden: [] }}",
         fleet.display()
     );
     write("a.policytest.yaml", &test);
@@ -254,7 +258,7 @@ fn a_difference_is_shown_for_the_endpoints_of_the_tests() {
     for line in [
         "  added     no-training",
         "  reworded  all",
-        "    stranger  =           =       -         -             -    -    -    -",
+        "    stranger  -           =       -         -             -    -    -    -",
         "  case \"internal data is not trained on\": - stranger",
     ] {
         assert!(out.lines().any(|said| said == line), "no {line:?} in\n{out}");
@@ -273,5 +277,5 @@ fn loosening_can_be_refused() {
         (code, err.as_str()),
         (1, "error: the new policies allow what the old ones did not\n")
     );
-    assert!(out.contains("    mini    =           =       +"), "{out}");
+    assert!(out.contains("    mini    +           =       +"), "{out}");
 }
