@@ -159,7 +159,7 @@ mod tests {
             policy: String::new(),
             endpoint: None,
             outcome: "answered".into(),
-            tokens: None,
+            usage: None,
             cost: None,
             features: "{}".into(),
         }

@@ -233,7 +233,7 @@ impl Explained {
             at: decided.at,
             outcome: decided.outcome.clone(),
             endpoint: decided.endpoint.clone(),
-            tokens: decided.tokens,
+            tokens: decided.usage.map(|usage| (usage.input(), usage.output())),
             cost_usd: decided.cost,
         });
         self

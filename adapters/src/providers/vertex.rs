@@ -269,7 +269,9 @@ mod tests {
         }
         let none = AccountSettings::new(&VERTEX);
         assert_eq!(processing(&none, &"gemini-2.5-flash".into()), Processing::Anywhere);
-        assert!(GUARANTEED.iter().all(|region| crate::places::country(region).is_some()));
+        assert!(
+            GUARANTEED.iter().all(|region| isthmus_inference::place::country(region).is_some())
+        );
     }
 
     #[test]

@@ -309,7 +309,6 @@ impl Record {
     fn came(&self, outcome: Outcome<'_>) -> Came {
         let age = i64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(i64::MAX);
         let used = self.attempts.iter().any(attempts::Attempted::consumed);
-        let usage = self.attempts.usage();
         Came {
             at: unix_milliseconds().saturating_sub(age),
             request_id: self.id.to_string(),
@@ -320,7 +319,7 @@ impl Record {
                 Outcome::Failed(failure) => failure.kind.as_str(),
                 Outcome::Abandoned => "abandoned",
             },
-            tokens: used.then(|| (usage.input(), usage.output())),
+            usage: used.then(|| self.attempts.usage()),
             cost: if used { self.attempts.cost() } else { None },
         }
     }

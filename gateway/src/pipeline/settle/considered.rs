@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use isthmus_inference::date::Date;
 use isthmus_inference::money::Money;
+use isthmus_inference::usage::Usage;
 use isthmus_ledger::decision::Decided;
 use isthmus_policies::live::LiveView;
 use isthmus_policies::moment::Moment;
@@ -64,8 +65,8 @@ pub(super) struct Came {
     pub(super) endpoint: Option<String>,
     /// How it ended.
     pub(super) outcome: &'static str,
-    /// Tokens in and out, where any were used.
-    pub(super) tokens: Option<(u64, u64)>,
+    /// What was used, if anything was.
+    pub(super) usage: Option<Usage>,
     /// What they cost.
     pub(super) cost: Option<Money>,
 }
@@ -85,7 +86,7 @@ impl Considered {
             policy: self.edition.version().to_owned(),
             endpoint: came.endpoint,
             outcome: came.outcome.to_owned(),
-            tokens: came.tokens,
+            usage: came.usage,
             cost: came.cost,
             // Names, numbers and words: nothing in it can fail to be written.
             features: serde_json::to_string(&recorded).unwrap_or_default(),
