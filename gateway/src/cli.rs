@@ -7,6 +7,7 @@ mod keys;
 mod load;
 mod models;
 mod policy;
+mod replay;
 mod serve;
 
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ enum Command {
     Check(check::Check),
     /// Tell how a request is decided, or was.
     Explain(explain::Explain),
+    /// Make logged decisions anew under other policies.
+    Replay(replay::ReplayArguments),
     /// Make, list and revoke the keys that callers present.
     Keys(keys::Keys),
     /// List the models that can be asked for.
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
         Command::Models(models) => models.run(),
         // It has an exit status of its own where the solver is missing.

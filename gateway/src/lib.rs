@@ -9,6 +9,7 @@
 //! * [`explain`], [`decision_log`]: a decision, told; and written down
 //! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
+//! * [`replay`]: logged decisions, made anew under other policies
 //! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events
 
@@ -29,4 +30,5 @@ pub mod pipeline;
 pub mod policy_files;
 pub mod pool;
 pub mod proofs;
+pub mod replay;
 pub mod telemetry;

@@ -45,6 +45,7 @@ pub mod concurrency;
 pub mod detector;
 pub mod endpoint_set;
 pub mod estimate;
+mod exact;
 pub mod explain;
 pub mod facts;
 pub mod hedge;
