@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use isthmus_adapters::adapter::Adapter;
@@ -48,6 +48,8 @@ pub struct App {
     pub keyring: Keyring,
     /// Where decisions are logged.
     pub decisions: DecisionSink,
+    /// Where they are read again; empty until the ledger is open.
+    pub ledger: OnceLock<Sqlite>,
     /// What sort of data a request carries.
     pub classifier: Classifier,
     /// The numbers.
@@ -154,6 +156,7 @@ impl App {
             directory,
             permits,
             decisions,
+            ledger: OnceLock::new(),
             keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
             classifier: Classifier::new(settings),
             metrics,

@@ -63,6 +63,7 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     check_openness(&settings.server, keys.count)?;
     let (finish, written) = (CancellationToken::new(), CancellationToken::new());
     let reaping = tokio::spawn(reaper.run(Arc::clone(&app.metrics), finish.clone()));
+    let _first = app.ledger.set(ledger.clone());
     let writing = writer.map(|writer| {
         let keep = settings.policies.decision_log.keep_days;
         let (log, finish) = (ledger.clone(), written.clone());

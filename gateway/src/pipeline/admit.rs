@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::declared::declared;
+use super::plan::Asked;
 use super::receive::Received;
 use super::settle::Ticket;
 use crate::classifier::Classifier;
@@ -33,6 +34,21 @@ pub struct Admitted {
     pub app_hash: u64,
     /// What the caller prefers, instead of what the operator does.
     pub objective: Option<Box<str>>,
+}
+
+impl Admitted {
+    /// What a plan is asked for.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked {
+            request: &self.request,
+            deadline: self.deadline,
+            principal: &self.principal,
+            context: &self.context,
+            key_hash: self.key_hash,
+            app_hash: self.app_hash,
+            objective: self.objective.as_deref(),
+        }
+    }
 }
 
 /// Where a caller names an objective of its own.

@@ -93,7 +93,8 @@ impl Considered {
         }
     }
 
-    fn recorded(&self) -> Recorded {
+    /// The same, as it is logged.
+    pub fn recorded(&self) -> Recorded {
         Recorded {
             now: self.now,
             today: self.today.to_string(),
