@@ -4,6 +4,7 @@ mod endpoints;
 mod facts;
 mod models;
 mod names;
+mod objective;
 mod providers;
 mod server;
 mod small;
