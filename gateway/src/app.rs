@@ -15,10 +15,7 @@ use isthmus_inference::secret::Secret;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use isthmus_policies::facts::Facts;
-use isthmus_policies::monitor::Limits;
 use isthmus_policies::offer::Pricing;
-use isthmus_policies::plan::Strategy;
-use isthmus_policies::retry::RetryRules;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -268,7 +265,7 @@ fn pools(
             .iter()
             .filter_map(|name| endpoints.get(name).cloned())
             .collect(),
-        strategy: strategy(written),
+        strategy: written.strategy(),
         learnt: Learnt::default(),
     };
     settings.models.values().map(pool).collect()
@@ -287,34 +284,15 @@ fn endpoint(
         model: written.model.clone(),
         adapter: Arc::clone(&account.adapter),
         narrows: account.narrows,
-        pricing: pricing(written),
+        pricing: written.pricing(),
         capabilities: written.capabilities,
         continues: account.adapter.continues() && continues(written, settings),
         timeouts: written.timeouts,
         metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
         in_process: account.in_process,
         facts: Arc::new(written.facts.clone()),
-        limits: Limits::default(),
+        limits: written.limits,
     })
-}
-
-/// How an endpoint is paid.
-pub(crate) fn pricing(endpoint: &settings::Endpoint) -> Pricing {
-    endpoint.price.map_or(Pricing::Unknown, Pricing::Tokens)
-}
-
-/// How a pool is routed.
-pub(crate) fn strategy(pool: &settings::Pool) -> Strategy {
-    Strategy {
-        fallback: pool.fallback,
-        retry: RetryRules {
-            attempts: pool.retry.attempts,
-            longest: pool.retry.max_wait,
-            ..RetryRules::default()
-        },
-        splice: pool.splice,
-        ..Strategy::default()
-    }
 }
 
 /// Whether an endpoint goes on with what another one began: as written, or as its kind does.
@@ -334,7 +312,7 @@ fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
 fn known(settings: &Settings, accounts: &BTreeMap<ProviderName, Account>) -> Known {
     let mut known = Known::new();
     for endpoint in settings.endpoints.values() {
-        let pricing = pricing(endpoint);
+        let pricing = endpoint.pricing();
         match known.entry((endpoint.provider.clone(), endpoint.model.clone())) {
             Entry::Vacant(place) => {
                 place.insert((pricing, Arc::new(endpoint.facts.clone())));

@@ -16,8 +16,6 @@ use isthmus_policies::question::{Action, Context, Principal};
 use isthmus_policies::recorded::Seen;
 use isthmus_policies::terms::Demand;
 
-use crate::app;
-
 /// A pool, as far as the configuration tells.
 pub struct Subject {
     /// The endpoints, in their order.
@@ -42,7 +40,7 @@ impl Subject {
         if let Some(pool) = settings.models.get(model) {
             let endpoints = pool.endpoints.iter().filter_map(|name| settings.endpoints.get(name));
             let endpoints = endpoints.map(|endpoint| subject(settings, endpoint)).collect();
-            return Some(Self { endpoints, strategy: app::strategy(pool) });
+            return Some(Self { endpoints, strategy: pool.strategy() });
         }
         let (provider, upstream) = model.as_str().split_once('/')?;
         let provider = ProviderName::from(provider);
@@ -59,7 +57,7 @@ impl Subject {
             }
             _ => usual(),
         };
-        let pricing = same.iter().map(|known| app::pricing(known)).next();
+        let pricing = same.first().map(|known| known.pricing());
         let offer = Offer {
             name: model.as_str().into(),
             provider: provider.clone(),
@@ -132,7 +130,7 @@ fn subject(settings: &Settings, endpoint: &Endpoint) -> SubjectEndpoint {
             name: endpoint.name.clone(),
             provider: endpoint.provider.clone(),
             kind: account.map_or("unknown", kind).into(),
-            pricing: app::pricing(endpoint),
+            pricing: endpoint.pricing(),
             facts: Arc::new(endpoint.facts.clone()),
         },
         described: Described {

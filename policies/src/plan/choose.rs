@@ -124,6 +124,6 @@ fn lighter(ranked: &[Standing], reference: usize, tuning: &Tuning, chance: &mut 
     }
     let one = chance.below(near.len());
     let other = (one + 1 + chance.below(near.len() - 1)) % near.len();
-    let (one, other) = (near[one.min(other)], near[one.max(other)]);
+    let (one, other) = (near[one], near[other]);
     if ranked[other].pending < ranked[one].pending { other } else { one }
 }
