@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let callers = [
         ("chat", Dialect::OpenAi, r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#),
         ("Responses", Dialect::Responses, r#"{"model":"m","input":"hi"}"#),
-        ("Messages", Dialect::Anthropic, r#"{"model":"m","max_tokens":9,"messages":[]}"#),
+        ("Messages", Dialect::Anthropic, r#"{"model":"m","max_tokens":9,"messages":[{}]}"#),
     ];
     for (from, provider, bytes) in &providers {
         for (to, dialect, body) in callers {
