@@ -189,6 +189,7 @@ impl Monitor {
     }
 
     /// Ends an attempt, and learns from it.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn finish(&self, started: Started, now: Moment, outcome: Outcome) {
         let mut state = self.lock();
         let pending = self.board.pending.load(Relaxed);
