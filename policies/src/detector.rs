@@ -156,3 +156,6 @@ impl<'t> Word<'t> {
         &self.text[self.start..self.end]
     }
 }
+
+#[cfg(test)]
+mod tests;
