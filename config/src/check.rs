@@ -7,6 +7,7 @@ mod facts;
 mod models;
 mod names;
 mod networks;
+mod objective;
 mod policies;
 pub(crate) mod policytest;
 mod providers;

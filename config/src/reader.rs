@@ -79,7 +79,7 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// Says that this value is understood and will not be acted upon.
+    /// Says that this value is understood, and what of it may surprise.
     pub(crate) fn warn(&self, message: impl Into<String>) {
         let position = Some(self.named_at);
         self.reader.complain(Severity::Warning, position, self.path.clone(), message.into());

@@ -18,6 +18,13 @@ use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamMo
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
 use isthmus_policies::facts::Facts;
+use isthmus_policies::hedge::HedgeRules;
+use isthmus_policies::lease::Lease;
+use isthmus_policies::monitor::Limits;
+use isthmus_policies::objective::Objective;
+use isthmus_policies::offer::Pricing;
+use isthmus_policies::plan::Strategy;
+use isthmus_policies::retry::RetryRules;
 use isthmus_policies::rollout::RolloutRules;
 
 use classification::{Classification, Organisation};
@@ -132,8 +139,12 @@ pub struct Endpoint {
     pub provider: ProviderName,
     /// The name by which the upstream knows the model.
     pub model: UpstreamModel,
-    /// What it charges, if known.
+    /// What it charges by the token, if known.
     pub price: Option<Price>,
+    /// What it costs by the hour instead. Never together with a price.
+    pub lease: Option<Lease>,
+    /// What the upstream lets the house have.
+    pub limits: Limits,
     /// How long each phase of an attempt may take.
     pub timeouts: Timeouts,
     /// How many tokens prompt and answer may have together, if known.
@@ -145,7 +156,7 @@ pub struct Endpoint {
 }
 
 /// A name that callers use, and what may stand behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pool {
     /// As written under `models:`.
     pub name: ModelName,
@@ -155,7 +166,11 @@ pub struct Pool {
     pub fallback: bool,
     /// How often one endpoint is tried.
     pub retry: Retry,
-    /// Whether another endpoint goes on where one broke off in the middle of its answer.
+    /// What is preferred among the endpoints that may serve.
+    pub objective: Objective,
+    /// When a second copy of a slow request is sent; `None` for never.
+    pub hedge: Option<HedgeRules>,
+    /// Whether a stream that broke may be continued on another endpoint.
     pub splice: bool,
 }
 
@@ -245,10 +260,41 @@ impl Endpoint {
             provider,
             model,
             price: None,
+            lease: None,
+            limits: Limits::default(),
             timeouts,
             context_window: None,
             capabilities: None,
             facts: Facts::default(),
+        }
+    }
+
+    /// How it is paid.
+    pub fn pricing(&self) -> Pricing {
+        match (self.price, self.lease) {
+            (Some(price), _) => Pricing::Tokens(price),
+            (None, Some(lease)) => Pricing::Lease(lease),
+            (None, None) => Pricing::Unknown,
+        }
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// All of it that decides how requests are routed.
+    pub fn strategy(&self) -> Strategy {
+        Strategy {
+            objective: self.objective.clone(),
+            fallback: self.fallback,
+            hedge: self.hedge,
+            retry: RetryRules {
+                attempts: self.retry.attempts,
+                longest: self.retry.max_wait,
+                ..RetryRules::default()
+            },
+            splice: self.splice,
+            ..Strategy::default()
         }
     }
 }

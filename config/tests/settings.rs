@@ -9,7 +9,12 @@ use isthmus_inference::capability::{Capabilities, Capability};
 
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
+use isthmus_policies::bounds::{Bound, Then};
 use isthmus_policies::facts::{Network, Quantisation, Status, Tee, Trust};
+use isthmus_policies::hedge::HedgeAfter;
+use isthmus_policies::live::Quantile;
+use isthmus_policies::offer::Pricing;
+use isthmus_policies::plan::Strategy;
 
 fn accepted(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Settings {
     let text = format!("version: 1\n{text}");
@@ -119,6 +124,56 @@ models: { chat: { endpoints: [local/a/b, local/c], fallback: false, retry: { att
     let endpoint = &settings.endpoints["local/a/b"];
     assert_eq!((&endpoint.provider, &endpoint.model), (&"local".into(), &"a/b".into()));
     assert_eq!(endpoint.timeouts.total, Duration::from_secs(5));
+}
+
+#[test]
+fn a_pool_is_routed_as_it_says() {
+    let settings = accepted(
+        r#"
+providers: { local: { kind: embedded } }
+endpoints:
+  owned: { provider: local, model: m, limits: { rpm: 60, tpm: 1000, concurrency: 4 } }
+  leased:
+    provider: local
+    model: n
+    price: { lease_usd_per_hour: "1.89", capacity_tokens_per_second: 2400 }
+models:
+  plain: { endpoints: [owned] }
+  chat:
+    endpoints: [leased, owned]
+    objective:
+      minimise: cost
+      subject_to: { p95_ttft_ms: 800, error_rate: 0.01, max_price_out_per_m: "12.00" }
+      when_infeasible: { relax: [error_rate], then: best }
+    hedge: { after: p90, max_extra_cost_percent: 1.5 }
+    splice: true
+  quick: { endpoints: [owned], objective: fastest, hedge: { after: 300ms } }
+"#,
+        &nothing,
+    );
+    let strategy = |name: &str| settings.models[name].strategy();
+    assert_eq!(strategy("plain"), Strategy::default());
+    let chat = strategy("chat");
+    assert_eq!(chat.objective.aim.word, "cheapest");
+    assert_eq!(chat.objective.bounds.p95_ttft, Some(0.8));
+    assert_eq!(chat.objective.bounds.max_price_out, "12".parse().ok());
+    let relaxed = &chat.objective.when_infeasible;
+    assert_eq!((&relaxed.relax[..], relaxed.then), (&[Bound::ErrorRate][..], Then::Best));
+    let hedge = chat.hedge.unwrap();
+    assert_eq!(hedge.after, HedgeAfter::Quantile(Quantile::P90));
+    assert!((hedge.max_extra_cost_percent - 1.5).abs() < 1e-9 && chat.splice);
+    let quick = strategy("quick");
+    assert_eq!(quick.objective.aim.word, "fastest");
+    assert_eq!(quick.hedge.unwrap().after, HedgeAfter::Fixed(Duration::from_millis(300)));
+
+    let limits = settings.endpoints["owned"].limits;
+    assert_eq!(limits.rpm.map(u64::from), Some(60));
+    assert_eq!(limits.tpm.map(u64::from), Some(1000));
+    assert_eq!(limits.concurrency.map(u32::from), Some(4));
+    assert_eq!(settings.endpoints["owned"].pricing(), Pricing::Unknown);
+    let Pricing::Lease(lease) = settings.endpoints["leased"].pricing() else { panic!() };
+    assert_eq!(lease.per_hour.to_string(), "1.89");
+    assert_eq!(lease.tokens_per_second.get(), 2400);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use isthmus_adapters::adapter::Adapter;
@@ -15,18 +15,17 @@ use isthmus_inference::secret::Secret;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use isthmus_policies::facts::Facts;
-use isthmus_policies::monitor::Limits;
 use isthmus_policies::offer::Pricing;
-use isthmus_policies::plan::Strategy;
-use isthmus_policies::retry::RetryRules;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::calendar::{moment, today};
 use crate::classifier::Classifier;
+use crate::decision_log::{DecisionSink, DecisionWriter};
 use crate::directory::{Account, Directory, Known};
 use crate::embedded::Embedded;
+use crate::explain::subject::kind;
 use crate::hub;
 use crate::keyring::{Keyring, now};
 use crate::permits::{Permits, Unusable, Watch};
@@ -44,6 +43,10 @@ pub struct App {
     pub permits: Permits,
     /// Who may call.
     pub keyring: Keyring,
+    /// Where decisions are logged.
+    pub decisions: DecisionSink,
+    /// Where they are read again; empty until the ledger is open.
+    pub ledger: OnceLock<Sqlite>,
     /// What sort of data a request carries.
     pub classifier: Classifier,
     /// The numbers.
@@ -73,6 +76,8 @@ pub struct Built {
     pub reaper: Reaper,
     /// Follows the policies.
     pub watch: Watch,
+    /// Writes the log of decisions, if there is one.
+    pub writer: Option<DecisionWriter>,
 }
 
 /// Why a house cannot be built from its settings.
@@ -137,9 +142,18 @@ impl App {
         let Policies { dir, shadow_dir, rollout, .. } = settings.policies.clone();
         let mut watch = Watch::new(dir, shadow_dir, rollout);
         let permits = watch.start(&directory, today())?;
+        let (decisions, writer) = match settings.policies.decision_log.enabled {
+            true => {
+                let (sink, writer) = DecisionSink::new(&metrics);
+                (sink, Some(writer))
+            }
+            false => (DecisionSink::nowhere(&metrics), None),
+        };
         let app = Self {
             directory,
             permits,
+            decisions,
+            ledger: OnceLock::new(),
             keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
             classifier: Classifier::new(settings),
             metrics,
@@ -152,7 +166,7 @@ impl App {
             stop: CancellationToken::new(),
             engines,
         };
-        Ok(Built { app: Arc::new(app), reaper: reaping, watch })
+        Ok(Built { app: Arc::new(app), reaper: reaping, watch, writer })
     }
 
     /// Puts up the figures of all endpoints anew, as those that nobody asks grow old; never returns.
@@ -212,10 +226,7 @@ async fn accounts(
             }
         };
         let label: Arc<str> = format!("{name}/*").into();
-        let kind = match &provider.account {
-            settings::Account::Remote(account) => account.kind.kind,
-            settings::Account::Embedded(_) => "embedded",
-        };
+        let kind = kind(&provider.account);
         let account = Account {
             adapter,
             timeouts: provider.timeouts,
@@ -254,7 +265,7 @@ fn pools(
             .iter()
             .filter_map(|name| endpoints.get(name).cloned())
             .collect(),
-        strategy: strategy(written),
+        strategy: written.strategy(),
         learnt: Learnt::default(),
     };
     settings.models.values().map(pool).collect()
@@ -273,29 +284,15 @@ fn endpoint(
         model: written.model.clone(),
         adapter: Arc::clone(&account.adapter),
         narrows: account.narrows,
-        pricing: written.price.map_or(Pricing::Unknown, Pricing::Tokens),
+        pricing: written.pricing(),
         capabilities: written.capabilities,
         continues: account.adapter.continues() && continues(written, settings),
         timeouts: written.timeouts,
         metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
         in_process: account.in_process,
         facts: Arc::new(written.facts.clone()),
-        limits: Limits::default(),
+        limits: written.limits,
     })
-}
-
-/// How a pool is routed.
-fn strategy(pool: &settings::Pool) -> Strategy {
-    Strategy {
-        fallback: pool.fallback,
-        retry: RetryRules {
-            attempts: pool.retry.attempts,
-            longest: pool.retry.max_wait,
-            ..RetryRules::default()
-        },
-        splice: pool.splice,
-        ..Strategy::default()
-    }
 }
 
 /// Whether an endpoint goes on with what another one began: as written, or as its kind does.
@@ -315,7 +312,7 @@ fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
 fn known(settings: &Settings, accounts: &BTreeMap<ProviderName, Account>) -> Known {
     let mut known = Known::new();
     for endpoint in settings.endpoints.values() {
-        let pricing = endpoint.price.map_or(Pricing::Unknown, Pricing::Tokens);
+        let pricing = endpoint.pricing();
         match known.entry((endpoint.provider.clone(), endpoint.model.clone())) {
             Entry::Vacant(place) => {
                 place.insert((pricing, Arc::new(endpoint.facts.clone())));

@@ -1,6 +1,7 @@
 //! What day it is, and what moment: the house's clocks, in the terms of those who decide.
 
 use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use isthmus_inference::date::Date;
 use isthmus_policies::moment::Moment;
@@ -19,4 +20,10 @@ pub fn today() -> Date {
 /// A moment as those who decide count it.
 pub fn moment(instant: Instant) -> Moment {
     Moment::after_start(instant.saturating_duration_since(*START))
+}
+
+/// Milliseconds since 1970, for what outlives the process.
+pub fn unix_milliseconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -2,10 +2,12 @@
 
 mod check;
 mod doctor;
+mod explain;
 mod keys;
 mod load;
 mod models;
 mod policy;
+mod replay;
 mod serve;
 
 use std::path::PathBuf;
@@ -34,6 +36,10 @@ enum Command {
     Serve(serve::Serve),
     /// Check the configuration and the policies; report every complaint with its file and line.
     Check(check::Check),
+    /// Tell how a request is decided, or was.
+    Explain(explain::Explain),
+    /// Make logged decisions anew under other policies.
+    Replay(replay::ReplayArguments),
     /// Make, list and revoke the keys that callers present.
     Keys(keys::Keys),
     /// List the models that can be asked for.
@@ -64,6 +70,8 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
         Command::Models(models) => models.run(),
         // It has an exit status of its own where the solver is missing.

@@ -4,6 +4,7 @@
 //! The queue is bounded. When the disk is slower than the calls, decisions are lost and counted;
 //! calls are not held up, since no money rests on this log.
 
+use std::fmt;
 use std::sync::Arc;
 
 use isthmus_ledger::decision::{Decided, DecisionLog};
@@ -34,6 +35,12 @@ type Note = Box<dyn FnOnce() -> Decided + Send>;
 const LONGEST_QUEUE: usize = 16 * 1024;
 /// Rows in one transaction.
 const LARGEST_BATCH: usize = 512;
+
+impl fmt::Debug for DecisionSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_open() { "DecisionSink(open)" } else { "DecisionSink(closed)" })
+    }
+}
 
 // === impl DecisionSink ===
 
@@ -152,7 +159,7 @@ mod tests {
             policy: String::new(),
             endpoint: None,
             outcome: "answered".into(),
-            tokens: None,
+            usage: None,
             cost: None,
             features: "{}".into(),
         }

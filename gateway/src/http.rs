@@ -5,6 +5,7 @@ pub mod admin;
 pub mod anthropic;
 pub mod body;
 pub mod door;
+pub mod explain;
 mod ids;
 pub mod openai;
 pub mod render;
@@ -42,5 +43,7 @@ pub fn admin(app: Arc<App>) -> Router {
         .route("/healthz", get(admin::healthz))
         .route("/readyz", get(admin::readyz))
         .route("/metrics", get(admin::metrics))
+        .route("/admin/v1/explain", post(explain::now))
+        .route("/admin/v1/explain/{request_id}", get(explain::past))
         .with_state(app)
 }

@@ -72,11 +72,23 @@ impl Keyring {
         Self { keys: ArcSwap::default(), may_be_open, organisation, anonymous }
     }
 
+    /// Whoever calls without a key.
+    pub fn anonymous(&self) -> Tenant {
+        Tenant::Anonymous(Arc::clone(&self.anonymous))
+    }
+
+    /// The holder of the key of this name, live or not.
+    pub fn named(&self, name: &str) -> Option<Tenant> {
+        let keys = self.keys.load();
+        let held = keys.values().find(|held| held.key.name == name)?;
+        Some(Tenant::Key(Arc::clone(held)))
+    }
+
     /// Whose key this is.
     pub fn identify(&self, presented: Option<&str>) -> Result<Tenant, Failure> {
         let keys = self.keys.load();
         if keys.is_empty() && self.may_be_open {
-            return Ok(Tenant::Anonymous(Arc::clone(&self.anonymous)));
+            return Ok(self.anonymous());
         }
         let presented = presented.ok_or_else(missing)?;
         // A hash is compared, not the key, so the time that the look-up takes tells nothing of it.

@@ -44,6 +44,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["config/src/tree.rs"]),
     ("schnorrkel", &["adapters/src/bittensor"]),
     ("sha3", &["adapters/src/bittensor"]),
+    ("sketches_ddsketch", &["policies/src/sketch.rs"]),
+    ("smallvec", &["policies/src/plan"]),
     ("sqlx", &["ledger/src/stores"]),
 ];
 

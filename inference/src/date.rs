@@ -51,6 +51,19 @@ impl Date {
         Self::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?)
     }
 
+    /// The first moment of the day in UTC, in Unix seconds.
+    pub fn unix_seconds(self) -> i64 {
+        // Years begin in March, so that a leap day is the last one.
+        let before_march = i64::from(self.month <= 2);
+        let year = i64::from(self.year) - before_march;
+        let months_since_march = (i64::from(self.month) + 9) % 12;
+        let day_of_year = (153 * months_since_march + 2) / 5 + i64::from(self.day) - 1;
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        (era * 146_097 + day_of_era - 719_468) * 86_400
+    }
+
     /// The year, 0 to 9999.
     pub fn year(self) -> u16 {
         self.year
@@ -177,6 +190,7 @@ mod tests {
         fn day_follows_day(day in 0i64..2_900_000) {
             let date = |day: i64| Date::of_unix_seconds(day * 86_400);
             prop_assert_eq!(date(day).unwrap().next(), date(day + 1));
+            prop_assert_eq!(date(day).unwrap().unix_seconds(), day * 86_400);
         }
 
         #[test]

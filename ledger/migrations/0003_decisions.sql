@@ -11,8 +11,7 @@ CREATE TABLE decisions (
     policy        TEXT NOT NULL,        -- the version that decided
     endpoint      TEXT,                 -- the one that answered, or was tried last; NULL if none was
     outcome       TEXT NOT NULL,        -- `answered`, `abandoned`, or the kind of failure
-    input_tokens  INTEGER,              -- as reported or estimated; NULL where none were used
-    output_tokens INTEGER,
+    usage         TEXT,                 -- JSON: tokens by bucket; NULL where none were used
     cost_pico     TEXT,                 -- pico-dollars; text, since they may exceed 64 bits
     features      TEXT NOT NULL         -- JSON, of the room that decides
 ) STRICT;

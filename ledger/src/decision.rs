@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use isthmus_inference::money::Money;
+use isthmus_inference::usage::Usage;
 
 use crate::store::StoreError;
 
@@ -28,8 +29,8 @@ pub struct Decided {
     pub endpoint: Option<String>,
     /// `answered`, `abandoned`, or the kind of failure.
     pub outcome: String,
-    /// Tokens in and out, as reported or estimated; `None` where none were used.
-    pub tokens: Option<(u64, u64)>,
+    /// What was used, as reported or estimated; `None` where nothing was.
+    pub usage: Option<Usage>,
     /// What they cost, where a price is known.
     pub cost: Option<Money>,
     /// What was known when it was decided: JSON, of the room that decides.

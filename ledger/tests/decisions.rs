@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use isthmus_inference::money::Money;
+use isthmus_inference::usage::Usage;
 use isthmus_ledger::decision::{Decided, DecisionLog, Period};
 use isthmus_ledger::key::NewKey;
 use isthmus_ledger::store::Store;
@@ -20,7 +21,7 @@ fn decided(request_id: &str, at: i64) -> Decided {
         policy: "0123456789ab".into(),
         endpoint: Some("gpt-mini-us".into()),
         outcome: "answered".into(),
-        tokens: Some((1200, 80)),
+        usage: Some(Usage { cache_read: 1200, text_output: 80, ..Usage::default() }),
         cost: Some(Money::from_pico_dollars(i128::from(i64::MAX) * 3)),
         features: r#"{"class":"pii"}"#.into(),
     }
@@ -30,7 +31,7 @@ async fn a_decision_comes_back_as_it_was_written(log: &impl DecisionLog) {
     let denied = Decided {
         endpoint: None,
         outcome: "policy_denied".into(),
-        tokens: None,
+        usage: None,
         cost: None,
         ..decided("denied", 2)
     };

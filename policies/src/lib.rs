@@ -19,7 +19,7 @@
 //! * [`offer`], [`lease`]: what an endpoint costs
 //! * [`estimate`], [`affinity`]: how large a request will be, and who has seen its beginning
 //! * [`narrow`]: what the caller rules out or prefers
-//! * [`terms`], [`plan`], [`explain`]: the decision, and its reasons
+//! * [`terms`], [`plan`], [`explain`], [`recorded`]: the decision, its reasons, and its record
 //!
 //! What is known of an endpoint at work:
 //!
@@ -45,6 +45,7 @@ pub mod concurrency;
 pub mod detector;
 pub mod endpoint_set;
 pub mod estimate;
+mod exact;
 pub mod explain;
 pub mod facts;
 pub mod hedge;
@@ -63,6 +64,7 @@ pub mod policytest;
 pub mod prior;
 pub mod question;
 pub mod quota;
+pub mod recorded;
 pub mod retry;
 pub mod rollout;
 pub mod sketch;

@@ -176,7 +176,8 @@ impl Monitor {
         self.first_token(started, started.at + first);
     }
 
-    /// The first token of the answer is here; only the first call counts.
+    /// The first token of the answer is here; only the first call counts. For an answer that comes as
+    /// a whole there is none to see; [`Monitor::whole`] is for that.
     pub fn first_token(&self, started: &mut Started, now: Moment) {
         if started.first_token_at.is_none() {
             started.first_token_at = Some(now);
@@ -192,7 +193,8 @@ impl Monitor {
         let mut state = self.lock();
         let pending = self.board.pending.load(Relaxed);
         self.board.pending.store(pending.saturating_sub(1), Relaxed);
-        state.learn(now, &started, outcome, pending);
+        let usual_first = self.board.view(now, started.work.input_tokens).ttft.p50;
+        state.learn(now, &started, outcome, pending, usual_first);
         let (size, waited) = (started.work.input_tokens, now.since(started.at));
         if started.first_token_at.is_none() && self.shows_slowness(outcome, size, waited) {
             state.stats.first_token(now, size, waited);
@@ -302,27 +304,32 @@ impl State {
         }
     }
 
-    fn learn(&mut self, now: Moment, started: &Started, outcome: Outcome, pending: u32) {
+    fn learn(
+        &mut self,
+        now: Moment,
+        started: &Started,
+        outcome: Outcome,
+        pending: u32,
+        usual_first: f64,
+    ) {
         match outcome {
             Outcome::Answered(was) => {
                 self.give_back(now, started.work, was);
-                if let Some(first) = started.first_token_at {
-                    self.stats.generated(now, was.output_tokens, now.since(first));
-                }
+                self.stats.generated(now, was.output_tokens, started.generation(now, usual_first));
                 self.concurrency.went_well(pending);
-                self.well(now);
+                self.well(now, started.probe);
             }
-            Outcome::Declined => self.well(now),
-            Outcome::Failed => self.sick(now),
+            Outcome::Declined => self.well(now, started.probe),
+            Outcome::Failed => self.sick(now, started.probe),
             Outcome::Stalled => {
                 self.concurrency.was_too_much(now);
-                self.sick(now);
+                self.sick(now, started.probe);
             }
             Outcome::Overloaded { retry_after } => {
                 self.concurrency.was_too_much(now);
                 match retry_after {
                     Some(wait) => self.cool(now, Some(wait)),
-                    None => self.sick(now),
+                    None => self.sick(now, started.probe),
                 }
             }
             Outcome::Limited { retry_after } => self.cool(now, retry_after),
@@ -339,16 +346,16 @@ impl State {
         }
     }
 
-    fn well(&mut self, now: Moment) {
+    fn well(&mut self, now: Moment, probe: bool) {
         self.refusals = 0;
         self.stats.attempted(now, false);
-        self.breaker.succeeded(now);
+        self.breaker.succeeded(now, probe);
     }
 
-    fn sick(&mut self, now: Moment) {
+    fn sick(&mut self, now: Moment, probe: bool) {
         self.stats.attempted(now, true);
         let (attempts, failures) = self.stats.recent(now);
-        self.breaker.failed(now, attempts, failures);
+        self.breaker.failed(now, probe, attempts, failures);
     }
 
     fn cool(&mut self, now: Moment, asked: Option<Duration>) {
@@ -383,6 +390,19 @@ impl Started {
     /// When its first token came.
     pub const fn first_token_at(&self) -> Option<Moment> {
         self.first_token_at
+    }
+
+    /// How long it took to generate the answer. Of one that came whole, that is the time without what
+    /// the first token usually takes.
+    fn generation(&self, now: Moment, usual_first: f64) -> Duration {
+        match self.first_token_at {
+            Some(first) => now.since(first),
+            None => {
+                let whole = now.since(self.at);
+                let usual_first = Duration::try_from_secs_f64(usual_first).unwrap_or_default();
+                whole.saturating_sub(usual_first).max(whole / 10)
+            }
+        }
     }
 
     /// Whether it shows if an endpoint has recovered.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// A page that an answer is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Citation {
+struct Citation {
     url: String,
     title: String,
     /// The characters of the text that it stands behind; nothing where the provider counts otherwise.
@@ -26,8 +26,19 @@ pub(crate) fn annotated(format: &'static str, annotations: &Value) -> Option<Par
     some.then(|| Part::Native { format, value: json!({ ANNOTATIONS: annotations }) })
 }
 
+/// What a part cites, as items of `annotations` in one of OpenAI's formats: those of its own format as
+/// they came, of others the pages.
+pub(crate) fn annotations(part: &Part, of: &'static str) -> Vec<Value> {
+    match part {
+        Part::Native { format, value } if *format == of => {
+            value[ANNOTATIONS].as_array().cloned().unwrap_or_default()
+        }
+        _ => cited(part).iter().map(|citation| citation.written(of)).collect(),
+    }
+}
+
 /// The pages that a part names.
-pub(crate) fn cited(part: &Part) -> Vec<Citation> {
+fn cited(part: &Part) -> Vec<Citation> {
     let Part::Native { format, value } = part else { return vec![] };
     let items = |path: &str| value.pointer(path).and_then(Value::as_array).into_iter().flatten();
     match *format {
@@ -63,21 +74,16 @@ fn page(url: &str, title: &Value) -> Citation {
 // === impl Citation ===
 
 impl Citation {
-    /// As an item of a chat message's `annotations`.
-    pub(crate) fn in_chat(&self) -> Value {
-        json!({ "type": "url_citation", "url_citation": self.members() })
-    }
-
-    /// As an item of an output text's `annotations`.
-    pub(crate) fn in_responses(&self) -> Value {
-        let mut members = self.members();
+    /// As an item of `annotations`: Responses have no object within.
+    fn written(&self, format: &'static str) -> Value {
+        let (start, end) = self.span;
+        let mut members =
+            json!({ "url": self.url, "title": self.title, "start_index": start, "end_index": end });
+        if format == formats::OPENAI_CHAT {
+            return json!({ "type": "url_citation", "url_citation": members });
+        }
         members["type"] = "url_citation".into();
         members
-    }
-
-    fn members(&self) -> Value {
-        let (start, end) = self.span;
-        json!({ "url": self.url, "title": self.title, "start_index": start, "end_index": end })
     }
 }
 
@@ -119,12 +125,17 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let citation = Citation { url: "u".into(), title: "t".into(), span: (1, 2) };
-        for (format, item) in [
-            (formats::OPENAI_CHAT, citation.in_chat()),
-            (formats::RESPONSES, citation.in_responses()),
-        ] {
-            let part = annotated(format, &json!([item])).unwrap();
+        for format in [formats::OPENAI_CHAT, formats::RESPONSES] {
+            let item = citation.written(format);
+            let items = json!([item, {"type": "file_citation", "file_id": "f"}]);
+            let part = annotated(format, &items).unwrap();
             assert_eq!(cited(&part), [citation.clone()], "{format}");
+            assert_eq!(annotations(&part, format), *items.as_array().unwrap(), "as they came");
+            let other = [formats::RESPONSES, formats::OPENAI_CHAT]
+                .into_iter()
+                .find(|other| *other != format)
+                .unwrap();
+            assert_eq!(annotations(&part, other), [citation.written(other)], "the page alone");
         }
         assert_eq!(annotated(formats::RESPONSES, &json!([])), None);
         assert_eq!(cited(&Part::text("u")), []);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::dialect::Stamp;
-use crate::dialects::citations::cited;
+use crate::dialects::citations;
 use crate::dialects::openai_chat::reasoning;
 
 /// The lowest log-probability written: JSON has no minus infinity, and OpenAI writes this instead.
@@ -172,7 +172,7 @@ fn images(content: &[Part]) -> Vec<Value> {
 }
 
 fn annotations(content: &[Part]) -> Vec<Value> {
-    content.iter().flat_map(cited).map(|citation| citation.in_chat()).collect()
+    content.iter().flat_map(|part| citations::annotations(part, formats::OPENAI_CHAT)).collect()
 }
 
 /// What Google wants to see again with a call, in the words of its own OpenAI-shaped API.

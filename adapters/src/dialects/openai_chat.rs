@@ -394,6 +394,16 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_custom_tools_are_refused_by_their_name() {
+        let custom =
+            json!({"id": "c", "type": "custom", "custom": {"name": "patch", "input": "x"}});
+        let turn = json!({"role": "assistant", "content": null, "tool_calls": [custom]});
+        let failure = with(&json!({ "messages": [turn] })).unwrap_err();
+        let param = failure.param.as_deref();
+        assert_eq!((failure.kind, param), (Kind::Unsupported, Some("messages[0].tool_calls[0]")));
+    }
+
+    #[test]
     fn a_body_that_nests_too_deep_is_refused() {
         let deep = format!(r#"{{"messages":{}"#, "[".repeat(100_000));
         assert_eq!(decode_chat(deep.as_bytes()).unwrap_err().kind, Kind::InvalidRequest);

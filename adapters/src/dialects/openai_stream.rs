@@ -2,14 +2,14 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus_inference::answer::TokenLogprob;
-use isthmus_inference::part::{Part, Signature, ToolCall};
+use isthmus_inference::part::{Part, Signature, ToolCall, formats};
 use isthmus_inference::request::Operation;
 use isthmus_inference::stream::Event;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::dialect::{Stamp, StreamEncoder, Told};
-use crate::dialects::citations::{Citation, cited};
+use crate::dialects::citations;
 use crate::dialects::openai_answer::{self, UsageOut};
 use crate::dialects::openai_chat::reasoning;
 use crate::dialects::openai_completions;
@@ -170,7 +170,7 @@ impl ChunkWriter {
             }
             Event::Part { choice, part } => {
                 let images = self.choice(*choice).image(part).map(|image| [image]);
-                let annotations: Vec<_> = cited(part).iter().map(Citation::in_chat).collect();
+                let annotations = citations::annotations(part, formats::OPENAI_CHAT);
                 if images.is_none() && annotations.is_empty() {
                     return;
                 }

@@ -1,14 +1,9 @@
 //! What the configuration language has words for and this version does not do.
 //!
-//! A wish that is not granted costs speed or money, and the operator is warned. A restriction or a
-//! promise that is not kept would break what the operator relies on, so it is refused.
+//! A restriction or a promise that is not kept would break what the operator relies on, so it is
+//! refused.
 
 use crate::reader::{Fields, Value};
-
-/// Warns that a wish will not be granted.
-pub(super) fn warn(value: &Value<'_>, consequence: &str) {
-    value.warn(format!("not acted upon in this version: {consequence}"));
-}
 
 /// Refuses what somebody would rely upon.
 pub(super) fn refuse(value: &Value<'_>, instead: &str) {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
-use isthmus_policies::classify::Classified;
 use isthmus_policies::question::{Context, Principal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::declared::{Declared, declared};
+use super::declared::declared;
+use super::plan::Asked;
 use super::receive::Received;
 use super::settle::Ticket;
 use crate::classifier::Classifier;
@@ -36,6 +36,21 @@ pub struct Admitted {
     pub objective: Option<Box<str>>,
 }
 
+impl Admitted {
+    /// What a plan is asked for.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked {
+            request: &self.request,
+            deadline: self.deadline,
+            principal: &self.principal,
+            context: &self.context,
+            key_hash: self.key_hash,
+            app_hash: self.app_hash,
+            objective: self.objective.as_deref(),
+        }
+    }
+}
+
 /// Where a caller names an objective of its own.
 const OBJECTIVE: &str = "x-isthmus-objective";
 
@@ -56,21 +71,11 @@ pub async fn admit(
         room,
         deadline: call.deadline,
         principal: Arc::clone(tenant.principal()),
-        context: Arc::new(context(said, classified)),
+        context: Arc::new(said.context(classified)),
         key_hash: tenant.key_hash(),
         app_hash: tenant.app_hash(),
         objective: objective.map(Into::into),
     })
-}
-
-fn context(said: Declared, classified: Classified) -> Context {
-    Context {
-        class: classified.class,
-        declared: classified.declared,
-        subject_regions: said.subject_regions,
-        allowed_regions: said.allowed_regions,
-        purpose: said.purpose,
-    }
 }
 
 fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {

@@ -6,6 +6,8 @@ use http::HeaderMap;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::request::Request;
 use isthmus_policies::class::{Class, DataClass};
+use isthmus_policies::classify::Classified;
+use isthmus_policies::question::Context;
 
 /// What the caller says of the data. Nothing that is not understood passes: a restriction with a
 /// slip of the pen in it is still meant.
@@ -55,6 +57,17 @@ pub fn declared(headers: &HeaderMap, request: &Request) -> Result<Declared, Fail
 // === impl Declared ===
 
 impl Declared {
+    /// What policy may know of the request, with the class that was made of it.
+    pub fn context(self, classified: Classified) -> Context {
+        Context {
+            class: classified.class,
+            declared: classified.declared,
+            subject_regions: self.subject_regions,
+            allowed_regions: self.allowed_regions,
+            purpose: self.purpose,
+        }
+    }
+
     /// Takes one value of a header, or of the field of metadata that means the same; `place` is
     /// what the caller calls it. Several values add up.
     fn say(&mut self, name: &str, place: &str, text: &str) -> Result<(), Failure> {

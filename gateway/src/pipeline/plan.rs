@@ -10,12 +10,16 @@ use std::time::Duration;
 
 use isthmus_adapters::dialects::needs::needs;
 use isthmus_inference::capability::Capabilities;
+use isthmus_inference::date::Date;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::request::Request;
 use isthmus_policies::chance::Chance;
 use isthmus_policies::live::Gate;
+use isthmus_policies::moment::Moment;
 use isthmus_policies::narrow::{NarrowError, Narrowing};
 use isthmus_policies::plan::{Candidate, NoRoute, Permits, RoutePlan, Situation};
+use isthmus_policies::question::{Context, Principal};
+use isthmus_policies::recorded::Narrowed;
 use isthmus_policies::retry::{Next, Progress};
 use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
@@ -23,10 +27,11 @@ use tokio::time::Instant;
 
 use super::admit::Admitted;
 use super::settle::Ticket;
+use super::settle::considered::Considered;
 use crate::app::App;
 use crate::calendar::moment;
 use crate::permits::{Judged, Question};
-use crate::pool::{Endpoint, Pool};
+use crate::pool::{Endpoint, Pool, Reading};
 
 /// A call with a plan. Only [`plan`] makes one, and [`super::dispatch`] takes nothing else.
 pub struct Planned {
@@ -46,34 +51,84 @@ pub(super) struct Hedge<'p> {
     pub(super) partner: &'p Arc<Endpoint>,
 }
 
+/// What a plan is asked for.
+pub struct Asked<'a> {
+    /// The request.
+    pub request: &'a Arc<Request>,
+    /// By when the caller must have an answer.
+    pub deadline: Instant,
+    /// Who asks.
+    pub principal: &'a Arc<Principal>,
+    /// What policy may know of the request.
+    pub context: &'a Arc<Context>,
+    /// Tells keys apart.
+    pub key_hash: u64,
+    /// Tells apps apart.
+    pub app_hash: u64,
+    /// The caller's own objective.
+    pub objective: Option<&'a str>,
+}
+
+/// A plan, and what it was weighed by.
+struct Weighed<'p> {
+    now: Moment,
+    today: Date,
+    time_left: Duration,
+    reading: Reading,
+    incumbent: Option<usize>,
+    seed: u64,
+    candidates: SmallVec<[Candidate<'p>; 4]>,
+    plan: Result<RoutePlan, NoRoute>,
+}
+
 /// Makes the plan: permit first, preference among those who are left.
 pub async fn plan(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Result<Planned, Failure> {
     let pool = app.directory.resolve(&admitted.request.model)?;
     ticket.planned(&pool);
-    let narrowing = narrowing(&admitted.request, admitted.objective.as_deref(), &pool)?;
-    let principal = Arc::clone(&admitted.principal);
-    let question = Question { principal, context: Arc::clone(&admitted.context) };
-    let judged = app.permits.judge(&pool, question, admitted.key_hash).await?;
+    let asked = admitted.asked();
+    let (narrowed, narrowing) = narrowed(&asked, &pool)?;
+    let judged = judge(app, &pool, &asked).await?;
     ticket.judged(&judged);
-    let route = route(&pool, &admitted, &judged, narrowing.as_ref(), ticket)?;
+    let weighed = weigh(&pool, &asked, &judged, &narrowing)?;
+    ticket.expected(weighed.reading);
+    let (now, plan) = (weighed.now, weighed.plan);
+    if app.decisions.is_open() {
+        ticket.considered(weighed.considered(app, &pool, &asked, &judged, narrowed));
+    }
+    drop(weighed);
+    let route = plan.map_err(|none| refuse::failure(none, &pool, &judged, asked.request))?;
+    pool.learnt.keep_incumbent(route.reference);
+    pool.learnt.planned(now, pool.strategy.hedge.as_ref(), &route);
     let Admitted { request, room, deadline, .. } = admitted;
     Ok(Planned { request, pool, deadline, route, _room: room })
 }
 
+/// What a plan would rest on, and be, if this were asked now. Nothing comes of it.
+pub async fn consider(app: &App, asked: &Asked<'_>) -> Result<Considered, Failure> {
+    let pool = app.directory.resolve(&asked.request.model)?;
+    let (narrowed, narrowing) = narrowed(asked, &pool)?;
+    let judged = judge(app, &pool, asked).await?;
+    let weighed = weigh(&pool, asked, &judged, &narrowing)?;
+    Ok(weighed.considered(app, &pool, asked, &judged, narrowed))
+}
+
+async fn judge(app: &App, pool: &Pool, asked: &Asked<'_>) -> Result<Judged, Failure> {
+    let (principal, context) = (Arc::clone(asked.principal), Arc::clone(asked.context));
+    app.permits.judge(pool, Question { principal, context }, asked.key_hash).await
+}
+
 /// Decides on what is known at this moment.
-fn route(
-    pool: &Pool,
-    admitted: &Admitted,
+fn weigh<'p>(
+    pool: &'p Pool,
+    asked: &Asked<'_>,
     judged: &Judged,
-    narrowing: Option<&Narrowing>,
-    ticket: &mut Ticket,
-) -> Result<RoutePlan, Failure> {
+    narrowing: &Narrowing,
+) -> Result<Weighed<'p>, Failure> {
     let arrived = Instant::now();
     let now = moment(arrived);
     let alone = pool.endpoints.len() == 1;
-    let reading = pool.learnt.read(now, &admitted.request, admitted.app_hash, alone);
-    ticket.expected(reading);
-    let able = able(&admitted.request, pool)?;
+    let reading = pool.learnt.read(now, asked.request, asked.app_hash, alone);
+    let able = able(asked.request, pool)?;
     let candidates: SmallVec<[Candidate<'_>; 4]> = able
         .iter()
         .map(|number| Candidate {
@@ -83,10 +138,11 @@ fn route(
         })
         .collect();
     let permitted = &judged.permitted;
+    let seed = fastrand::u64(..);
     let situation = Situation {
         now,
         today: judged.edition.day(),
-        time_left: admitted.deadline.saturating_duration_since(arrived),
+        time_left: asked.deadline.saturating_duration_since(arrived),
         demand: &reading.demand,
         candidates: &candidates,
         permits: Permits {
@@ -94,18 +150,16 @@ fn route(
             fallback: &permitted.fallback.allowed,
             hedge: &permitted.hedge.allowed,
         },
-        narrowing,
+        narrowing: Some(narrowing).filter(|narrowing| !narrowing.is_none()),
         incumbent: pool.learnt.incumbent(),
-        chance: Chance::new(fastrand::u64(..)),
+        chance: Chance::new(seed),
     };
-    let planned = pool.strategy.plan(&situation).or_else(|none| match none {
+    let plan = pool.strategy.plan(&situation).or_else(|none| match none {
         NoRoute::Unavailable { .. } => in_bad_times(pool, &situation).ok_or(none),
         _ => Err(none),
     });
-    let route = planned.map_err(|none| refuse::failure(none, pool, judged, &admitted.request))?;
-    pool.learnt.keep_incumbent(route.reference);
-    pool.learnt.planned(now, pool.strategy.hedge.as_ref(), &route);
-    Ok(route)
+    let Situation { today, time_left, incumbent, .. } = situation;
+    Ok(Weighed { now, today, time_left, reading, incumbent, seed, candidates, plan })
 }
 
 /// When nobody may be asked by the figures, two sorts are asked all the same: who is merely full, and
@@ -148,29 +202,56 @@ fn able(request: &Request, pool: &Pool) -> Result<SmallVec<[usize; 8]>, Failure>
 
 /// What the caller narrows the request to, by OpenRouter's `provider` object and by a header. Where
 /// every endpoint is one of OpenRouter's own, the object is for OpenRouter.
-fn narrowing(
-    request: &Request,
-    objective: Option<&str>,
-    pool: &Pool,
-) -> Result<Option<Narrowing>, Failure> {
-    let wrong = |error: NarrowError| Failure::invalid(&error.param, error.message);
+fn narrowed(asked: &Asked<'_>, pool: &Pool) -> Result<(Narrowed, Narrowing), Failure> {
+    let request = asked.request;
     let mut written = request.outline.named(&request.body, "provider");
     let object = written.next().map(|member| &request.body[member.value.clone()]);
     if written.next().is_some() {
-        return Err(Failure::invalid(
-            "provider",
-            "`provider` is there twice; only one can be kept",
-        ));
+        let message = "`provider` is there twice; only one can be kept";
+        return Err(Failure::invalid("provider", message));
     }
-    let theirs = pool.endpoints.iter().all(|endpoint| endpoint.narrows);
-    let mut narrowing = match object.filter(|object| object.starts_with(b"{") && !theirs) {
-        Some(object) => Narrowing::of_provider_object(object).map_err(wrong)?,
-        None => Narrowing::none(),
+    let theirs = || pool.endpoints.iter().all(|endpoint| endpoint.narrows);
+    let object = object.filter(|object| object.starts_with(b"{") && !theirs());
+    let narrowed = Narrowed {
+        provider: object.map(|object| String::from_utf8_lossy(object).into_owned()),
+        objective: asked.objective.map(str::to_owned),
     };
-    if let Some(word) = objective {
-        narrowing = narrowing.with_objective(word).map_err(wrong)?;
+    let wrong = |error: NarrowError| Failure::invalid(&error.param, error.message);
+    let narrowing = narrowed.read().map_err(wrong)?;
+    Ok((narrowed, narrowing))
+}
+
+// === impl Weighed ===
+
+impl Weighed<'_> {
+    /// All of it, to be kept.
+    fn considered(
+        &self,
+        app: &App,
+        pool: &Arc<Pool>,
+        asked: &Asked<'_>,
+        judged: &Judged,
+        narrowed: Narrowed,
+    ) -> Considered {
+        let lives = self.candidates.iter().map(|candidate| (candidate.number, candidate.live));
+        Considered {
+            sink: app.decisions.clone(),
+            pool: Arc::clone(pool),
+            edition: Arc::clone(&judged.edition),
+            permitted: Arc::clone(&judged.permitted),
+            principal: Arc::clone(asked.principal),
+            context: Arc::clone(asked.context),
+            now: self.now,
+            today: self.today,
+            time_left: self.time_left,
+            demand: self.reading.demand,
+            narrowed,
+            incumbent: self.incumbent,
+            chance: self.seed,
+            lives: lives.collect(),
+            plan: self.plan,
+        }
     }
-    Ok(Some(narrowing).filter(|narrowing| !narrowing.is_none()))
 }
 
 // === impl Planned ===

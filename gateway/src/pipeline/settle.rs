@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 use super::Call;
 use attempts::{Attempts, Fate, Reason};
 
-use crate::calendar::moment;
+use considered::{Came, Considered};
+
+use crate::calendar::{moment, unix_milliseconds};
 use crate::keyring::Tenant;
 use crate::permits::{Edition, Judged};
 use crate::pool::{Endpoint, Pool, Reading};
@@ -29,6 +31,7 @@ use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
 
 pub mod attempts;
+pub mod considered;
 
 /// What is known of a call so far; owed a settlement.
 pub struct Ticket {
@@ -58,6 +61,8 @@ pub struct Record {
     pub edition: Option<Arc<Edition>>,
     /// What the request was expected to be.
     reading: Option<Reading>,
+    /// What the plan rested on, where decisions are logged.
+    considered: Option<Box<Considered>>,
     /// By when the caller must have all of the answer.
     pub deadline: Instant,
     /// What sort of data it carries, and who says so.
@@ -107,6 +112,7 @@ impl Ticket {
             pool: None,
             edition: None,
             reading: None,
+            considered: None,
             deadline: call.deadline,
             classified: None,
             request_bytes: 0,
@@ -166,6 +172,11 @@ impl Ticket {
     /// So much is expected of the request.
     pub(super) fn expected(&mut self, reading: Reading) {
         self.record_mut().reading = Some(reading);
+    }
+
+    /// Keeps what the plan rested on.
+    pub(super) fn considered(&mut self, considered: Considered) {
+        self.record_mut().considered = Some(Box::new(considered));
     }
 
     /// An attempt begins; its number.
@@ -288,6 +299,29 @@ impl Record {
         }
         self.teach(outcome);
         CallFinished { record: &self, outcome }.emit(metrics);
+        if let Some(considered) = self.considered.take() {
+            let (came, sink) = (self.came(outcome), considered.sink.clone());
+            sink.note(move || considered.decided(came));
+        }
+    }
+
+    /// What came of the call, for the log of decisions.
+    fn came(&self, outcome: Outcome<'_>) -> Came {
+        let age = i64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let used = self.attempts.iter().any(attempts::Attempted::consumed);
+        Came {
+            at: unix_milliseconds().saturating_sub(age),
+            request_id: self.id.to_string(),
+            model: self.model.as_ref().map(ToString::to_string).unwrap_or_default(),
+            endpoint: self.endpoint().map(|endpoint| endpoint.name.to_string()),
+            outcome: match outcome {
+                Outcome::Answered => "answered",
+                Outcome::Failed(failure) => failure.kind.as_str(),
+                Outcome::Abandoned => "abandoned",
+            },
+            usage: used.then(|| self.attempts.usage()),
+            cost: if used { self.attempts.cost() } else { None },
+        }
     }
 
     /// What the call teaches of endpoints and of requests.

@@ -62,6 +62,12 @@ pub struct DecisionsNotWritten<'a> {
     pub error: &'a StoreError,
 }
 
+/// Decisions that are older than they are kept could not be removed.
+pub struct DecisionsNotForgotten<'a> {
+    /// Why.
+    pub error: &'a StoreError,
+}
+
 /// One try at one endpoint failed.
 pub struct AttemptFailed<'a> {
     /// The call.
@@ -158,6 +164,15 @@ impl DecisionsNotWritten<'_> {
     /// Tells.
     pub fn emit(self) {
         error!(count = self.count, error = %self.error, "decisions not logged, and lost to `isthmus explain` and `isthmus replay`");
+    }
+}
+
+// === impl DecisionsNotForgotten ===
+
+impl DecisionsNotForgotten<'_> {
+    /// Tells.
+    pub fn emit(self) {
+        error!(error = %self.error, "old decisions not removed; tried again in an hour");
     }
 }
 

@@ -10,7 +10,7 @@ use crate::bounds::BoundSet;
 use crate::explain::{Fate, Recorder};
 use crate::hedge::{Hedge, HedgeRules};
 use crate::live::Gate;
-use crate::objective::{Aim, Score, Unit, Weights};
+use crate::objective::{Aim, Score, Weights};
 use crate::offer::Pricing;
 use crate::terms::Terms;
 
@@ -71,6 +71,9 @@ struct Refused {
     opens_in: Option<Duration>,
     broken: BoundSet,
 }
+
+/// A partner is sought among so many of the best that permit it; the rest are seldom of use.
+const HEDGE_AMONG: usize = 8;
 
 // === impl Judge ===
 
@@ -152,7 +155,7 @@ impl Judge<'_> {
 
     fn class(&self, candidate: &Candidate<'_>, terms: &Terms, relaxed: u8) -> Class {
         let narrowing = self.situation.narrowing;
-        let counts_money = self.aim.unit == Unit::PicoDollars;
+        let counts_money = self.aim.counts_money(&self.weights);
         Class {
             asked_for: narrowing.map_or(0, |narrowing| narrowing.place(candidate.offer)),
             late: terms.ttft.p50 + terms.queue > self.situation.time_left.as_secs_f64(),
@@ -172,8 +175,8 @@ impl Judge<'_> {
         }
     }
 
-    /// When a second copy is sent, and where: to the one that permits it and would usually answer
-    /// soonest, what it costs being counted as waiting. `None` if nobody could help in time.
+    /// When a second copy is sent, and where: to the one among the better ones that would usually
+    /// answer soonest, what it costs being counted as waiting. `None` if nobody could help in time.
     pub(super) fn hedge(
         &self,
         rules: &HedgeRules,
@@ -200,6 +203,7 @@ impl Judge<'_> {
         let partner = ranked
             .iter()
             .filter(|other| other.may.hedge && other.number != first.number)
+            .take(HEDGE_AMONG)
             .filter_map(|other| Some((other, pain(other)?)))
             .min_by(|(_, left), (_, right)| left.total_cmp(right))?
             .0;

@@ -11,7 +11,7 @@ use super::sealed;
 use super::usage::Wire;
 use crate::dialect::Stamp;
 use crate::dialects::broken::BROKEN_OFF;
-use crate::dialects::citations::{ANNOTATIONS, Citation, cited};
+use crate::dialects::citations::{ANNOTATIONS, annotations};
 use crate::dialects::openai_answer::{extra_content, finite};
 
 /// What a response repeats of its request, and what it says where the request said nothing.
@@ -59,7 +59,11 @@ pub(super) fn encode(request: &Request, answer: &ChatAnswer, stamp: &Stamp<'_>) 
             (Some(spoken), _) => {
                 output.push(message(&response.id("msg", output.len()), "completed", &[spoken]));
             }
-            (None, Some(last)) if last["type"] == "message" && cites(part) => annotate(last, part),
+            (None, Some(last)) if last["type"] == "message" => {
+                if !annotate(last, part) {
+                    output.extend(response.item(part, output.len()));
+                }
+            }
             (None, _) => output.extend(response.item(part, output.len())),
         }
     }
@@ -178,7 +182,10 @@ impl Response {
                 "output_format": media_type.strip_prefix("image/").unwrap_or("png"),
                 "result": base64,
             })),
-            Part::Native { format, value } if *format == formats::RESPONSES && !cites(part) => {
+            // What has no type is no item: citations, which belong to a text.
+            Part::Native { format, value }
+                if *format == formats::RESPONSES && value["type"].is_string() =>
+            {
                 Some(value.clone())
             }
             _ => None,
@@ -188,17 +195,17 @@ impl Response {
 
 // === citations ===
 
-/// Whether a part names the pages that the text before it is from.
-pub(super) fn cites(part: &Part) -> bool {
-    !cited(part).is_empty()
-}
-
-/// Adds the pages of a part to the last text of a message.
-fn annotate(message: &mut Value, part: &Part) {
-    let content = message["content"].as_array_mut().and_then(|content| content.last_mut());
-    if let Some(annotations) = content.and_then(|last| last[ANNOTATIONS].as_array_mut()) {
-        annotations.extend(cited(part).iter().map(Citation::in_responses));
+/// Adds what a part cites to the last text of a message; `false` if it cites nothing.
+fn annotate(message: &mut Value, part: &Part) -> bool {
+    let cited = annotations(part, formats::RESPONSES);
+    if cited.is_empty() {
+        return false;
     }
+    let content = message["content"].as_array_mut().and_then(|content| content.last_mut());
+    if let Some(written) = content.and_then(|last| last[ANNOTATIONS].as_array_mut()) {
+        written.extend(cited);
+    }
+    true
 }
 
 // === the items ===

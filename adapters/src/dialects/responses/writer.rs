@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus_inference::answer::{FinishReason, TokenLogprob};
 use isthmus_inference::failure::Failure;
-use isthmus_inference::part::{Signature, ToolCall};
+use isthmus_inference::part::{Signature, ToolCall, formats};
 use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Usage;
@@ -16,7 +16,7 @@ use super::answer::{self, Response};
 use super::transcript::Begun;
 use crate::dialect::{Stamp, StreamEncoder, Told};
 use crate::dialects::broken::answer_too_large;
-use crate::dialects::citations::{ANNOTATIONS, Citation, cited};
+use crate::dialects::citations::{ANNOTATIONS, annotations};
 
 /// Writes the events of one streamed response.
 #[derive(Debug)]
@@ -275,15 +275,14 @@ impl EventWriter {
         self.write("response.content_part.done", with("part", part));
     }
 
-    /// The pages that the open text is from; without one they have no place.
-    fn cite(&mut self, citations: &[Citation]) {
+    /// What the open text is from; without one it has no place.
+    fn cite(&mut self, cited: Vec<Value>) {
         let place = self.place();
-        for citation in citations {
+        for annotation in cited {
             let Open::Message { id, content, kind: Spoken::Text, annotations, .. } = &mut self.open
             else {
                 return;
             };
-            let annotation = citation.in_responses();
             let members = json!({
                 "item_id": id, "output_index": place, "content_index": content.len(),
                 "annotation_index": annotations.len(), "annotation": annotation,
@@ -367,7 +366,7 @@ impl StreamEncoder for EventWriter {
             Event::ToolCallStart { choice: 0, index, call } => self.call(*index, call),
             Event::ToolCallArguments { choice: 0, index, text } => self.arguments(*index, text),
             Event::Part { choice: 0, part } => {
-                self.cite(&cited(part));
+                self.cite(annotations(part, formats::RESPONSES));
                 if let Some(item) = self.response.item(part, self.output.len()) {
                     self.close(None);
                     self.whole(item);
@@ -437,7 +436,7 @@ impl Spoken {
 #[cfg(test)]
 mod tests {
     use isthmus_inference::failure::Kind;
-    use isthmus_inference::part::{Part, formats};
+    use isthmus_inference::part::Part;
     use isthmus_inference::request::Operation;
     use isthmus_inference::stream::Fold;
 

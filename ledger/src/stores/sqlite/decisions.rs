@@ -13,13 +13,12 @@ impl DecisionLog for Sqlite {
         let failed = |error| self.failed(&error);
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         for row in rows {
-            let (input, output) =
-                row.tokens.map(|(input, output)| (held(input), held(output))).unzip();
+            // Numbers and a word: it can always be written.
+            let usage = row.usage.as_ref().and_then(|usage| serde_json::to_string(usage).ok());
             sqlx::query(
                 "INSERT INTO decisions (at, request_id, organisation, team, app, model, policy,
-                                        endpoint, outcome, input_tokens, output_tokens, cost_pico,
-                                        features)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                        endpoint, outcome, usage, cost_pico, features)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(row.at)
             .bind(&row.request_id)
@@ -30,8 +29,7 @@ impl DecisionLog for Sqlite {
             .bind(&row.policy)
             .bind(row.endpoint.as_deref())
             .bind(&row.outcome)
-            .bind(input)
-            .bind(output)
+            .bind(usage)
             .bind(row.cost.map(|cost| cost.pico_dollars().to_string()))
             .bind(&row.features)
             .execute(&mut *transaction)
@@ -85,14 +83,9 @@ impl DecisionLog for Sqlite {
     }
 }
 
-/// A count as SQLite holds it; no exchange has more tokens than that.
-fn held(tokens: u64) -> i64 {
-    i64::try_from(tokens).unwrap_or(i64::MAX)
-}
-
 fn read(row: &SqliteRow) -> Result<Numbered, sqlx::Error> {
-    let tokens =
-        |name| row.try_get::<Option<i64>, _>(name).map(|count| count.map(i64::unsigned_abs));
+    let usage: Option<String> = row.try_get("usage")?;
+    let usage = usage.map(|text| serde_json::from_str(&text)).transpose();
     let pico: Option<String> = row.try_get("cost_pico")?;
     let cost = pico.map(|pico| pico.parse().map(Money::from_pico_dollars)).transpose();
     let decided = Decided {
@@ -105,7 +98,7 @@ fn read(row: &SqliteRow) -> Result<Numbered, sqlx::Error> {
         policy: row.try_get("policy")?,
         endpoint: row.try_get("endpoint")?,
         outcome: row.try_get("outcome")?,
-        tokens: tokens("input_tokens")?.zip(tokens("output_tokens")?),
+        usage: usage.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
         cost: cost.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
         features: row.try_get("features")?,
     };
