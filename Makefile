@@ -18,7 +18,7 @@ EMBEDDING_MODEL := models/all-minilm-l6-v2-f16.gguf
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: tools-build $(MODEL) ## Build and start the gateway on 127.0.0.1:8080, with the embedded model
