@@ -19,7 +19,7 @@
 //!
 //! What is known of an endpoint at work:
 //!
-//! * [`monitor`] watches one, by [`stats`] in [`sketch`]es and a [`line`] over a [`prior`], a [`breaker`],
+//! * [`monitor`] watches one, by [`stats`] in [`sketch`]es and a [`line`] over a [`prior`], its [`crowding`], a [`breaker`],
 //!   [`concurrency`] and [`quota`]; [`live`] is what a decision sees of that
 //!
 //! What to do next:
@@ -36,6 +36,7 @@ pub mod breaker;
 pub mod chance;
 pub mod class;
 pub mod concurrency;
+pub mod crowding;
 pub mod endpoint_set;
 pub mod estimate;
 pub mod explain;

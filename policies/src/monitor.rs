@@ -55,6 +55,8 @@ pub struct Started {
     at: Moment,
     first_token_at: Option<Moment>,
     work: Work,
+    /// How many first tokens were waited for there when it began.
+    ahead: u32,
     probe: bool,
 }
 
@@ -114,7 +116,7 @@ impl Monitor {
     /// A stranger of whom that much is assumed.
     pub fn new(prior: Prior, limits: Limits, lease: Option<Lease>) -> Self {
         let state = State {
-            stats: EndpointStats::new(prior),
+            stats: EndpointStats::new(prior, lease.is_some()),
             breaker: Breaker::new(),
             concurrency: Concurrency::new(limits.concurrency),
             requests: limits.rpm.map(PerMinute::new),
@@ -148,7 +150,8 @@ impl Monitor {
         let probe = state.breaker.pass(now);
         state.take(now, work);
         self.put_up(&state, now);
-        Ok(Started { at: now, first_token_at: None, work, probe })
+        let ahead = self.board.unanswered.fetch_add(1, Relaxed);
+        Ok(Started { at: now, first_token_at: None, work, ahead, probe })
     }
 
     /// The first token of the answer is here; only the first call counts.
@@ -157,7 +160,8 @@ impl Monitor {
             started.first_token_at = Some(now);
             let mut state = self.lock();
             let ttft = now.since(started.at);
-            state.stats.first_token(now, started.work.input_tokens, ttft);
+            self.board.unanswered.fetch_sub(1, Relaxed);
+            state.stats.first_token(now, started.work.input_tokens, started.ahead, ttft);
             self.put_up_ttft(&mut state, now, started.work.input_tokens);
         }
     }
@@ -169,9 +173,12 @@ impl Monitor {
         self.board.pending.store(pending.saturating_sub(1), Relaxed);
         state.learn(now, &started, outcome, pending);
         let (size, waited) = (started.work.input_tokens, now.since(started.at));
-        if started.first_token_at.is_none() && self.shows_slowness(outcome, size, waited) {
-            state.stats.first_token(now, size, waited);
-            self.put_up_ttft(&mut state, now, size);
+        if started.first_token_at.is_none() {
+            self.board.unanswered.fetch_sub(1, Relaxed);
+            if self.shows_slowness(outcome, size, waited) {
+                state.stats.first_token(now, size, started.ahead, waited);
+                self.put_up_ttft(&mut state, now, size);
+            }
         }
         self.put_up(&state, now);
     }
@@ -180,7 +187,7 @@ impl Monitor {
     /// seconds.
     pub fn refresh(&self, now: Moment) {
         let mut state = self.lock();
-        self.board.put_shape(state.stats.shape());
+        self.board.put_shape(state.stats.shape(), state.stats.crowding());
         for bucket in 0..BUCKETS {
             let (ttft, samples) = state.stats.ttft(now, bucket);
             self.board.put_ttft(bucket, ttft, samples);
@@ -213,7 +220,7 @@ impl Monitor {
             return;
         }
         let (ttft, samples) = state.stats.ttft(now, bucket);
-        self.board.put_shape(state.stats.shape());
+        self.board.put_shape(state.stats.shape(), state.stats.crowding());
         self.board.put_ttft(bucket, ttft, samples);
         state.put_up_at[bucket] = now;
     }

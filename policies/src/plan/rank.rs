@@ -9,6 +9,7 @@ use super::{Candidate, NoRoute, Situation, Strategy};
 use crate::bounds::BoundSet;
 use crate::explain::{Fate, Recorder};
 use crate::hedge::{Hedge, HedgeRules};
+use crate::lease;
 use crate::live::Gate;
 use crate::objective::{Aim, Score, Unit, Weights};
 use crate::offer::Pricing;
@@ -36,6 +37,8 @@ pub(super) struct Standing {
     pub(super) score: Score,
     pub(super) pending: u32,
     pub(super) samples: u32,
+    /// Whether it may turn out to keep the bounds on time, for all that is known.
+    pub(super) hopeful: bool,
 }
 
 /// In which ways it may be contacted.
@@ -134,6 +137,7 @@ impl Judge<'_> {
             score,
             pending: live.pending,
             samples: live.samples,
+            hopeful: objective.bounds.are_hoped_for(&terms),
         })
     }
 
@@ -158,7 +162,7 @@ impl Judge<'_> {
             late: terms.ttft.p50 + terms.queue > self.situation.time_left.as_secs_f64(),
             relaxed,
             unpriced: counts_money && terms.cost.is_none(),
-            saturated: counts_money && is_saturated(&candidate.offer.pricing, terms.queue),
+            saturated: counts_money && is_saturated(&candidate.offer.pricing, candidate.live.queue),
             unpreferred: narrowing.is_some_and(|narrowing| !narrowing.prefers(&candidate.live)),
         }
     }
@@ -195,7 +199,7 @@ impl Judge<'_> {
         let pain = |standing: &Standing| {
             let live = &candidate(standing).live;
             let cost = input_cost(standing).map(|cost| cost.pico_dollars() as f64)?;
-            Some(cost + second * (live.ttft.p50 + live.queue))
+            Some(cost + second * (live.ttft.p50 + lease::waiting(live.queue)))
         };
         let partner = ranked
             .iter()
