@@ -103,6 +103,12 @@ load: tools-load $(MODEL) ## Measure: direct, nginx and Isthmus side by side
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	target/release/isthmus-load compare all
 
+.PHONY: lab
+lab: tools-build ## Try routing policies on traces of real traffic: tables and plots
+	cargo build $(CARGO_FLAGS) --package isthmus-loadtests
+	mkdir -p loadtests/lab/figures
+	target/release/isthmus-load lab all --figures loadtests/lab/figures $(ARGS)
+
 $(EMBEDDING_MODEL): .venv/ready
 	PYTHON=$(PYTHON) scripts/embedding_model.sh
 

@@ -9,6 +9,7 @@ use super::{Candidate, NoRoute, Situation, Strategy};
 use crate::bounds::BoundSet;
 use crate::explain::{Fate, Recorder};
 use crate::hedge::{Hedge, HedgeRules};
+use crate::lease;
 use crate::live::Gate;
 use crate::objective::{Aim, Score, Weights};
 use crate::offer::Pricing;
@@ -36,6 +37,8 @@ pub(super) struct Standing {
     pub(super) score: Score,
     pub(super) pending: u32,
     pub(super) samples: u32,
+    /// Whether it may turn out to keep the bounds on time, for all that is known.
+    pub(super) hopeful: bool,
 }
 
 /// In which ways it may be contacted.
@@ -126,6 +129,7 @@ impl Judge<'_> {
             score,
             pending: live.pending,
             samples: live.samples,
+            hopeful: objective.bounds.are_hoped_for(&terms),
         })
     }
 
@@ -146,7 +150,7 @@ impl Judge<'_> {
         let late = terms.ttft.p50 + terms.queue > self.situation.time_left.as_secs_f64();
         let mut class = Class::of(relaxed).with_if(Class::LATE, late);
         if self.aim.counts_money(&self.weights) {
-            let saturated = is_saturated(&candidate.offer.pricing, terms.queue);
+            let saturated = is_saturated(&candidate.offer.pricing, candidate.live.queue);
             class = class.with_if(Class::UNPRICED, terms.cost.is_none());
             class = class.with_if(Class::SATURATED, saturated);
         }
@@ -190,7 +194,7 @@ impl Judge<'_> {
         let pain = |standing: &Standing| {
             let live = &candidate(standing).live;
             let cost = input_cost(standing).map(|cost| cost.pico_dollars() as f64)?;
-            Some(cost + second * (live.ttft.p50 + live.queue))
+            Some(cost + second * (live.ttft.p50 + lease::waiting(live.queue)))
         };
         let partner = ranked
             .iter()
