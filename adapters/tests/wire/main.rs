@@ -6,6 +6,7 @@ mod anthropic;
 mod aws;
 mod bedrock;
 mod cohere;
+mod connections;
 mod credentials;
 mod entra;
 mod epistula;
