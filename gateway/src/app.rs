@@ -17,7 +17,7 @@ use isthmus_runtime::{Engine, EngineSettings, LoadError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::{Account, Directory, Endpoint, Pool, Prices};
+use crate::directory::{Account, Directory, Endpoint, Pool, Prices, Shown};
 use crate::embedded::Embedded;
 use crate::hub;
 use crate::keyring::{Keyring, now};
@@ -193,6 +193,11 @@ fn pools(
             name: written.name.clone(),
             provider: written.provider.clone(),
             model: written.model.clone(),
+            shown: Shown::of(
+                written.name.as_str(),
+                written.provider.as_str(),
+                written.model.as_str(),
+            ),
             adapter: Arc::clone(&account.adapter),
             narrows: account.narrows,
             price: written.price,

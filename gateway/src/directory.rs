@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::{Failure, Kind};
@@ -45,6 +46,8 @@ pub struct Endpoint {
     pub provider: ProviderName,
     /// The upstream's name for the model.
     pub model: UpstreamModel,
+    /// Its names as callers are told them.
+    pub shown: Shown,
     /// Whoever calls it.
     pub adapter: Arc<dyn Adapter>,
     /// Whether it understands OpenRouter's `provider` object.
@@ -57,6 +60,18 @@ pub struct Endpoint {
     pub timeouts: Timeouts,
     /// Its counters, looked up once.
     pub metrics: EndpointMetrics,
+}
+
+/// The names of an endpoint as the values of headers, made once. `None` where a name has characters
+/// that no header can hold.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its name.
+    pub name: Option<HeaderValue>,
+    /// The account that it belongs to.
+    pub provider: Option<HeaderValue>,
+    /// The upstream's name for the model.
+    pub model: Option<HeaderValue>,
 }
 
 /// One account, through which any of its provider's models can be asked for.
@@ -128,6 +143,7 @@ impl Directory {
             name: model.as_str().into(),
             provider: provider.clone(),
             model: upstream.into(),
+            shown: Shown::of(model.as_str(), provider.as_str(), upstream),
             adapter: Arc::clone(&account.adapter),
             narrows: account.narrows,
             price: self.prices.get(&(provider.clone(), upstream.into())).copied(),
@@ -158,6 +174,17 @@ impl Directory {
             accounts.join(", ")
         );
         Failure::new(Kind::NotFound, message).with_param("model")
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    /// The headers' values for these names.
+    pub fn of(name: &str, provider: &str, model: &str) -> Self {
+        let [name, provider, model] =
+            [name, provider, model].map(|name| HeaderValue::from_str(name).ok());
+        Self { name, provider, model }
     }
 }
 

@@ -13,7 +13,7 @@ use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
 use isthmus_gateway::app::App;
-use isthmus_gateway::directory::{Directory, Endpoint, Pool, Prices};
+use isthmus_gateway::directory::{Directory, Endpoint, Pool, Prices, Shown};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
 use isthmus_gateway::telemetry::metrics::Metrics;
@@ -79,6 +79,7 @@ impl House {
                 name: (*name).into(),
                 provider: "scripted".into(),
                 model: "model".into(),
+                shown: Shown::of(name, "scripted", "model"),
                 adapter,
                 narrows: false,
                 price: None,
