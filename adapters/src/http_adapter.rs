@@ -85,9 +85,10 @@ impl<S: Service> HttpAdapter<S> {
         {
             return self.relay(route, &attempt).await;
         }
+        // Boxed, so that those who are only relayed need not carry their size.
         match request.operation {
-            Operation::Chat | Operation::Completion => self.chat(&attempt).await,
-            Operation::Embedding => self.embed(&attempt).await,
+            Operation::Chat | Operation::Completion => self.chat(&attempt).boxed().await,
+            Operation::Embedding => self.embed(&attempt).boxed().await,
             Operation::CountTokens => Ok(whole(
                 Content::TokenCount(usage::estimate_tokens(request.body.len())),
                 Usage::default(),

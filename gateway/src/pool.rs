@@ -1,6 +1,7 @@
 //! A name that callers use and the endpoints behind it, with all that is known of them.
 
 mod learnt;
+mod shown;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use isthmus_policies::prior::Prior;
 use tokio::sync::Semaphore;
 
 pub use learnt::{Learnt, Reading};
+pub use shown::Shown;
 
 use crate::telemetry::metrics::EndpointMetrics;
 
@@ -64,8 +66,8 @@ pub struct Endpoint {
     pub metrics: EndpointMetrics,
     /// Whether it is the engine in this process.
     pub in_process: bool,
-    /// Where it processes, as far as that is claimed: what `x-isthmus-region` says.
-    pub region: Option<String>,
+    /// How callers are told of it.
+    pub shown: Shown,
     /// What preference may know of it.
     pub offer: Offer,
     /// How it fares.
@@ -132,6 +134,7 @@ impl Endpoint {
         let region = regions
             .filter(|regions| !regions.is_empty())
             .map(|regions| regions.iter().map(String::as_str).collect::<Vec<_>>().join(","));
+        let shown = Shown::of(name.as_str(), provider.as_str(), model.as_str(), region.as_deref());
         let offer = Offer { name: name.clone(), provider: provider.clone(), kind, pricing, facts };
         Self {
             name,
@@ -146,7 +149,7 @@ impl Endpoint {
             timeouts: parts.timeouts,
             metrics: parts.metrics,
             in_process: parts.in_process,
-            region,
+            shown,
             offer,
             monitor: Monitor::new(Prior::of(network), limits, lease),
             answers: AtomicBool::new(true),

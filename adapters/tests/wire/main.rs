@@ -6,6 +6,7 @@ mod anthropic;
 mod aws;
 mod bedrock;
 mod cohere;
+mod connections;
 mod continuation;
 mod credentials;
 mod entra;

@@ -111,15 +111,15 @@ async fn open(
         header_time: server.header_timeout,
         drain_time: server.drain_timeout,
     };
-    let admin_router = http::admin(Arc::clone(&app));
+    let admin_pages = http::admin(Arc::clone(&app));
     let [connections, admin_connections] = app.metrics.doors();
     let admin_door = tokio::spawn(async move {
         let never = CancellationToken::new();
-        serve(admin, admin_router, limits, never, admin_connections, &Workers::here()).await
+        serve(admin, admin_pages, limits, never, admin_connections, &Workers::here()).await
     });
 
-    let router = http::street(Arc::clone(&app));
-    let drained = serve(street, router, limits, app.stop.clone(), connections, workers).await;
+    let service = http::street(Arc::clone(&app));
+    let drained = serve(street, service, limits, app.stop.clone(), connections, workers).await;
     if drained == Drained::Cut {
         DrainTimedOut.emit();
     }
