@@ -47,7 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["loadtests/src/lab"]),
     ("sha3", &["adapters/src/bittensor"]),
     ("sketches_ddsketch", &["policies/src/sketch.rs"]),
-    ("smallvec", &["policies/src/plan"]),
+    ("smallvec", &["gateway/src/pipeline/plan.rs", "policies/src/plan"]),
     ("sqlx", &["ledger/src/stores"]),
 ];
 

@@ -148,25 +148,26 @@ impl Monitor {
             Gate::Clear => {}
             closed => return Err(closed),
         }
-        self.board.pending.store(pending + 1, Relaxed);
         let probe = state.breaker.pass(now);
-        state.take(now, work);
-        self.put_up(&state, now);
-        let ahead = self.board.unanswered.fetch_add(1, Relaxed);
-        Ok(Started { at: now, first_token_at: None, work, ahead, probe })
+        Ok(self.begin(&mut state, now, work, probe))
     }
 
     /// Begins an attempt that nobody asks leave for: somebody has waited for room, or there is nobody
     /// else to ask.
     pub fn start_anyway(&self, now: Moment, work: Work) -> Started {
         let mut state = self.lock();
-        let pending = self.board.pending.load(Relaxed);
-        self.board.pending.store(pending.saturating_add(1), Relaxed);
         let well = matches!(state.gates().at(now, 0), Gate::Clear);
         let probe = well && state.breaker.pass(now);
+        self.begin(&mut state, now, work, probe)
+    }
+
+    fn begin(&self, state: &mut State, now: Moment, work: Work, probe: bool) -> Started {
+        let pending = self.board.pending.load(Relaxed);
+        self.board.pending.store(pending.saturating_add(1), Relaxed);
         state.take(now, work);
-        self.put_up(&state, now);
-        Started { at: now, first_token_at: None, work, probe }
+        self.put_up(state, now);
+        let ahead = self.board.unanswered.fetch_add(1, Relaxed);
+        Started { at: now, first_token_at: None, work, ahead, probe }
     }
 
     /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
