@@ -156,6 +156,3 @@ impl<'t> Word<'t> {
         &self.text[self.start..self.end]
     }
 }
-
-#[cfg(test)]
-mod tests;
