@@ -41,10 +41,13 @@ pub struct Paced<S> {
     begun: bool,
     /// By when the chunk that is being awaited must come.
     due: Option<(Instant, Phase)>,
-    /// One timer for the life of the stream. It is set again only when it rings too early, not for
-    /// every chunk, which would cost more than the chunk itself.
-    timer: Pin<Box<Sleep>>,
+    timer: LazyTimer,
 }
+
+/// A timer for one deadline after another. It is started by the first that is waited for, and set
+/// again only when it rings too early, not for every deadline: most are over before they matter.
+#[derive(Debug, Default)]
+pub struct LazyTimer(Option<Pin<Box<Sleep>>>);
 
 // === impl Phase ===
 
@@ -116,8 +119,7 @@ fn sooner(one: (Instant, Phase), other: (Instant, Phase)) -> (Instant, Phase) {
 impl<S> Paced<S> {
     /// Paces `chunks`, whose first one counts as the first byte.
     pub fn new(chunks: S, deadlines: Deadlines) -> Self {
-        let timer = Box::pin(sleep_until(deadlines.due_first().0));
-        Self { chunks, deadlines, begun: false, due: None, timer }
+        Self { chunks, deadlines, begun: false, due: None, timer: LazyTimer::default() }
     }
 
     /// Waits for the timer to reach the moment at which the awaited chunk is due.
@@ -128,15 +130,25 @@ impl<S> Paced<S> {
             true => deadlines.due_next(),
             false => deadlines.due_first(),
         });
-        if self.timer.deadline() > due {
-            self.timer.as_mut().reset(due);
+        self.timer.poll_at(due, context).map(|()| self.deadlines.failure(phase))
+    }
+}
+
+// === impl LazyTimer ===
+
+impl LazyTimer {
+    /// Ready from `due` on.
+    pub fn poll_at(&mut self, due: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
         }
         loop {
-            ready!(self.timer.as_mut().poll(context));
+            ready!(timer.as_mut().poll(context));
             if Instant::now() >= due {
-                return Poll::Ready(self.deadlines.failure(phase));
+                return Poll::Ready(());
             }
-            self.timer.as_mut().reset(due);
+            timer.as_mut().reset(due);
         }
     }
 }

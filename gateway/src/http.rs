@@ -2,45 +2,63 @@
 //! and hyper.
 
 pub mod admin;
-pub mod anthropic;
 pub mod body;
 pub mod door;
+pub mod explain;
 mod ids;
 pub mod openai;
+mod patience;
 pub mod render;
+pub mod reply;
 pub mod server;
+pub mod street;
 pub mod workers;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use hyper_util::service::TowerToHyperService;
+use isthmus_inference::request::{Dialect, Operation};
 
 use crate::app::App;
+use street::Street;
+
+/// What the router answers, for hyper.
+pub type Pages = TowerToHyperService<Router>;
+
+/// The calls that go through the pipeline, all by POST. They come by the thousand, so they do not go
+/// through the router.
+const CALLS: [(&str, Dialect, Operation); 6] = [
+    ("/v1/chat/completions", Dialect::OpenAi, Operation::Chat),
+    ("/v1/completions", Dialect::OpenAi, Operation::Completion),
+    ("/v1/embeddings", Dialect::OpenAi, Operation::Embedding),
+    ("/v1/responses", Dialect::Responses, Operation::Chat),
+    ("/v1/messages", Dialect::Anthropic, Operation::Chat),
+    ("/v1/messages/count_tokens", Dialect::Anthropic, Operation::CountTokens),
+];
 
 /// The street door: what callers may ask.
-pub fn street(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/chat/completions", post(openai::chat))
-        .route("/v1/completions", post(openai::completion))
-        .route("/v1/embeddings", post(openai::embedding))
-        .route("/v1/responses", post(openai::responses))
-        .route("/v1/messages", post(anthropic::messages))
-        .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
+pub fn street(app: Arc<App>) -> Street {
+    let pages = Router::new()
         .route("/v1/models", get(openai::models))
         // A model's name may contain slashes.
         .route("/v1/models/{*id}", get(openai::model))
         .fallback(openai::unknown_path)
         .method_not_allowed_fallback(openai::wrong_method)
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    Street { app, pages: Pages::new(pages) }
 }
 
 /// The admin door: health and numbers.
-pub fn admin(app: Arc<App>) -> Router {
-    Router::new()
+pub fn admin(app: Arc<App>) -> Pages {
+    let pages = Router::new()
         .route("/", get(admin::home))
         .route("/healthz", get(admin::healthz))
         .route("/readyz", get(admin::readyz))
         .route("/metrics", get(admin::metrics))
-        .with_state(app)
+        .route("/admin/v1/explain", post(explain::now))
+        .route("/admin/v1/explain/{request_id}", get(explain::past))
+        .with_state(app);
+    Pages::new(pages)
 }

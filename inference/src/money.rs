@@ -56,6 +56,8 @@ pub enum RateError {
 }
 
 const PICO_PER_DOLLAR: i128 = 1_000_000_000_000;
+/// Decimals of a dollar that are whole pico-dollars.
+const DECIMALS: usize = 12;
 /// Decimals of a dollar that are whole pico-dollars once divided by a million tokens.
 const RATE_DECIMALS: usize = 6;
 
@@ -81,9 +83,15 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let whole = self.0.unsigned_abs() / PICO_PER_DOLLAR.unsigned_abs();
-        let fraction = format!("{:012}", self.0.unsigned_abs() % PICO_PER_DOLLAR.unsigned_abs());
-        let needed = fraction.trim_end_matches('0').len().max(2);
-        write!(f, "{sign}{whole}.{}", &fraction[..needed])
+        let mut rest = (self.0.unsigned_abs() % PICO_PER_DOLLAR.unsigned_abs()) as u64;
+        let mut fraction = [b'0'; DECIMALS];
+        for digit in fraction.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        let needed = fraction.iter().rposition(|digit| *digit != b'0').map_or(2, |last| last + 1);
+        let fraction = std::str::from_utf8(&fraction[..needed.max(2)]).unwrap_or_default();
+        write!(f, "{sign}{whole}.{fraction}")
     }
 }
 

@@ -63,8 +63,10 @@ impl Member {
         if written == name.as_bytes() {
             return true;
         }
-        // A key with escapes may still spell the name. With its quotes it is a JSON text.
-        written.contains(&b'\\')
+        // A key with escapes, each longer than what it stands for, may still spell the name. With its
+        // quotes it is a JSON text.
+        written.len() > name.len()
+            && written.contains(&b'\\')
             && serde_json::from_slice::<String>(&text[self.key.start - 1..=self.key.end])
                 .is_ok_and(|key| key == name)
     }

@@ -21,7 +21,7 @@ use isthmus_loadtests::mock::Mock;
 use isthmus_loadtests::mock::script::Script;
 use isthmus_loadtests::pin;
 use isthmus_loadtests::process::ProcessTree;
-use isthmus_loadtests::request::{ChatRequest, Destination};
+use isthmus_loadtests::request::{ChatRequest, Destination, Language};
 use isthmus_loadtests::schedule::Pace;
 use isthmus_loadtests::table;
 use isthmus_loadtests::target::Target;
@@ -79,9 +79,9 @@ struct DestinationArguments {
     /// The target's address and port; plain HTTP.
     #[arg(long, default_value = "127.0.0.1:8080")]
     address: SocketAddr,
-    /// The path.
-    #[arg(long, default_value = "/v1/chat/completions")]
-    path: String,
+    /// The path; unless given, that of the caller's language.
+    #[arg(long)]
+    path: Option<String>,
     /// The caller's key.
     #[arg(long)]
     key: Option<String>,
@@ -230,7 +230,12 @@ impl LoadArguments {
 
 impl IdleArguments {
     async fn run(self) -> Result<bool, Fault> {
-        let request = ChatRequest { model: self.model, prompt_bytes: 200, stream: true };
+        let request = ChatRequest {
+            model: self.model,
+            prompt_bytes: 200,
+            stream: true,
+            language: Language::Openai,
+        };
         let settle = seconds("--settle", self.settle)?;
         let job = self.destination.job(&request, Expectation::Stream(1));
         let processes = ProcessTree::of(self.pid);
@@ -284,7 +289,8 @@ impl CompareArguments {
 
 impl DestinationArguments {
     fn job(self, request: &ChatRequest, expects: Expectation) -> Job {
-        let destination = Destination { address: self.address, path: self.path, key: self.key };
+        let path = self.path.unwrap_or_else(|| request.language.path().to_owned());
+        let destination = Destination { address: self.address, path, key: self.key };
         Job { address: destination.address, request: request.to_http(&destination), expects }
     }
 }

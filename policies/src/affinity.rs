@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::moment::Moment;
 
 /// Hashes of the beginnings of one prompt.
@@ -25,7 +27,8 @@ pub struct PrefixMap {
 }
 
 /// Endpoints that probably hold a part of a prompt in their cache.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Warm {
     holders: [Option<(u32, f32)>; HOLDERS],
 }

@@ -102,12 +102,16 @@ mod tests {
                     history.push((second, true));
                 } else if retries.take(at(second)) {
                     history.push((second, false));
+                } else {
+                    continue;
                 }
                 let recent = |of_requests| {
                     let within = history.iter().filter(|(of, _)| second - of < 10);
                     within.filter(|(_, is_request)| *is_request == of_requests).count() as f64
                 };
-                prop_assert!(recent(false) <= recent(true) * 0.2 + 10.0);
+                // Requests may grow old before the attempts that they allowed.
+                let within_share = recent(false) <= recent(true) * 0.2 + 10.0;
+                prop_assert!(is_request || within_share);
             }
         }
     }

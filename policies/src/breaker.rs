@@ -93,27 +93,29 @@ impl Breaker {
         probe
     }
 
-    /// An attempt showed that the endpoint is well.
-    pub fn succeeded(&mut self, now: Moment) {
+    /// An attempt showed that the endpoint is well. Once it is open, only a probe closes it: whoever
+    /// was under way before brings old news.
+    pub fn succeeded(&mut self, now: Moment, probe: bool) {
         self.in_a_row = 0;
-        if self.state != State::Closed {
-            self.state = State::Closed;
-            self.closed_at = now;
-        } else if now.since(self.closed_at) >= FORGIVEN {
-            self.openings = 0;
+        match self.state {
+            State::Closed if now.since(self.closed_at) >= FORGIVEN => self.openings = 0,
+            State::Open { .. } | State::Probing { .. } if probe => {
+                self.state = State::Closed;
+                self.closed_at = now;
+            }
+            State::Closed | State::Open { .. } | State::Probing { .. } => {}
         }
     }
 
     /// An attempt showed that it is not. `attempts` and `failures` are those of the last minute or
     /// so, this one included.
-    pub fn failed(&mut self, now: Moment, attempts: f64, failures: f64) {
+    pub fn failed(&mut self, now: Moment, probe: bool, attempts: f64, failures: f64) {
         self.in_a_row = self.in_a_row.saturating_add(1);
         let too_many = attempts >= ENOUGH && failures >= attempts * SHARE;
         match self.state {
             State::Closed if self.in_a_row >= IN_A_ROW || too_many => self.open(now),
-            State::Probing { .. } => self.open(now),
-            // Whoever was under way when it opened brings old news.
-            State::Closed | State::Open { .. } => {}
+            State::Probing { .. } if probe => self.open(now),
+            State::Closed | State::Open { .. } | State::Probing { .. } => {}
         }
     }
 
@@ -151,7 +153,7 @@ mod tests {
         let mut breaker = Breaker::new();
         for _ in 0..IN_A_ROW {
             assert_eq!(breaker.state(at(100)), BreakerState::Closed);
-            breaker.failed(at(100), 0.0, 0.0);
+            breaker.failed(at(100), false, 0.0, 0.0);
         }
         breaker
     }
@@ -161,8 +163,8 @@ mod tests {
         assert_eq!(opened().opens_at(), at(105));
         let mut breaker = Breaker::new();
         for _ in 0..10 * IN_A_ROW {
-            breaker.failed(at(1), 0.0, 0.0);
-            breaker.succeeded(at(1));
+            breaker.failed(at(1), false, 0.0, 0.0);
+            breaker.succeeded(at(1), false);
         }
         assert_eq!(breaker.state(at(1)), BreakerState::Closed);
     }
@@ -170,10 +172,10 @@ mod tests {
     #[test]
     fn a_large_share_of_failures_opens_it_once_there_are_enough() {
         let mut breaker = Breaker::new();
-        breaker.failed(at(1), 19.0, 19.0);
-        breaker.failed(at(1), 20.0, 9.0);
+        breaker.failed(at(1), false, 19.0, 19.0);
+        breaker.failed(at(1), false, 20.0, 9.0);
         assert_eq!(breaker.state(at(1)), BreakerState::Closed);
-        breaker.failed(at(1), 20.0, 10.0);
+        breaker.failed(at(1), false, 20.0, 10.0);
         assert_eq!(breaker.state(at(1)), BreakerState::Open);
     }
 
@@ -183,7 +185,10 @@ mod tests {
         assert_eq!(breaker.state(at(105)), BreakerState::HalfOpen);
         assert!(breaker.pass(at(105)));
         assert!(breaker.opens_at() > at(105), "the second has to wait for the first");
-        breaker.succeeded(at(106));
+        breaker.succeeded(at(106), false);
+        breaker.failed(at(106), false, 0.0, 0.0);
+        assert_eq!(breaker.opens_at(), at(135), "others bring old news");
+        breaker.succeeded(at(106), true);
         assert_eq!(breaker.opens_at(), Moment::START);
         assert!(!breaker.pass(at(106)));
     }
@@ -193,14 +198,14 @@ mod tests {
         let mut breaker = opened();
         for (probe_at, next) in [(105, 115), (115, 135), (135, 175)] {
             assert!(breaker.pass(at(probe_at)));
-            breaker.failed(at(probe_at), 0.0, 0.0);
+            breaker.failed(at(probe_at), true, 0.0, 0.0);
             assert_eq!(breaker.opens_at(), at(next));
         }
         breaker.pass(at(175));
-        breaker.succeeded(at(175));
-        breaker.succeeded(at(175 + 300));
+        breaker.succeeded(at(175), true);
+        breaker.succeeded(at(175 + 300), false);
         for _ in 0..IN_A_ROW {
-            breaker.failed(at(500), 0.0, 0.0);
+            breaker.failed(at(500), false, 0.0, 0.0);
         }
         assert_eq!(breaker.opens_at(), at(505));
     }
@@ -209,7 +214,8 @@ mod tests {
     fn old_news_neither_prolongs_nor_doubles() {
         let mut breaker = opened();
         for _ in 0..100 {
-            breaker.failed(at(101), 100.0, 100.0);
+            breaker.failed(at(101), false, 100.0, 100.0);
+            breaker.succeeded(at(101), false);
         }
         assert_eq!(breaker.opens_at(), at(105));
     }

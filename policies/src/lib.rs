@@ -7,7 +7,11 @@
 //!
 //! * [`facts`]: what is claimed of an endpoint
 //! * [`class`], [`question`]: what policy may know of a request
+//! * [`permit`]: which endpoints may have a request, by policies in Cedar
+//! * [`detector`], [`classify`]: what sort of data a request carries, and who says so
 //! * [`endpoint_set`]: a decision's answer, as a bitmask
+//! * [`policytest`], [`access`]: policies tried on questions, and two sets of them compared
+//! * [`rollout`]: a new policy's way from a few keys to all of them
 //!
 //! What is preferred:
 //!
@@ -15,7 +19,7 @@
 //! * [`offer`], [`lease`]: what an endpoint costs
 //! * [`estimate`], [`affinity`]: how large a request will be, and who has seen its beginning
 //! * [`narrow`]: what the caller rules out or prefers
-//! * [`terms`], [`plan`], [`explain`]: the decision, and its reasons
+//! * [`terms`], [`plan`], [`explain`], [`recorded`]: the decision, its reasons, and its record
 //!
 //! What is known of an endpoint at work:
 //!
@@ -28,6 +32,7 @@
 //!
 //! [`moment`] and [`chance`] are the arguments; [`written`] is a plan for whoever weighs nothing.
 
+pub mod access;
 pub mod affinity;
 pub mod allowance;
 mod board;
@@ -35,10 +40,13 @@ pub mod bounds;
 pub mod breaker;
 pub mod chance;
 pub mod class;
+pub mod classify;
 pub mod concurrency;
 pub mod crowding;
+pub mod detector;
 pub mod endpoint_set;
 pub mod estimate;
+mod exact;
 pub mod explain;
 pub mod facts;
 pub mod hedge;
@@ -51,11 +59,15 @@ pub mod narrow;
 pub mod objective;
 pub mod objectives;
 pub mod offer;
+pub mod permit;
 pub mod plan;
+pub mod policytest;
 pub mod prior;
 pub mod question;
 pub mod quota;
+pub mod recorded;
 pub mod retry;
+pub mod rollout;
 pub mod sketch;
 pub mod splice;
 pub mod stall;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::exact;
 use crate::moment::Moment;
 
 /// What is known of one endpoint (with its model and credential) for a request of one size.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LiveView {
     /// Whether it may be asked at all now.
     pub gate: Gate,
@@ -15,17 +18,21 @@ pub struct LiveView {
     /// How many first tokens of any size this rests on, older ones counting less.
     pub samples: u32,
     /// Output tokens per second of one answer, once it runs.
+    #[serde(with = "exact")]
     pub tokens_per_second: f64,
     /// How probable it is that an attempt fails, `0.0..=1.0`.
+    #[serde(with = "exact")]
     pub failure: f64,
     /// Attempts that are under way.
     pub pending: u32,
     /// Seconds of work that a leased machine has before it, by its stated capacity; otherwise 0.
+    #[serde(with = "exact")]
     pub queue: f64,
 }
 
 /// Whether an endpoint may be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// It may.
     Clear,
@@ -50,15 +57,19 @@ pub enum Gate {
 }
 
 /// Quantiles in seconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// The median.
+    #[serde(with = "exact")]
     pub p50: f64,
     /// Nine of ten are below.
+    #[serde(with = "exact")]
     pub p90: f64,
     /// 19 of 20 are below.
+    #[serde(with = "exact")]
     pub p95: f64,
     /// 99 of 100 are below.
+    #[serde(with = "exact")]
     pub p99: f64,
 }
 

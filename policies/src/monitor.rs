@@ -100,6 +100,8 @@ struct State {
     put_up_at: [Moment; BUCKETS],
 }
 
+/// The first token of a whole answer took at least one part in so many of its time.
+const WHOLE: u32 = 20;
 /// Figures of a size that is often seen are put up this often; they cost microseconds.
 const PUT_UP_EVERY: Duration = Duration::from_millis(500);
 /// As long as fewer were seen, each one is news.
@@ -154,7 +156,31 @@ impl Monitor {
         Ok(Started { at: now, first_token_at: None, work, ahead, probe })
     }
 
-    /// The first token of the answer is here; only the first call counts.
+    /// Begins an attempt that nobody asks leave for: somebody has waited for room, or there is nobody
+    /// else to ask.
+    pub fn start_anyway(&self, now: Moment, work: Work) -> Started {
+        let mut state = self.lock();
+        let pending = self.board.pending.load(Relaxed);
+        self.board.pending.store(pending.saturating_add(1), Relaxed);
+        let well = matches!(state.gates().at(now, 0), Gate::Clear);
+        let probe = well && state.breaker.pass(now);
+        state.take(now, work);
+        self.put_up(&state, now);
+        Started { at: now, first_token_at: None, work, probe }
+    }
+
+    /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
+    /// endpoint's usual pace, had still to be generated.
+    pub fn whole(&self, started: &mut Started, now: Moment, output_tokens: u64) {
+        let pace = self.view(now, started.work.input_tokens).tokens_per_second.max(0.001);
+        let all = now.since(started.at);
+        let generation = Duration::try_from_secs_f64(output_tokens as f64 / pace);
+        let first = all.saturating_sub(generation.unwrap_or(all)).max(all / WHOLE);
+        self.first_token(started, started.at + first);
+    }
+
+    /// The first token of the answer is here; only the first call counts. For an answer that comes as
+    /// a whole there is none to see; [`Monitor::whole`] is for that.
     pub fn first_token(&self, started: &mut Started, now: Moment) {
         if started.first_token_at.is_none() {
             started.first_token_at = Some(now);
@@ -167,11 +193,13 @@ impl Monitor {
     }
 
     /// Ends an attempt, and learns from it.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn finish(&self, started: Started, now: Moment, outcome: Outcome) {
         let mut state = self.lock();
         let pending = self.board.pending.load(Relaxed);
         self.board.pending.store(pending.saturating_sub(1), Relaxed);
-        state.learn(now, &started, outcome, pending);
+        let usual_first = self.board.view(now, started.work.input_tokens).ttft.p50;
+        state.learn(now, &started, outcome, pending, usual_first);
         let (size, waited) = (started.work.input_tokens, now.since(started.at));
         if started.first_token_at.is_none() {
             self.board.unanswered.fetch_sub(1, Relaxed);
@@ -284,27 +312,32 @@ impl State {
         }
     }
 
-    fn learn(&mut self, now: Moment, started: &Started, outcome: Outcome, pending: u32) {
+    fn learn(
+        &mut self,
+        now: Moment,
+        started: &Started,
+        outcome: Outcome,
+        pending: u32,
+        usual_first: f64,
+    ) {
         match outcome {
             Outcome::Answered(was) => {
                 self.give_back(now, started.work, was);
-                if let Some(first) = started.first_token_at {
-                    self.stats.generated(now, was.output_tokens, now.since(first));
-                }
+                self.stats.generated(now, was.output_tokens, started.generation(now, usual_first));
                 self.concurrency.went_well(pending);
-                self.well(now);
+                self.well(now, started.probe);
             }
-            Outcome::Declined => self.well(now),
-            Outcome::Failed => self.sick(now),
+            Outcome::Declined => self.well(now, started.probe),
+            Outcome::Failed => self.sick(now, started.probe),
             Outcome::Stalled => {
                 self.concurrency.was_too_much(now);
-                self.sick(now);
+                self.sick(now, started.probe);
             }
             Outcome::Overloaded { retry_after } => {
                 self.concurrency.was_too_much(now);
                 match retry_after {
                     Some(wait) => self.cool(now, Some(wait)),
-                    None => self.sick(now),
+                    None => self.sick(now, started.probe),
                 }
             }
             Outcome::Limited { retry_after } => self.cool(now, retry_after),
@@ -321,16 +354,16 @@ impl State {
         }
     }
 
-    fn well(&mut self, now: Moment) {
+    fn well(&mut self, now: Moment, probe: bool) {
         self.refusals = 0;
         self.stats.attempted(now, false);
-        self.breaker.succeeded(now);
+        self.breaker.succeeded(now, probe);
     }
 
-    fn sick(&mut self, now: Moment) {
+    fn sick(&mut self, now: Moment, probe: bool) {
         self.stats.attempted(now, true);
         let (attempts, failures) = self.stats.recent(now);
-        self.breaker.failed(now, attempts, failures);
+        self.breaker.failed(now, probe, attempts, failures);
     }
 
     fn cool(&mut self, now: Moment, asked: Option<Duration>) {
@@ -367,6 +400,19 @@ impl Started {
         self.first_token_at
     }
 
+    /// How long it took to generate the answer. Of one that came whole, that is the time without what
+    /// the first token usually takes.
+    fn generation(&self, now: Moment, usual_first: f64) -> Duration {
+        match self.first_token_at {
+            Some(first) => now.since(first),
+            None => {
+                let whole = now.since(self.at);
+                let usual_first = Duration::try_from_secs_f64(usual_first).unwrap_or_default();
+                whole.saturating_sub(usual_first).max(whole / 10)
+            }
+        }
+    }
+
     /// Whether it shows if an endpoint has recovered.
     pub const fn is_probe(&self) -> bool {
         self.probe
@@ -394,6 +440,7 @@ impl Outcome {
             | Kind::ContextLength
             | Kind::Unauthenticated
             | Kind::Forbidden
+            | Kind::PolicyDenied
             | Kind::NotFound
             | Kind::ContentFilter
             | Kind::Unreachable

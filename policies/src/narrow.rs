@@ -99,19 +99,16 @@ impl Narrowing {
             fact.as_ref().and_then(|fact| fact.on(today)) == Some(&wanted)
         };
         let keeps_nothing = || claims(&facts.zero_data_retention, true);
-        let rules: [(&'static str, bool); 7] = [
-            ("provider.only", self.only.as_deref().is_none_or(named)),
-            ("provider.ignore", !named(&self.ignore)),
-            ("provider.order", self.allow_fallbacks || self.order.is_empty() || named(&self.order)),
-            ("provider.zdr", !self.zero_data_retention || keeps_nothing()),
-            (
-                "provider.data_collection",
-                !self.no_data_collection || claims(&facts.trains_on_data, false),
-            ),
-            ("provider.quantizations", self.has_quantisation(offer, today)),
-            ("provider.max_price", self.is_affordable(offer)),
-        ];
-        rules.iter().find(|(_, kept)| !kept).map_or(Ok(()), |(by, _)| Err(by))
+        let stays_in_order = self.allow_fallbacks || self.order.is_empty() || named(&self.order);
+        let keeps = |by: &'static str, kept: bool| if kept { Ok(()) } else { Err(by) };
+        keeps("provider.only", self.only.as_deref().is_none_or(named))?;
+        keeps("provider.ignore", !named(&self.ignore))?;
+        keeps("provider.order", stays_in_order)?;
+        keeps("provider.zdr", !self.zero_data_retention || keeps_nothing())?;
+        let trains_on_nothing = !self.no_data_collection || claims(&facts.trains_on_data, false);
+        keeps("provider.data_collection", trains_on_nothing)?;
+        keeps("provider.quantizations", self.has_quantisation(offer, today))?;
+        keeps("provider.max_price", self.is_affordable(offer))
     }
 
     /// An endpoint's place in the caller's order, behind which all others come.
@@ -134,9 +131,10 @@ impl Narrowing {
     }
 
     fn is_affordable(&self, offer: &Offer) -> bool {
-        let Some((input, output)) = offer.pricing.rates() else {
-            return self.max_price_in.is_none() && self.max_price_out.is_none();
-        };
+        if self.max_price_in.is_none() && self.max_price_out.is_none() {
+            return true;
+        }
+        let Some((input, output)) = offer.pricing.rates() else { return false };
         let within = |bound: Option<Rate>, rate: i128| {
             bound.is_none_or(|bound| rate <= bound.pico_dollars_per_token())
         };
@@ -146,9 +144,16 @@ impl Narrowing {
 
 /// Whether a caller's name means this endpoint: its own, its account's, or its provider's kind.
 fn is_named(offer: &Offer, name: &str) -> bool {
-    [offer.name.as_str(), offer.provider.as_str(), &offer.kind]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(name))
+    is_same(offer.name.as_str(), name)
+        || is_same(offer.provider.as_str(), name)
+        || is_same(&offer.kind, name)
+}
+
+/// Whether two names are the same but for their case. Names of one house tend to begin alike and to
+/// differ at the end, so that is where the first look goes.
+fn is_same(known: &str, name: &str) -> bool {
+    let last = |name: &str| name.bytes().last().map(|byte| byte.to_ascii_lowercase());
+    known.len() == name.len() && last(known) == last(name) && known.eq_ignore_ascii_case(name)
 }
 
 #[cfg(test)]

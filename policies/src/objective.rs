@@ -134,6 +134,12 @@ impl Aim {
         let worded = OBJECTIVES.iter().filter(|aim| aim.word != minimise::MINIMISE.word);
         worded.copied().find(|aim| aim.word == word)
     }
+
+    /// Whether an endpoint's price matters to it.
+    pub fn counts_money(&self, weights: &Weights) -> bool {
+        let weighs_it = *self != minimise::MINIMISE || weights.expected_cost > 0.0;
+        self.unit == Unit::PicoDollars && weighs_it
+    }
 }
 
 impl fmt::Debug for Aim {

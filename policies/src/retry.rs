@@ -77,7 +77,8 @@ impl RetryRules {
     }
 
     /// The same within what all requests of a pool may have in retries together, which keeps a sick
-    /// upstream from being asked several times as often as a healthy one.
+    /// upstream from being asked several times as often as a healthy one. Going elsewhere is no
+    /// retry: it burdens somebody who is well.
     pub fn next_within(
         &self,
         allowance: &mut Allowance,
@@ -87,9 +88,14 @@ impl RetryRules {
         dice: f64,
     ) -> Next {
         match self.next(progress, failure, dice) {
-            Next::GiveUp => Next::GiveUp,
-            next if allowance.take(now) => next,
-            Next::Again { .. } | Next::Elsewhere => Next::GiveUp,
+            Next::Again { .. } if !allowance.take(now) => {
+                if progress.has_alternative {
+                    Next::Elsewhere
+                } else {
+                    Next::GiveUp
+                }
+            }
+            next => next,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
+use serde::{Deserialize, Serialize};
 
 use crate::affinity::Warm;
 use crate::lease;
@@ -9,7 +10,7 @@ use crate::live::{LiveView, Quantiles};
 use crate::offer::Pricing;
 
 /// What is expected of a request, and how long it may take.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Demand {
     /// Tokens of the prompt.
     pub input_tokens: u64,

@@ -6,8 +6,10 @@
 //! leaves reasoning out of `completion_tokens` but not out of `total_tokens`.
 
 use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::outline::Outline;
 use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -67,13 +69,30 @@ struct CompletionDetails {
 /// An answer that is no JSON object is no answer. One that holds an error instead (OpenRouter sends
 /// some of those with status 200) is the failure it names.
 pub fn read_answer(body: &[u8]) -> Result<Option<Usage>, Failure> {
-    let told: Told<'_> = serde_json::from_slice(body).map_err(|error| {
-        let message = "the provider's answer is not the JSON object that it should be";
-        Failure::new(Kind::Malformed, message).with_detail(detail(&error, body))
-    })?;
-    match told.error {
-        Some(_) => Err(openai_error::in_answer(body)),
-        None => Ok(told.usage()),
+    let text = simdutf8::basic::from_utf8(body).map_err(|_| no_object(body))?;
+    let outline = Outline::of(text).map_err(|_| no_object(body))?;
+    let value = |name| {
+        let member = outline.named(body, name).next()?;
+        Some(&text[member.value.clone()]).filter(|value| *value != "null")
+    };
+    if value("error").is_some() {
+        return Err(openai_error::in_answer(body));
+    }
+    let in_groq = || {
+        let groq: InGroq<'_> = serde_json::from_str(value("x_groq")?).ok()?;
+        groq.usage.map(RawValue::get)
+    };
+    let told = value("usage").or_else(in_groq);
+    Ok(told.and_then(|told| serde_json::from_str::<Wire>(told).ok()?.apart()))
+}
+
+/// Why an answer is none, in the words of a parser. Slow, and asked only after the fact.
+fn no_object(body: &[u8]) -> Failure {
+    let message = "the provider's answer is not the JSON object that it should be";
+    let failure = Failure::new(Kind::Malformed, message);
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Err(error) => failure.with_detail(detail(&error, body)),
+        Ok(_) => failure.with_detail(openai_error::class(body)),
     }
 }
 
@@ -238,6 +257,7 @@ mod tests {
             r#"{"usage":{}}"#,
             r#"{"usage":"plenty"}"#,
             r#"{"usage":{"prompt_tokens":-1}}"#,
+            r#"{"x_groq":7}"#,
             r#"{"usage":{"prompt_tokens":18446744073709551615,"completion_tokens":1}}"#,
         ] {
             assert_eq!(read_answer(body.as_bytes()).unwrap(), None, "{body}");
@@ -250,8 +270,15 @@ mod tests {
         let failure = read_answer(body).unwrap_err();
         assert_eq!(failure.kind, Kind::QuotaExhausted);
         assert_eq!(failure.message, "no credits");
-        for garbage in ["", "<html>private", "[]", "{\"usage\":", "\"private\""] {
-            let failure = read_answer(garbage.as_bytes()).unwrap_err();
+        for garbage in [
+            &b""[..],
+            b"<html>private",
+            b"[]",
+            b"{\"usage\":",
+            b"\"private\"",
+            b"{\"private\":\"\xFF\"}",
+        ] {
+            let failure = read_answer(garbage).unwrap_err();
             assert_eq!(failure.kind, Kind::Malformed);
             assert!(!failure.detail.unwrap().contains("private"), "answers are not for the log");
         }

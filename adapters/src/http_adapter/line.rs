@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use isthmus_inference::failure::{Failure, Kind};
@@ -64,15 +64,15 @@ const LARGEST_ERROR: usize = 64 << 10;
 const ERROR_BODY: Duration = Duration::from_secs(2);
 /// Headers in which providers name an exchange: OpenAI's and most others', Anthropic's, AkashML's,
 /// AWS's, Azure's, Mistral's, Chutes's, LiteLLM's (FLock).
-const REQUEST_ID_HEADERS: [&str; 8] = [
-    "x-request-id",
-    "request-id",
-    "inference-id",
-    "x-amzn-requestid",
-    "apim-request-id",
-    "mistral-correlation-id",
-    "x-chutes-invocationid",
-    "x-litellm-call-id",
+static REQUEST_ID_HEADERS: [HeaderName; 8] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("inference-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("apim-request-id"),
+    HeaderName::from_static("mistral-correlation-id"),
+    HeaderName::from_static("x-chutes-invocationid"),
+    HeaderName::from_static("x-litellm-call-id"),
 ];
 
 // === impl Outgoing ===
@@ -151,7 +151,8 @@ impl Line {
         let body = body.behind(first.clone());
         if matches!(begins, None | Some(b'{' | b'[' | b'<' | b'"')) {
             let incoming = Incoming { status, headers, body };
-            return Err(self.not_a_stream(&kind, incoming, deadlines, refused).await);
+            // Boxed, as all that is rare: a future is as large as its largest branch.
+            return Err(self.not_a_stream(&kind, incoming, deadlines, refused).boxed().await);
         }
         Ok((body, request_id))
     }
@@ -180,7 +181,7 @@ impl Line {
             each.refused();
         }
         let Incoming { status, headers, body } = incoming;
-        let body = self.secrets().strike_body(error_body(body, deadlines).await);
+        let body = self.secrets().strike_body(error_body(body, deadlines).boxed().await);
         let (request_id, now) = (request_id(&headers), SystemTime::now());
         Err(refused(Refused { status, headers: &headers, body, request_id, now }))
     }
@@ -214,6 +215,7 @@ fn headers(
     usual: HeaderMap,
 ) -> Result<HeaderMap, BuildError> {
     let mut headers = usual;
+    http_client::usual(&mut headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let shown = settings.api_key.as_ref().and_then(|key| match auth {
         Auth::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.expose()))),
@@ -241,7 +243,7 @@ fn sensitive(what: &str, text: &str) -> Result<HeaderValue, BuildError> {
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
-    let value = REQUEST_ID_HEADERS.iter().find_map(|name| headers.get(*name))?;
+    let value = REQUEST_ID_HEADERS.iter().find_map(|name| headers.get(name))?;
     value.to_str().ok().map(str::to_owned)
 }
 

@@ -18,14 +18,13 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use rustls::{ClientConfig, RootCertStore};
 use tower::Service;
 
-use super::ALIVE_EVERY;
-use wire::Wire;
+use super::target::Target;
+pub(super) use wire::Wire;
 
 mod wire;
 
-/// Makes all connections of the process.
-#[derive(Clone)]
-pub(super) struct Connector(Arc<HttpsConnector<Road>>);
+/// A connection's bytes, with TLS or without.
+pub(super) type Stream = MaybeHttpsStream<Wire>;
 
 /// Makes what TLS may be put on: the way to the provider's own socket, or to the proxy's.
 #[derive(Clone)]
@@ -35,26 +34,18 @@ struct Road {
     to_proxy: HttpsConnector<HttpConnector>,
 }
 
-/// Connecting took too long.
-#[derive(Debug, thiserror::Error)]
-#[error("connecting took too long")]
-pub(super) struct ConnectTimedOut;
-
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
-
-tokio::task_local! {
-    /// How long the request that is being sent may take to connect: attempts have their own limits
-    /// and still share connections.
-    pub(super) static CONNECT_LIMIT: Duration;
-}
 
 /// The proxies of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or of the system.
 static PROXIES: LazyLock<Arc<Matcher>> = LazyLock::new(|| Arc::new(Matcher::from_system()));
-static CONNECTOR: LazyLock<Connector> = LazyLock::new(Connector::build);
+/// Makes all connections of the process.
+static CONNECTOR: LazyLock<HttpsConnector<Road>> = LazyLock::new(connector);
 
 /// Metadata servers whose address does not say so: Google's, and those of AWS over IPv6.
 const METADATA_SERVERS: [&str; 3] = ["metadata.google.internal", "fd00:ec2::254", "fd00:ec2::23"];
 
+/// How often a silent connection is asked whether the other side is still there.
+pub(super) const ALIVE_EVERY: Duration = Duration::from_secs(30);
 /// How often a peer that does not answer to a keep-alive probe is asked again, and how many times.
 const PROBE_AGAIN: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;
@@ -84,20 +75,16 @@ fn is_beside_us(host: &str) -> bool {
         })
 }
 
-// === impl Connector ===
+/// Opens a connection to where the target is.
+pub(super) fn open(target: &Target) -> BoxFuture<'static, Result<Stream, BoxError>> {
+    CONNECTOR.clone().call(target.uri.clone())
+}
 
-impl Connector {
-    pub(super) fn new() -> Self {
-        CONNECTOR.clone()
-    }
-
-    fn build() -> Self {
-        let proxy_tls = tls();
-        let mut provider_tls = proxy_tls.clone();
-        provider_tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let road = Road::new(Arc::clone(&PROXIES), proxy_tls);
-        Self(Arc::new((road, provider_tls).into()))
-    }
+fn connector() -> HttpsConnector<Road> {
+    let proxy_tls = tls();
+    let mut provider_tls = proxy_tls.clone();
+    provider_tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    (Road::new(Arc::clone(&PROXIES), proxy_tls), provider_tls).into()
 }
 
 /// Trusts whom the system trusts. Where the system has no root certificates, nobody is trusted, and
@@ -117,27 +104,6 @@ pub(super) fn tls() -> ClientConfig {
         builder().with_root_certificates(RootCertStore::empty())
     });
     config.with_no_client_auth()
-}
-
-impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<Wire>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        let connecting = HttpsConnector::clone(&self.0).call(to);
-        // The pool starts a connection within the task that asked for it, so the limit is at hand.
-        match CONNECT_LIMIT.try_get() {
-            Ok(limit) => tokio::time::timeout(limit, connecting)
-                .map(|outcome| outcome.unwrap_or_else(|_| Err(Box::new(ConnectTimedOut))))
-                .boxed(),
-            Err(_) => connecting,
-        }
-    }
 }
 
 // === impl Road ===

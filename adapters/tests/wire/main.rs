@@ -6,6 +6,8 @@ mod anthropic;
 mod aws;
 mod bedrock;
 mod cohere;
+mod connections;
+mod continuation;
 mod credentials;
 mod entra;
 mod epistula;

@@ -4,15 +4,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::response::Response;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Uri};
+use http::{HeaderMap, HeaderName, Request, Response, Uri};
+use hyper::body::Incoming;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::RequestId;
 use isthmus_inference::request::{Dialect, Operation};
 use tokio::time::Instant;
 
+use super::reply::Reply;
 use super::{ids, render};
 use crate::app::App;
 use crate::pipeline::identify::CREDENTIAL_HEADERS;
@@ -25,8 +25,8 @@ pub async fn answer(
     app: Arc<App>,
     dialect: Dialect,
     operation: Operation,
-    request: Request<Body>,
-) -> Response {
+    request: Request<Incoming>,
+) -> Response<Reply> {
     let arrived = Instant::now();
     let (head, body) = request.into_parts();
     let id = request_id(&head.headers);
@@ -57,7 +57,7 @@ pub async fn answer(
 
 /// Marks what must not print, should anyone print the head.
 fn hide_credentials(headers: &mut HeaderMap) {
-    for name in CREDENTIAL_HEADERS {
+    for name in &CREDENTIAL_HEADERS {
         if let Some(value) = headers.get_mut(name) {
             value.set_sensitive(true);
         }
@@ -69,13 +69,13 @@ const LONGEST_ID: usize = 128;
 
 /// The caller's `x-request-id` if it is sane, else one of ours.
 pub fn request_id(headers: &HeaderMap) -> RequestId {
-    let theirs = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let theirs = headers.get(&render::REQUEST_ID).and_then(|value| value.to_str().ok());
     // Spaces and quotes could forge fields of a log line.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
     let sane = |id: &&str| !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(plain);
     match theirs.filter(sane) {
         Some(id) => id.into(),
-        None => ids::fresh("req_").into(),
+        None => ids::fresh("req_").as_str().into(),
     }
 }
 
@@ -91,7 +91,8 @@ fn query(uri: &Uri) -> Option<String> {
 /// The time that the caller gives, or the house's, whichever is shorter.
 fn timeout(headers: &HeaderMap, house: Duration) -> Result<Duration, Failure> {
     const NAME: &str = "x-isthmus-timeout-ms";
-    let Some(value) = headers.get(NAME) else { return Ok(house) };
+    static HEADER: HeaderName = HeaderName::from_static(NAME);
+    let Some(value) = headers.get(&HEADER) else { return Ok(house) };
     let milliseconds = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
     match milliseconds.filter(|milliseconds| *milliseconds > 0) {
         Some(milliseconds) => Ok(house.min(Duration::from_millis(milliseconds))),
@@ -106,7 +107,7 @@ fn timeout(headers: &HeaderMap, house: Duration) -> Result<Duration, Failure> {
 mod tests {
     use super::*;
 
-    fn headers(name: &'static str, value: &str) -> HeaderMap {
+    fn headers(name: &str, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
     }
 
@@ -133,8 +134,8 @@ mod tests {
 
     #[test]
     fn a_printed_head_tells_no_key() {
-        for name in CREDENTIAL_HEADERS {
-            let mut headers = headers(name, "Bearer isk-secret");
+        for name in &CREDENTIAL_HEADERS {
+            let mut headers = headers(name.as_str(), "Bearer isk-secret");
             hide_credentials(&mut headers);
             assert!(!format!("{headers:?}").contains("secret"), "{name}");
         }

@@ -3,12 +3,15 @@
 /// A fresh name: `head` and 128 random bits in hexadecimal. Not a secret.
 pub(super) fn fresh(head: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut name = String::with_capacity(head.len() + 32);
-    name.push_str(head);
-    for byte in fastrand::u128(..).to_be_bytes() {
-        name.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        name.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut digits = [0; 32];
+    let bytes = fastrand::u128(..).to_be_bytes();
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
+    let mut name = String::with_capacity(head.len() + digits.len());
+    name.push_str(head);
+    name.extend(digits.map(char::from));
     name
 }
 

@@ -1,41 +1,21 @@
-//! OpenAI's API: chat, legacy completions, embeddings, Responses, and the list of models.
+//! What is asked for beside calls: the list of models, and paths and methods that nobody has.
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, Method, Request, Uri};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::ModelName;
-use isthmus_inference::request::{Dialect, Operation};
+use isthmus_inference::request::Dialect;
 
-use super::door::{answer, request_id};
+use super::door::request_id;
 use super::render;
+use super::reply::Reply;
 use crate::app::App;
 use crate::keyring::Tenant;
 use crate::pipeline::identify::presented;
-
-/// `POST /v1/chat/completions`
-pub async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(app, Dialect::OpenAi, Operation::Chat, request).await
-}
-
-/// `POST /v1/completions`
-pub async fn completion(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(app, Dialect::OpenAi, Operation::Completion, request).await
-}
-
-/// `POST /v1/embeddings`
-pub async fn embedding(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(app, Dialect::OpenAi, Operation::Embedding, request).await
-}
-
-/// `POST /v1/responses`
-pub async fn responses(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    answer(app, Dialect::Responses, Operation::Chat, request).await
-}
 
 /// `GET /v1/models`
 pub async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
@@ -82,11 +62,19 @@ pub async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response {
     render::failure(&failure, Dialect::OpenAi, &request_id(&headers))
 }
 
-/// A path of ours, asked in another way.
+/// A page of ours, asked for in another way. The router adds `Allow`.
 pub async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let message = format!("`{}` does not take {method}", uri.path());
-    let failure = Failure::invalid("", message);
-    render::wrong_method(&failure, Dialect::OpenAi, &request_id(&headers))
+    render::wrong_method(&wrong(&method, &uri), Dialect::OpenAi, &request_id(&headers))
+}
+
+/// The same for a call.
+pub fn not_that_way<B>(request: &Request<B>) -> http::Response<Reply> {
+    let (failure, id) = (wrong(request.method(), request.uri()), request_id(request.headers()));
+    render::wrong_method(&failure, Dialect::OpenAi, &id)
+}
+
+fn wrong(method: &Method, uri: &Uri) -> Failure {
+    Failure::invalid("", format!("`{}` does not take {method}", uri.path()))
 }
 
 fn visible(app: &App, tenant: &Tenant) -> Vec<ModelName> {

@@ -1,12 +1,11 @@
 //! Answers and failures become HTTP here and nowhere else.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use isthmus_adapters::adapter;
 use isthmus_adapters::dialect::{Stamp, Told};
 use isthmus_adapters::dialects::caller;
@@ -17,94 +16,103 @@ use serde_json::{Value, json};
 
 use super::body::StreamedAnswer;
 use super::ids;
+use super::reply::Reply;
 use crate::app::App;
 use crate::pipeline::dispatch::{Answer, Content};
 use crate::pipeline::settle::{Outcome, Record, Ticket};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The name of a call, the caller's or ours.
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// The fields that the endpoint has no word for and that were left out.
-const DROPPED: HeaderName = HeaderName::from_static("x-isthmus-dropped-params");
-const ENDPOINT: HeaderName = HeaderName::from_static("x-isthmus-endpoint");
-const PROVIDER: HeaderName = HeaderName::from_static("x-isthmus-provider");
-const MODEL: HeaderName = HeaderName::from_static("x-isthmus-model");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-isthmus-attempts");
-const CACHE: HeaderName = HeaderName::from_static("x-isthmus-cache");
-const OVERHEAD: HeaderName = HeaderName::from_static("x-isthmus-overhead-us");
-const COST: HeaderName = HeaderName::from_static("x-isthmus-cost-usd");
+static DROPPED: HeaderName = HeaderName::from_static("x-isthmus-dropped-params");
+/// The most bytes of names in a header; a caller may send as many unknown members as he likes.
+const LONGEST_LIST: usize = 2048;
+static ENDPOINT: HeaderName = HeaderName::from_static("x-isthmus-endpoint");
+static PROVIDER: HeaderName = HeaderName::from_static("x-isthmus-provider");
+static MODEL: HeaderName = HeaderName::from_static("x-isthmus-model");
+static REGION: HeaderName = HeaderName::from_static("x-isthmus-region");
+static POLICY: HeaderName = HeaderName::from_static("x-isthmus-policy");
+static ATTEMPTS: HeaderName = HeaderName::from_static("x-isthmus-attempts");
+static CACHE: HeaderName = HeaderName::from_static("x-isthmus-cache");
+static OVERHEAD: HeaderName = HeaderName::from_static("x-isthmus-overhead-us");
+static COST: HeaderName = HeaderName::from_static("x-isthmus-cost-usd");
+
+/// The most headers that an answer usually has: room for them is made at once.
+const HEADERS: usize = 12;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// An answer, whole or streamed; the ticket is settled at its last byte.
-pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response {
+pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response<Reply> {
     let Answer { endpoint, request, content } = answer;
-    let id = answer_id(&request);
-    let created = crate::keyring::now().unsigned_abs();
-    let stamp = Stamp { id: &id, created, model: endpoint.model.as_str() };
     let mut response = match content {
         Content::Whole(whole) => {
             ticket.used(whole.usage);
-            let body = written(&request, whole.content, &stamp);
-            let mut response = Response::new(Body::from(body));
-            dress(&mut response, ticket.record());
+            let model = endpoint.model.as_str();
+            let mut response = dressed(written(&request, whole.content, model), ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
-            if let Some(cost) = ticket.record().cost() {
-                put(&mut response, COST, &cost.to_string());
+            if let Some(cost) = ticket.record().attempts.cost() {
+                put(&mut response, COST.clone(), &cost.to_string());
             }
             ticket.settle(&app.metrics, Outcome::Answered);
-            response
+            response.map(Reply::from)
         }
-        Content::Stream { first, rest } => {
-            let mut head = Response::new(());
-            dress(&mut head, ticket.record());
-            let app = Arc::clone(app);
-            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, first, rest);
-            let mut response = head.map(|()| Body::new(streamed));
+        Content::Stream(streamed) => {
+            let response = dressed((), ticket.record());
+            let (app, id) = (Arc::clone(app), answer_id(&request));
+            let stamp = stamp(&id, endpoint.model.as_str());
+            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, streamed);
+            let mut response = response.map(|()| Reply::Streamed(Box::new(streamed)));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             response
         }
     };
-    response.headers_mut().insert(CACHE, HeaderValue::from_static("off"));
+    response.headers_mut().insert(CACHE.clone(), HeaderValue::from_static("off"));
     response
 }
 
 /// A call that failed on its way.
-pub fn refusal(failure: &Failure, record: &Record) -> Response {
+pub fn refusal(failure: &Failure, record: &Record) -> Response<Reply> {
     let mut response = self::failure(failure, record.dialect, &record.id);
     dress(&mut response, record);
     response
 }
 
 /// A failure in the caller's dialect.
-pub fn failure(failure: &Failure, dialect: Dialect, id: &RequestId) -> Response {
+pub fn failure<B: From<Bytes>>(failure: &Failure, dialect: Dialect, id: &RequestId) -> Response<B> {
     let body = caller(dialect).error(&Told { failure, request_id: id.as_str() });
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(B::from(body));
     *response.status_mut() = status_of(failure);
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    put(&mut response, REQUEST_ID, id.as_str());
+    put(&mut response, REQUEST_ID.clone(), id.as_str());
     if let Some(seconds) = retry_after(failure) {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
 }
 
-/// A failure of the method, which HTTP has a status of its own for. The router adds `Allow`.
-pub fn wrong_method(failure: &Failure, dialect: Dialect, id: &RequestId) -> Response {
+/// A failure of the method, which HTTP has a status of its own for.
+pub fn wrong_method<B: From<Bytes>>(
+    failure: &Failure,
+    dialect: Dialect,
+    id: &RequestId,
+) -> Response<B> {
     let mut response = self::failure(failure, dialect, id);
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }
 
 /// The models that a caller may ask for.
-pub fn models(names: &[ModelName], created: i64, id: &RequestId) -> Response {
+pub fn models(names: &[ModelName], created: i64, id: &RequestId) -> Response<axum::body::Body> {
     let data: Vec<_> = names.iter().map(|name| model_card(name, created)).collect();
     json_response(&json!({ "object": "list", "data": data }), id)
 }
 
 /// One model.
-pub fn model(name: &ModelName, created: i64, id: &RequestId) -> Response {
+pub fn model(name: &ModelName, created: i64, id: &RequestId) -> Response<axum::body::Body> {
     json_response(&model_card(name, created), id)
 }
 
@@ -120,41 +128,95 @@ fn retry_after(failure: &Failure) -> Option<u64> {
     asked.or((fails_for_a_while && failure.kind != Kind::QuotaExhausted).then_some(1))
 }
 
+/// An answer with the headers that say how the call went.
+fn dressed<B>(body: B, record: &Record) -> Response<B> {
+    let mut response = Response::new(body);
+    response.headers_mut().reserve(HEADERS);
+    put(&mut response, REQUEST_ID.clone(), record.id.as_str());
+    dress(&mut response, record);
+    response
+}
+
 /// The headers that say how the call went.
-fn dress<T>(response: &mut http::Response<T>, record: &Record) {
-    put(response, REQUEST_ID, record.id.as_str());
+fn dress<B>(response: &mut Response<B>, record: &Record) {
     if record.dialect == Dialect::Anthropic {
         // Where Anthropic's SDKs look for it.
-        put(response, ANTHROPIC_REQUEST_ID, record.id.as_str());
+        put(response, ANTHROPIC_REQUEST_ID.clone(), record.id.as_str());
     }
     if !record.dropped.is_empty() {
-        put(response, DROPPED, &record.dropped.join(","));
+        put(response, DROPPED.clone(), &listed(&record.dropped));
     }
-    response.headers_mut().insert(ATTEMPTS, record.attempts.into());
+    let headers = response.headers_mut();
+    headers.insert(ATTEMPTS.clone(), record.attempts.made().into());
     let overhead = u64::try_from(record.overhead().as_micros()).unwrap_or(u64::MAX);
-    response.headers_mut().insert(OVERHEAD, overhead.into());
-    if let Some(endpoint) = &record.endpoint {
-        put(response, ENDPOINT, endpoint.name.as_str());
-        put(response, PROVIDER, endpoint.provider.as_str());
-        put(response, MODEL, endpoint.model.as_str());
+    headers.insert(OVERHEAD.clone(), overhead.into());
+    if let Some(endpoint) = record.endpoint() {
+        let shown = &endpoint.shown;
+        let named = [
+            (&ENDPOINT, &shown.name),
+            (&PROVIDER, &shown.provider),
+            (&MODEL, &shown.model),
+            (&REGION, &shown.region),
+        ];
+        for (name, value) in named {
+            if let Some(value) = value {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    if let Some(edition) = &record.edition {
+        put(response, POLICY.clone(), edition.version());
     }
 }
 
+/// Names with commas between, as a header can hold them: what is not plain is escaped as in a URL, and
+/// of a list that is too long the rest is counted.
+fn listed(names: &[String]) -> String {
+    let mut list = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if list.len() + name.len() > LONGEST_LIST {
+            let _ = write!(list, "{}+{}", if at == 0 { "" } else { "," }, names.len() - at);
+            break;
+        }
+        if at > 0 {
+            list.push(',');
+        }
+        for byte in name.bytes() {
+            if byte.is_ascii_graphic() && !matches!(byte, b',' | b'%') {
+                list.push(char::from(byte));
+            } else {
+                let _ = write!(list, "%{byte:02X}");
+            }
+        }
+    }
+    list
+}
+
 /// Sets a header, unless its value holds what a header may not (a model's name can).
-fn put<T>(response: &mut http::Response<T>, name: HeaderName, value: &str) {
+fn put<B>(response: &mut Response<B>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
 
-fn written(request: &Request, content: adapter::Content, stamp: &Stamp<'_>) -> Bytes {
-    let caller = caller(request.dialect);
+/// The answer in the caller's dialect.
+fn written(request: &Request, content: adapter::Content, model: &str) -> Bytes {
+    // What is relayed has an id and a date of its own.
+    if let adapter::Content::Relay(bytes) = content {
+        return bytes;
+    }
+    let (caller, id) = (caller(request.dialect), answer_id(request));
+    let stamp = stamp(&id, model);
     match content {
         adapter::Content::Relay(bytes) => bytes,
-        adapter::Content::Chat(answer) => caller.answer(request, &answer, stamp),
-        adapter::Content::Embedding(answer) => caller.vectors(request, &answer, stamp),
+        adapter::Content::Chat(answer) => caller.answer(request, &answer, &stamp),
+        adapter::Content::Embedding(answer) => caller.vectors(request, &answer, &stamp),
         adapter::Content::TokenCount(tokens) => caller.token_count(tokens),
     }
+}
+
+fn stamp<'a>(id: &'a str, model: &'a str) -> Stamp<'a> {
+    Stamp { id, created: crate::keyring::now().unsigned_abs(), model }
 }
 
 /// An id in the form that the caller's dialect has for it.
@@ -166,10 +228,10 @@ fn model_card(name: &ModelName, created: i64) -> Value {
     json!({ "id": name, "object": "model", "created": created, "owned_by": "isthmus" })
 }
 
-fn json_response(body: &Value, id: &RequestId) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+fn json_response(body: &Value, id: &RequestId) -> Response<axum::body::Body> {
+    let mut response = Response::new(body.to_string().into());
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    put(&mut response, REQUEST_ID, id.as_str());
+    put(&mut response, REQUEST_ID.clone(), id.as_str());
     response
 }
 
@@ -178,6 +240,22 @@ mod tests {
     use isthmus_inference::failure::UpstreamError;
 
     use super::*;
+
+    #[test]
+    fn any_names_make_a_header_of_bounded_length() {
+        let names =
+            |names: &[&str]| listed(&names.iter().map(|&name| name.into()).collect::<Vec<_>>());
+        assert_eq!(names(&["seed", "top_k"]), "seed,top_k");
+        assert_eq!(
+            names(&["größe", "a,b", "100%", "a b\n"]),
+            "gr%C3%B6%C3%9Fe,a%2Cb,100%25,a%20b%0A"
+        );
+        let long = "ü".repeat(100);
+        let many = names(&vec![long.as_str(); 1000]);
+        assert!(many.len() < 4 * LONGEST_LIST && many.ends_with(",+996"), "{many}");
+        assert_eq!(names(&["x".repeat(LONGEST_LIST + 1).as_str()]), "+1");
+        HeaderValue::from_str(&many).unwrap();
+    }
 
     fn body_of(failure: &Failure) -> Bytes {
         caller(Dialect::OpenAi).error(&Told { failure, request_id: "req_1" })

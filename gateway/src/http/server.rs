@@ -1,23 +1,29 @@
 //! The door itself: accept, serve, and on the way out let streams finish. It speaks HTTP/1.1, as
 //! the SDKs do to a plain-text address; a proxy in front may speak what it likes to its own callers.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::patience::Patience;
 use super::workers::Workers;
 
 /// What one door allows.
@@ -59,23 +65,28 @@ pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Str
 
 /// Serves until `stop`, then drains. When it returns, no connection is left: what did not end in
 /// time was cut, and every ticket is settled or with the reaper.
-pub async fn serve(
+pub async fn serve<S, B>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     limits: DoorLimits,
     stop: CancellationToken,
     gauge: IntGauge,
     workers: &Workers,
-) -> Drained {
+) -> Drained
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
     let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
-    let builder = builder(limits);
     while let Some((stream, permit)) = until(&stop, accept(&listener, &permits)).await {
-        let service = TowerToHyperService::new(router.clone());
+        let service = service.clone();
         let (seat, runtime) = workers.seat();
         let (open, cut) = (Open::new(gauge.clone()), cut.clone());
-        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        let (builder, watcher) = (builder(limits), graceful.watcher());
         let serving = async move {
             // The worker's reactor watches the socket from here on.
             let Ok(stream) = stream.and_then(TcpStream::from_std) else { return };
@@ -116,7 +127,7 @@ impl Drop for Open {
 fn builder(limits: DoorLimits) -> Builder {
     let mut builder = Builder::new();
     builder
-        .timer(TokioTimer::new())
+        .timer(Patience::default())
         // Runs from the first moment of a connection, and again after each answer on it.
         .header_read_timeout(limits.header_time)
         .max_buf_size(HEAD_BUFFER);

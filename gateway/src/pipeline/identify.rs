@@ -1,7 +1,7 @@
 //! Stage 1: whose key is this? Asked of the head alone, so that a stranger's body is never read.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use isthmus_inference::failure::Failure;
 
 use super::Call;
@@ -18,7 +18,11 @@ pub struct Identified {
 }
 
 /// Where callers may put their key: as a bearer token, or where Anthropic's and Google's SDKs do.
-pub const CREDENTIAL_HEADERS: [&str; 3] = ["authorization", "x-api-key", "x-goog-api-key"];
+pub static CREDENTIAL_HEADERS: [HeaderName; 3] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// Finds out who is calling.
 pub fn identify(keyring: &Keyring, call: Call, ticket: &mut Ticket) -> Result<Identified, Failure> {
@@ -30,8 +34,7 @@ pub fn identify(keyring: &Keyring, call: Call, ticket: &mut Ticket) -> Result<Id
 /// The key as presented.
 pub fn presented(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-    let named =
-        || CREDENTIAL_HEADERS[1..].iter().find_map(|name| headers.get(*name)?.to_str().ok());
+    let named = || CREDENTIAL_HEADERS[1..].iter().find_map(|name| headers.get(name)?.to_str().ok());
     bearer.or_else(named).map(str::trim).filter(|key| !key.is_empty())
 }
 

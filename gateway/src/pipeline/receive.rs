@@ -1,11 +1,12 @@
 //! Stage 2: take in the body, within bounds, and read as much of it as routing needs.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::HeaderMap;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Blame, Failure, Kind};
 use isthmus_inference::request::Request;
@@ -53,10 +54,11 @@ where
 
 /// The headers that belong to the caller's dialect and change what an endpoint of it does.
 fn forwarded(headers: &HeaderMap) -> Vec<(String, String)> {
-    const NAMES: [&str; 2] = ["anthropic-beta", "openai-beta"];
+    static NAMES: [HeaderName; 2] =
+        [HeaderName::from_static("anthropic-beta"), HeaderName::from_static("openai-beta")];
     let named = NAMES.iter().flat_map(|name| {
-        let values = headers.get_all(*name).iter().filter_map(|value| value.to_str().ok());
-        values.map(|value| ((*name).to_owned(), value.to_owned()))
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.map(|value| (name.to_string(), value.to_owned()))
     });
     named.collect()
 }
@@ -84,21 +86,47 @@ where
     if body.size_hint().lower() > limits.size as u64 {
         return Err(too_large(limits.size));
     }
-    let collected = Limited::new(body, limits.size).collect();
-    match tokio::time::timeout(limits.time, collected).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limits.size)),
-        Ok(Err(error)) => {
-            Err(Failure::invalid("", "the request body broke off").with_detail(error))
+    tokio::time::timeout(limits.time, gather(limits.size, body)).await.unwrap_or_else(|_| {
+        let message = format!(
+            "the request body did not arrive within {} s (server.body_timeout)",
+            limits.time.as_secs()
+        );
+        Err(Failure::new(Kind::Timeout, message).blamed_on(Blame::Caller))
+    })
+}
+
+/// All pieces of a body in one. Most come in one piece, which stays as it is.
+async fn gather<B>(most: usize, body: B) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut body = pin!(body);
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
+        let frame = frame.map_err(|error| {
+            Failure::invalid("", "the request body broke off").with_detail(error.into())
+        })?;
+        // Trailers say nothing that anybody here reads.
+        let Ok(piece) = frame.into_data() else { continue };
+        let length = first.len() + all.len() + piece.len();
+        if length > most {
+            return Err(too_large(most));
         }
-        Err(_) => {
-            let message = format!(
-                "the request body did not arrive within {} s (server.body_timeout)",
-                limits.time.as_secs()
-            );
-            Err(Failure::new(Kind::Timeout, message).blamed_on(Blame::Caller))
+        if length == piece.len() {
+            first = piece;
+            continue;
         }
+        if all.is_empty() {
+            let rest = body.size_hint().exact().unwrap_or_default();
+            all.reserve(length + usize::try_from(rest).unwrap_or_default().min(most));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&piece);
     }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 fn too_large(limit: usize) -> Failure {
@@ -129,6 +157,18 @@ mod tests {
         let chunked = StreamBody::new(futures_util::stream::iter(pieces));
         let unannounced = collect(LIMITS, chunked).await.unwrap_err();
         assert_eq!([announced.kind, unannounced.kind], [Kind::TooLarge; 2]);
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_is_put_together() {
+        for pieces in [&[][..], &["", "a"], &["a", "", "bc", "d"]] {
+            let frames = pieces.iter().map(|piece| {
+                let piece = Bytes::from_static(piece.as_bytes());
+                Ok::<_, std::io::Error>(http_body::Frame::data(piece))
+            });
+            let body = StreamBody::new(futures_util::stream::iter(frames));
+            assert_eq!(collect(LIMITS, body).await.unwrap(), pieces.concat());
+        }
     }
 
     #[test]

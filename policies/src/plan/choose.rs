@@ -23,6 +23,18 @@ pub enum Picked {
     Explored,
 }
 
+impl Picked {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Best => "the best",
+            Self::Incumbent => "was the first before, and none is better by enough to change",
+            Self::LessPending => "nearly the best, with less work pending",
+            Self::Explored => "seldom seen, to learn how it fares",
+        }
+    }
+}
+
 /// The first choice, by place among the ranked.
 pub(super) struct Choice {
     pub(super) first: usize,
@@ -122,6 +134,6 @@ fn lighter(ranked: &[Standing], reference: usize, tuning: &Tuning, chance: &mut 
     }
     let one = chance.below(near.len());
     let other = (one + 1 + chance.below(near.len() - 1)) % near.len();
-    let (one, other) = (near[one.min(other)], near[one.max(other)]);
+    let (one, other) = (near[one], near[other]);
     if ranked[other].pending < ranked[one].pending { other } else { one }
 }

@@ -207,7 +207,7 @@ fn a_bound_on_the_p95_comes_before_the_price() {
     let slow = || Bounds { p95_ttft: Some(0.8), ..Bounds::default() };
     let pool = Pool::of(&[(price("1", "4"), 1.0), (price("3", "9"), 0.5)]).within(slow());
     assert_eq!(pool.choices(), [1, 0], "the slow one is still there for a failure");
-    let pool = Pool::of(&[(price("1", "4"), 1.0), (price("3", "9"), 0.9)]).within(slow());
+    let pool = Pool::of(&[(price("1", "4"), 2.0), (price("3", "9"), 0.9)]).within(slow());
     assert_eq!(pool.choices(), [1, 0], "nobody is fast enough, and the faster one is worth it");
     let mut pool = Pool::of(&[(price("1", "4"), 1.0), (price("3", "9"), 0.5)]).within(slow());
     pool.strategy.objective.when_infeasible = WhenInfeasible { relax: vec![], then: Then::Reject };
@@ -261,6 +261,7 @@ fn equals_share_the_load_and_the_busier_one_gets_less() {
 #[test]
 fn the_incumbent_stays_unless_another_is_a_tenth_better() {
     let mut pool = Pool::of(&[(price("1", "4"), 1.0), (price("1", "4"), 0.96)]).aim("fastest");
+    pool.strategy.tuning.near = 0.0;
     pool.incumbent = Some(0);
     let plan = pool.plan(1).unwrap();
     assert_eq!((plan.first(), plan.picked, plan.reference), (0, Picked::Incumbent, 0));
@@ -344,6 +345,9 @@ fn the_callers_order_and_sort_come_before_the_aim() {
     assert_eq!(narrowed(r#"{"order": ["endpoint-2", "ACCOUNT-1"]}"#), [2, 1, 0]);
     assert_eq!(narrowed(r#"{"order": ["account-1"], "allow_fallbacks": false}"#), [1]);
     assert_eq!(narrowed(r#"{"sort": "latency"}"#), [2, 1, 0]);
+    let unpriced = [(Pricing::Unknown, 1.0), (price("1", "4"), 2.0)];
+    let by_latency = Pool::of(&unpriced).narrowed(r#"{"sort": "latency"}"#);
+    assert_eq!(by_latency.choices(), [0, 1], "money is no matter then");
     assert_eq!(narrowed(r#"{"ignore": ["endpoint-0"]}"#), [1, 2]);
     assert_eq!(narrowed(r#"{"preferred_max_latency": 0.8}"#), [1, 2, 0]);
     assert_eq!(narrowed(r#"{"max_price": {"completion": 8}}"#), [0, 1]);

@@ -20,7 +20,7 @@ pub(in crate::http_client) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn straight(tcp: TokioIo<TcpStream>) -> Self {
+    pub(in crate::http_client) fn straight(tcp: TokioIo<TcpStream>) -> Self {
         Self { hop: tcp.into(), read_by_proxy: false }
     }
 

@@ -2,7 +2,7 @@
 //! this one does not ask for each word how it should be painted, nor for each line which day it is.
 
 use std::cell::RefCell;
-use std::fmt::{self, Debug};
+use std::fmt::{self, Debug, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::field::{Field, Visit};
@@ -17,56 +17,84 @@ pub(super) struct Plain;
 /// Writes the time to the microsecond, in UTC.
 pub(super) struct Clock;
 
-struct Fields<'w> {
-    writer: Writer<'w>,
-    is_first: bool,
+/// The most room, in bytes, that is kept for the next line.
+const KEPT: usize = 4 << 10;
+
+/// The fields as they are gathered: one write to the line for all of them.
+struct Fields<'t> {
+    text: &'t mut String,
     result: fmt::Result,
 }
 
+thread_local! {
+    /// Room for the fields of a line, used again for each.
+    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
 impl<'w> FormatFields<'w> for Plain {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
-        let mut visitor = Fields { writer, is_first: true, result: Ok(()) };
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        // Taken, not borrowed: a value that logs while it is written finds an empty one.
+        let mut text = TEXT.take();
+        text.clear();
+        let mut visitor = Fields { text: &mut text, result: Ok(()) };
         fields.record(&mut visitor);
-        visitor.result
+        let result = visitor.result.and_then(|()| writer.write_str(&text));
+        if text.capacity() <= KEPT {
+            TEXT.set(text);
+        }
+        result
     }
 }
 
 // === impl Fields ===
 
 impl Fields<'_> {
-    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.result.is_ok() {
-            self.result = self.name(field).and_then(|()| value(&mut self.writer));
+    fn name(&mut self, field: &Field) {
+        if !self.text.is_empty() {
+            self.text.push(' ');
         }
-    }
-
-    fn name(&mut self, field: &Field) -> fmt::Result {
-        if !std::mem::take(&mut self.is_first) {
-            self.writer.write_char(' ')?;
+        if field.name() != "message" {
+            self.text.push_str(field.name());
+            self.text.push('=');
         }
-        if field.name() == "message" {
-            return Ok(());
-        }
-        self.writer.write_str(field.name())?;
-        self.writer.write_char('=')
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.write(field, |writer| {
-            if !value.bytes().all(is_plain) {
-                return write!(writer, "{value:?}");
-            }
-            writer.write_char('"')?;
-            writer.write_str(value)?;
-            writer.write_char('"')
-        });
+        if !value.bytes().all(is_plain) {
+            return self.record_debug(field, &value);
+        }
+        self.name(field);
+        self.text.push('"');
+        self.text.push_str(value);
+        self.text.push('"');
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.name(field);
+        push_number(self.text, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, |writer| write!(writer, "{value:?}"));
+        self.name(field);
+        self.result = self.result.and_then(|()| write!(self.text, "{value:?}"));
     }
+}
+
+/// Appends the decimal digits of a number.
+fn push_number(text: &mut String, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    text.extend(digits[first..].iter().copied().map(char::from));
 }
 
 /// Whether a byte stands for itself between quotes.
@@ -90,8 +118,14 @@ impl FormatTime for Clock {
                 text.truncate(text.find('.').unwrap_or(text.len()));
                 *second = now.as_secs();
             }
+            let mut fraction = *b".000000Z";
+            let mut micros = now.subsec_micros();
+            for digit in fraction[1..7].iter_mut().rev() {
+                *digit += (micros % 10) as u8;
+                micros /= 10;
+            }
             writer.write_str(text)?;
-            write!(writer, ".{:06}Z", now.subsec_micros())
+            writer.write_str(std::str::from_utf8(&fraction).unwrap_or_default())
         })
     }
 }
@@ -133,6 +167,7 @@ mod tests {
         for text in ["plain", "", "a \"quoted\" \\ word", "two\nlines", "ü \u{1b}[31m"] {
             tracing::info!(text, id = %"x y", count = 3_u64, missing = None::<u16>, "message");
         }
+        tracing::info!(least = 0_u64, most = u64::MAX, below = -5_i64);
         tracing::warn!(list = ?[1, 2], ratio = 0.5, yes = true);
     }
 

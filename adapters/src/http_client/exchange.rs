@@ -1,0 +1,213 @@
+//! One request and the head of its answer: over a connection that is kept, or over a new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming as Arriving;
+use hyper::client::conn::{TrySendError, http2};
+use hyper_util::client::legacy::connect::Connection as _;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::connect::{ALIVE_EVERY, BoxError, Stream};
+use super::line::Line;
+use super::pool::{Connection, Pool, Sender};
+use super::target::{Origin, Target};
+
+/// An HTTP/1 connection on which an answer is coming, and where it belongs.
+pub(super) struct Lent {
+    pub(super) line: Line,
+    pool: Arc<Pool>,
+    origin: Origin,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    #[error("connecting failed")]
+    Connect(#[source] BoxError),
+    #[error("connecting took too long")]
+    ConnectTooLong,
+    #[error("the exchange failed")]
+    Exchange(#[source] hyper::Error),
+}
+
+/// A request that was not answered. It comes back if no connection has begun to send it.
+struct Undelivered {
+    request: Option<Box<Request<Full<Bytes>>>>,
+    error: hyper::Error,
+}
+
+/// How much of one HTTP/2 stream may lie unread in memory: far more than a token stream needs.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// How much of all streams of one HTTP/2 connection together.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// Sends a request and waits for the head of the answer. What comes with it brings the body.
+///
+/// Nothing is sent twice, except what a kept connection, just closed by the other side, never took.
+pub(super) async fn exchange<Opening>(
+    pool: &Arc<Pool>,
+    open: impl FnOnce(&Target) -> Opening,
+    target: &Target,
+    mut request: Request<Full<Bytes>>,
+    connect_limit: Duration,
+) -> Result<(Response<Arriving>, Option<Lent>), Unanswered>
+where
+    Opening: Future<Output = Result<Stream, BoxError>>,
+{
+    while let Some(kept) = pool.take(&target.origin) {
+        match deliver(kept, pool, target, request).await {
+            Err(Undelivered { request: Some(back), .. }) => request = *back,
+            told => return told.map_err(|undelivered| Unanswered::Exchange(undelivered.error)),
+        }
+    }
+    // Boxed: a connection in the making is large, and most requests find one that is kept.
+    let connecting = Box::pin(connection(pool, target, open(target)));
+    let fresh = tokio::time::timeout(connect_limit, connecting)
+        .await
+        .map_err(|_| Unanswered::ConnectTooLong)??;
+    let told = deliver(fresh, pool, target, request).await;
+    told.map_err(|undelivered| Unanswered::Exchange(undelivered.error))
+}
+
+async fn deliver(
+    connection: Connection,
+    pool: &Arc<Pool>,
+    target: &Target,
+    mut request: Request<Full<Bytes>>,
+) -> Result<(Response<Arriving>, Option<Lent>), Undelivered> {
+    match connection {
+        Connection::Http1(mut line) => {
+            let uri = if line.read_by_proxy { &target.uri } else { &target.path };
+            *request.uri_mut() = uri.clone();
+            request.headers_mut().entry(HOST).or_insert_with(|| target.host.clone());
+            let response = line.send(request).await?;
+            let (pool, origin) = (Arc::clone(pool), target.origin.clone());
+            Ok((response, Some(Lent { line, pool, origin })))
+        }
+        Connection::Http2(mut sender) => {
+            *request.uri_mut() = target.uri.clone();
+            Ok((sender.try_send_request(request).await?, None))
+        }
+    }
+}
+
+async fn connection(
+    pool: &Arc<Pool>,
+    target: &Target,
+    opening: impl Future<Output = Result<Stream, BoxError>>,
+) -> Result<Connection, Unanswered> {
+    let stream = opening.await.map_err(Unanswered::Connect)?;
+    let connected = stream.connected();
+    if connected.is_negotiated_h2() {
+        let sender = shared(stream).await.map_err(Unanswered::Exchange)?;
+        return Ok(Connection::Http2(pool.share(&target.origin, sender)));
+    }
+    let line = Line::on(stream, connected.is_proxied()).await.map_err(Unanswered::Exchange)?;
+    Ok(Connection::Http1(line))
+}
+
+/// Speaks HTTP/2 on a stream that has just been opened.
+async fn shared(stream: Stream) -> Result<Sender, hyper::Error> {
+    let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(ALIVE_EVERY)
+        .handshake(stream)
+        .await?;
+    // Each of its streams is told when it ends; nobody asks for the connection itself.
+    tokio::spawn(async move { drop(driver.await) });
+    Ok(sender)
+}
+
+// === impl Lent ===
+
+impl Lent {
+    /// The answer has come: the connection waits for its next request.
+    pub(super) fn give_back(self) {
+        self.pool.give_back(&self.origin, self.line);
+    }
+}
+
+// === impl Undelivered ===
+
+impl From<TrySendError<Request<Full<Bytes>>>> for Undelivered {
+    fn from(mut error: TrySendError<Request<Full<Bytes>>>) -> Self {
+        Self { request: error.take_message().map(Box::new), error: error.into_error() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use http_body_util::BodyExt;
+    use hyper::server::conn::http2 as server;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::http_client::connect::Wire;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    /// A server that speaks HTTP/2, and answers with what it was asked for.
+    async fn serve_http2() -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = format!("http://{}/v1/chat?a=b", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let asked = service_fn(async |request: Request<Arriving>| {
+                    let said =
+                        format!("{} {}", request.version() == http::Version::HTTP_2, request.uri());
+                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(said))))
+                });
+                let serving = server::Builder::new(TokioExecutor::new());
+                tokio::spawn(serving.serve_connection(TokioIo::new(socket), asked));
+            }
+        });
+        Target::exactly(&target).unwrap()
+    }
+
+    #[tokio::test]
+    async fn all_share_an_http2_connection() {
+        let (target, pool, opened) =
+            (serve_http2().await, Arc::new(Pool::default()), AtomicUsize::new(0));
+        // TLS would tell that the server speaks HTTP/2; here it is known.
+        let first = TcpStream::connect(target.host_and_port()).await.unwrap();
+        let sender = shared(Wire::straight(TokioIo::new(first)).into()).await.unwrap();
+        pool.share(&target.origin, sender);
+        let open = |_: &Target| {
+            opened.fetch_add(1, Ordering::SeqCst);
+            std::future::pending().boxed()
+        };
+        let calls = (0..20).map(async |_| {
+            let request = Request::new(Full::new(Bytes::new()));
+            let (response, lent) = exchange(&pool, open, &target, request, LIMIT).await.unwrap();
+            assert!(lent.is_none());
+            response.into_body().collect().await.unwrap().to_bytes()
+        });
+        for said in join_all(calls).await {
+            assert_eq!(said, format!("true {}", target.as_str()));
+        }
+        assert_eq!(opened.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connecting_takes_no_longer_than_its_limit() {
+        let target = Target::exactly("http://h.test").unwrap();
+        let request = Request::new(Full::new(Bytes::new()));
+        let open = |_: &Target| std::future::pending().boxed();
+        let told = exchange(&Arc::default(), open, &target, request, LIMIT).await;
+        assert!(matches!(told, Err(Unanswered::ConnectTooLong)));
+    }
+}
