@@ -128,7 +128,11 @@ impl Plot {
             (to - from).max(1.0),
             BOTTOM - TOP
         );
-        self.words(from + 3.0, TOP + 13.0 + 13.0 * row as f64, "start", "shock", word);
+        let (x, anchor) = match from > RIGHT - 130.0 {
+            true => (to - 3.0, "end"),
+            false => (from + 3.0, "start"),
+        };
+        self.words(x, TOP + 13.0 + 13.0 * row as f64, anchor, "shock", word);
     }
 
     /// A straight line across at this height, with a word.
