@@ -128,11 +128,11 @@ impl App {
         let accounts = accounts(settings, &metrics, &mut engines).await?;
         let pools = pools(settings, &accounts, &metrics);
         let known = known(settings, &accounts);
-        Self::new(settings, Directory::new(pools, accounts, known), metrics, engines)
+        Self::join(settings, Directory::new(pools, accounts, known), metrics, engines)
     }
 
     /// Joins ready parts; tests bring their own.
-    pub fn new(
+    pub fn join(
         settings: &Settings,
         directory: Directory,
         metrics: Arc<Metrics>,
