@@ -166,7 +166,8 @@ impl Monitor {
         let probe = well && state.breaker.pass(now);
         state.take(now, work);
         self.put_up(&state, now);
-        Started { at: now, first_token_at: None, work, probe }
+        let ahead = self.board.unanswered.fetch_add(1, Relaxed);
+        Started { at: now, first_token_at: None, work, ahead, probe }
     }
 
     /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
