@@ -217,7 +217,7 @@ mod tests {
             stats.first_token(at(1), 1000, 0, Duration::from_millis(200));
         }
         let (seen, samples) = stats.ttft(at(1), 1);
-        assert_eq!(samples, 400);
+        assert_eq!(samples, 100, "more would not make it surer");
         assert!(assumed.p95 > 3.0 && (seen.p95 - 0.2).abs() < 0.02, "{seen:?}");
         let (other_size, _) = stats.ttft(at(1), 2);
         assert!(other_size.p95 < assumed.p95 / 3.0, "a fast one is fast with other sizes too");

@@ -280,16 +280,18 @@ fn a_price_is_no_measurement_and_the_smallest_difference_counts() {
 }
 
 #[test]
-fn one_in_a_hundred_goes_to_somebody_who_is_seldom_seen() {
+fn one_in_a_hundred_goes_to_somebody_who_is_seldom_seen_and_more_to_a_stranger() {
     let mut pool = Pool::of(&[(price("1", "4"), 1.0); 3]);
     pool.lives[0].ttft.p95 = 0.9;
-    pool.lives[1].samples = 3;
+    pool.lives[1].samples = 31;
     pool.lives[2].ttft.p95 = 0.95;
     let mut pool = pool.aim("fastest");
     pool.strategy.tuning = Tuning { near: 0.0, ..Tuning::default() };
     let firsts = pool.firsts();
     assert!((3..25).contains(&firsts[1]), "{firsts:?}");
     assert_eq!(firsts[2], 0, "often seen and worse");
+    pool.lives[1].samples = 0;
+    assert!((30..75).contains(&pool.firsts()[1]), "{:?}", pool.firsts());
     pool.route = [0, 2].into_iter().collect();
     assert_eq!(pool.firsts()[1], 0, "nobody explores what policy forbids");
 }
