@@ -37,7 +37,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cedar_policy_symcc", &["gateway/src/proofs"]),
     ("hyper", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
     ("hyper_rustls", HTTP_CLIENT),
-    ("hyper_util", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
+    (
+        "hyper_util",
+        &[
+            "gateway/src/http",
+            "gateway/src/http.rs",
+            HTTP_CLIENT[0],
+            HTTP_CLIENT[1],
+            "loadtests/src",
+        ],
+    ),
     ("llama_cpp_2", &["runtime/src/embedded"]),
     ("llama_cpp_sys_2", &["runtime/src/embedded"]),
     ("miette", &["policies/src/permit"]),
