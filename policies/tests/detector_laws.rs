@@ -93,7 +93,7 @@ fn numbers_and_fields_outside_of_prompts_are_looked_at_too() {
 
 #[test]
 fn pictures_are_unseen_and_texts_in_base64_are_read() {
-    let noise: Vec<u8> = (0..3000_u32).map(|n| (n * n * 31 >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..3000_u32).map(|n| ((n * n * 31) >> 3) as u8).collect();
     let picture = base64(&[b"\x89PNG\r\n\x1a\n", &noise[..]].concat());
     let url = |mime: &str, data: &str| body(&format!("data:{mime};base64,{data}"));
     assert_eq!(scan(&url("image/png", &picture)), only_unseen());
@@ -119,7 +119,7 @@ fn what_is_fetched_from_elsewhere_is_unseen_and_sealed_reasoning_is_not() {
     let part =
         json!({ "type": "image", "source": { "type": "url", "url": "https://example.com/a" } });
     assert_eq!(scan(&json!({ "content": [part] }).to_string()).unseen, 1);
-    let sealed: Vec<u8> = (0..900_u32).map(|n| (n * n * 31 >> 3) as u8 | 0x80).collect();
+    let sealed: Vec<u8> = (0..900_u32).map(|n| ((n * n * 31) >> 3) as u8 | 0x80).collect();
     let block = json!({ "type": "thinking", "thinking": "hm", "signature": base64(&sealed) });
     assert_eq!(scan(&block.to_string()), Findings::default());
     let block = json!({ "type": "unknown", "payload": base64(&sealed) });
