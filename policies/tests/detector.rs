@@ -3,7 +3,8 @@
 //!
 //! Each line of `detector/*.jsonl` is a text and the kinds that are in it; all of it is invented.
 //! `tuning.jsonl` may be looked at while the patterns are worked on; `held_out.jsonl` was written
-//! before, in other surroundings, and is only measured. With `ISTHMUS_BLESS=1` the table in
+//! before, in other surroundings. A text of it that leads to a change moves over, and a new one takes
+//! its place. With `ISTHMUS_BLESS=1` the table in
 //! `docs/classification.md` is written anew; with `ISTHMUS_MISSES=1` each mistake is printed.
 
 #![allow(

@@ -163,7 +163,8 @@ fn is_url_password(text: Text<'_>, at: usize) -> bool {
     let plain = [&b"password"[..], b"pass", b"secret", b"token"];
     password.len() >= 4
         && !plain.iter().any(|word| password.eq_ignore_ascii_case(word))
-        && !password.iter().any(|byte| b"${}<>*[]".contains(byte))
+        && !password.starts_with(b"$")
+        && !password.iter().any(|byte| b"{}<>*[]".contains(byte))
 }
 
 /// Whether the name before this mark has something fetched that is not in the text: a picture by

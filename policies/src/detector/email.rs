@@ -1,6 +1,6 @@
 //! Addresses of electronic mail.
 
-use super::{Find, Kind, Text};
+use super::{Find, Kind, Text, windows};
 use crate::class::DataClass;
 
 pub(super) const KIND: Kind = Kind {
@@ -23,9 +23,12 @@ fn find(text: Text<'_>, at: usize) -> bool {
     let local = before[before.len() - length..].trim_ascii_start();
     let local = local.strip_prefix(b".").unwrap_or(local);
     let preceded_by = at.checked_sub(length + 1).map(|place| text[place]);
-    // The part after a colon is a password in a URL, which is a finding of another kind.
-    let in_url = preceded_by == Some(b':') && is_after_user(&text[..at - length - 1]);
-    if local.is_empty() || length > LOCAL || in_url || matches!(preceded_by, Some(b'@' | b'/')) {
+    // A password in a URL is a finding of another kind.
+    if local.is_empty()
+        || length > LOCAL
+        || is_in_url(&text[..at])
+        || matches!(preceded_by, Some(b'@' | b'/'))
+    {
         return false;
     }
     let domain = &text[at + 1..];
@@ -36,10 +39,12 @@ fn find(text: Text<'_>, at: usize) -> bool {
     !remote && is_named(domain)
 }
 
-/// Whether the text ends with `scheme://user`.
-fn is_after_user(before: &[u8]) -> bool {
-    let user = before.iter().rev().take(LOCAL).take_while(|byte| is_local(**byte)).count();
-    before[..before.len() - user].ends_with(b"://")
+/// Whether the text ends with the user's part of a URL, `scheme://user:password`.
+fn is_in_url(before: &[u8]) -> bool {
+    let before = &before[before.len().saturating_sub(windows::BEHIND)..];
+    let Some(scheme) = memchr::memmem::rfind(before, b"://") else { return false };
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"'<>".contains(byte);
+    !before[scheme + 3..].iter().any(ends)
 }
 
 fn is_local(byte: u8) -> bool {

@@ -237,6 +237,6 @@ impl Digits {
             (0, digit) => digit,
             (_, digit) => digit * 2 - if digit > 4 { 9 } else { 0 },
         });
-        counted.map(u32::from).sum::<u32>() % 10 == 0
+        counted.map(u32::from).sum::<u32>().is_multiple_of(10)
     }
 }

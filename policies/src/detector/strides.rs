@@ -26,7 +26,7 @@ pub(super) fn covered<const COUNT: usize>(text: &[u8], from: usize) -> Option<us
 /// highest bit of each byte that is less.
 const fn is_dense(eight: u64) -> bool {
     const LEAST: u64 = ONES * b'+' as u64;
-    (eight.wrapping_sub(LEAST) & !eight | eight) & HIGH == 0
+    ((eight.wrapping_sub(LEAST) & !eight) | eight) & HIGH == 0
 }
 
 /// Whether one of the eight bytes is this one: it leaves a zero, from which the subtraction borrows.
