@@ -83,14 +83,21 @@ def test_without_fallback_the_first_failure_is_the_answer(client):
         ask(client, "no-fallback")
 
 
-def test_a_promise_that_cannot_be_kept_is_refused(client, upstream):
+def test_what_may_not_leave_does_not_and_the_caller_is_told_why(client, upstream):
     before = len(upstream.requests)
-    for refused in [
-        {"extra_headers": {"x-isthmus-data-class": "phi"}},
-        {"extra_body": {"provider": {"zdr": True}}},
+    with pytest.raises(openai.PermissionDeniedError) as denied:
+        ask(client, "scripted/echo", extra_headers={"x-isthmus-data-class": "phi"})
+    assert denied.value.code == "policy_denied"
+    assert "phi-needs-baa" in str(denied.value) and "45 CFR 164.502(e)" in str(denied.value)
+    with pytest.raises(openai.PermissionDeniedError) as narrowed:
+        ask(client, "scripted/echo", extra_body={"provider": {"zdr": True}})
+    assert narrowed.value.param == "provider.zdr"
+    for wrong in [
+        {"extra_headers": {"x-isthmus-data-class": "cosmic"}},
+        {"extra_body": {"provider": {"zrd": True}}},
     ]:
         with pytest.raises(openai.BadRequestError):
-            ask(client, "scripted/echo", **refused)
+            ask(client, "scripted/echo", **wrong)
     assert len(upstream.requests) == before, "nothing left the house"
 
 
