@@ -10,6 +10,7 @@ mod policy;
 mod replay;
 mod serve;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -97,15 +98,14 @@ fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
 }
 
 /// What the command was asked for.
-#[expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 fn say(text: &str) {
-    println!("{text}");
+    // Whoever reads may have read enough (`| head`), which is no failure.
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// What stands in the way.
-#[expect(clippy::print_stderr, reason = "a command's complaint goes to standard error")]
 fn say_error(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 impl CommandError {

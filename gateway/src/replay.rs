@@ -204,15 +204,14 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// What the recorded tokens cost there; a lease's hour is paid whoever uses it.
+    /// What the recorded tokens cost there; a lease's hour is paid whoever uses it. `None` where no
+    /// price is known, or nobody serves.
     fn cost(self, usage: &Usage) -> Option<Money> {
-        match self {
-            Self::To(_, offer) => match offer?.pricing {
-                Pricing::Tokens(price) => Some(price.cost(usage)),
-                Pricing::Lease(_) => Some(Money::ZERO),
-                Pricing::Unknown => None,
-            },
-            Self::Denied | Self::Nowhere => Some(Money::ZERO),
+        let Self::To(_, Some(offer)) = self else { return None };
+        match offer.pricing {
+            Pricing::Tokens(price) => Some(price.cost(usage)),
+            Pricing::Lease(_) => Some(Money::ZERO),
+            Pricing::Unknown => None,
         }
     }
 

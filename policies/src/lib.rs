@@ -30,7 +30,7 @@
 //!
 //! * [`retry`], [`stall`], [`hedge`], [`splice`], within an [`allowance`]
 //!
-//! [`moment`] and [`chance`] are the arguments; [`written`] is a plan for whoever weighs nothing.
+//! [`moment`] and [`chance`] are the arguments.
 
 pub mod access;
 pub mod affinity;
@@ -73,4 +73,3 @@ pub mod splice;
 pub mod stall;
 pub mod stats;
 pub mod terms;
-pub mod written;

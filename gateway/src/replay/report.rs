@@ -56,7 +56,7 @@ pub struct CostShift {
     pub then_usd: Money,
     /// As it would be.
     pub now_usd: Money,
-    /// Answered requests that both sides have a price for.
+    /// Answered requests that both sides serve and have a price for.
     pub priced: u64,
     /// Those of which a price is unknown on one side.
     pub unpriced: u64,
@@ -97,7 +97,7 @@ impl Report {
         if let Some(seen) = after {
             self.endpoints.entry(seen.name.to_string()).or_default().now += 1;
         }
-        if let Some(usage) = usage {
+        if let Some(usage) = usage.filter(|_| before.is_some() && after.is_some()) {
             self.cost.add(usage, moved, then, now);
         }
         if let (Some(then), Some(now)) = (then.live(), now.live()) {
@@ -183,7 +183,7 @@ impl fmt::Display for Report {
         let CostShift { then_usd, now_usd, priced, unpriced } = self.cost;
         writeln!(
             f,
-            "\ncost of {priced} answers, exact on their tokens: ${then_usd} then, ${now_usd} now"
+            "\ncost of {priced} answers that both give, exact on their tokens: ${then_usd} then, ${now_usd} now"
         )?;
         if unpriced > 0 {
             writeln!(f, "    {unpriced} more have no known price on one side")?;
