@@ -54,7 +54,7 @@ test-policies: tools-policies ## The starter policies: tested, proved, and compa
 	$(ISTHMUS) policy test policies/starter --junit target/policies.xml
 	$(ISTHMUS) policy prove policies/starter
 	$(ISTHMUS) policy diff policies/starter policies/starter --refuse-loosening
-	cargo test $(CARGO_FLAGS) --package isthmus-gateway --test policy -- --include-ignored
+	cargo test $(CARGO_FLAGS) --workspace --test policy -- --include-ignored
 
 .PHONY: test-axon
 test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the original axon
