@@ -37,7 +37,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust fuzz-build test-axon test-sdk test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-policies fuzz-build test-axon test-sdk test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -47,6 +47,14 @@ lint: tools-build ## Format, lints, and the rules of the house
 .PHONY: test-rust
 test-rust: tools-build $(MODEL) $(EMBEDDING_MODEL) ## Unit, property and integration tests
 	cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: test-policies
+test-policies: tools-policies ## The starter policies: tested, proved, and compared with themselves
+	cargo build $(CARGO_FLAGS) --package isthmus-gateway
+	$(ISTHMUS) policy test policies/starter --junit target/policies.xml
+	$(ISTHMUS) policy prove policies/starter
+	$(ISTHMUS) policy diff policies/starter policies/starter --refuse-loosening
+	cargo test $(CARGO_FLAGS) --package isthmus-gateway --test policy -- --include-ignored
 
 .PHONY: test-axon
 test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the original axon
@@ -120,10 +128,12 @@ $(EMBEDDING_MODEL): .venv/ready
 	$(KIT_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-kit.txt
 	@touch $@
 
-.PHONY: tools-build tools-test tools-load
+.PHONY: tools-build tools-test tools-load tools-policies
 tools-build:
 	@scripts/tools.sh build
 tools-test:
 	@scripts/tools.sh build python
+tools-policies:
+	@scripts/tools.sh build policies
 tools-load:
 	@scripts/tools.sh build load

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sees to the packages that a group of targets needs: installs them as root on Debian, else says
-# exactly which are missing. Usage: scripts/tools.sh build|python|load ...
+# exactly which are missing. Usage: scripts/tools.sh build|python|load|policies ...
 set -euo pipefail
 
 missing=()
@@ -32,6 +32,7 @@ for group in "$@"; do
         need libclang-dev has_libclang   # reads the engine's headers
         ;;
     python) need python3-venv python3 -c 'import venv, ensurepip' ;;
+    policies) need cvc5 command -v "${CVC5:-cvc5}" ;; # proves policies
     load) need nginx command -v nginx ;; # what Isthmus is measured against
     *)
         echo "unknown group of tools: $group" >&2

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use isthmus_inference::answer::ChatAnswer;
+use isthmus_inference::chat::{AnswerFormat, ChatRequest, Message, Prompt, Role};
 use isthmus_inference::embedding::EmbeddingAnswer;
-use isthmus_inference::failure::Failure;
+use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
@@ -21,6 +22,12 @@ pub trait Adapter: Send + Sync + 'static {
     /// Calls once. Retries, fallbacks and deadlines over several attempts are the caller's affair.
     fn call(&self, attempt: Attempt) -> BoxFuture<'_, Result<Answer, Failure>>;
 
+    /// Whether it can be asked to go on with an answer that somebody else began
+    /// ([`Attempt::beginning`]); which of its models can is known only when they are asked.
+    fn continues(&self) -> bool {
+        false
+    }
+
     /// The models that this account may use, by the upstream's names.
     fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>>;
 }
@@ -32,8 +39,22 @@ pub struct Attempt {
     pub request: Arc<Request>,
     /// The name by which the upstream knows the model.
     pub model: UpstreamModel,
+    /// Whether its endpoint's `capabilities` say that it thinks, whatever its name tells.
+    pub reasons: bool,
     /// How long each phase may take.
     pub timeouts: Timeouts,
+    /// What the caller was told before another endpoint broke off. With it the answer always comes in
+    /// neutral events, never relayed: it has to fit behind what was sent.
+    pub beginning: Option<Arc<Beginning>>,
+}
+
+/// The beginning of an answer that is to be gone on with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// The text, without spaces at its end, which some providers refuse; empty if nothing was said.
+    pub text: String,
+    /// How many tokens it took, roughly: they count against the caller's limit.
+    pub tokens: u32,
 }
 
 /// How long each phase of one attempt may take.
@@ -123,4 +144,39 @@ pub enum Piece {
         /// The closing event.
         event: Option<Bytes>,
     },
+}
+
+// === impl Beginning ===
+
+impl Beginning {
+    /// Makes a chat one that goes on from here. What cannot be gone on with is `Unsupported`: several
+    /// answers, and a shape that whoever goes on would begin anew.
+    pub fn put_into(&self, chat: &mut ChatRequest) -> Result<(), Failure> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let refused = |param: &str, what: &str| {
+            let message = format!("{what} cannot be gone on with by another endpoint");
+            Err(Failure::new(Kind::Unsupported, message).with_param(param))
+        };
+        if chat.wanted_choices() > 1 {
+            return refused("n", "several answers");
+        }
+        if chat.format != AnswerFormat::Text {
+            return refused("response_format", "an answer of a prescribed shape");
+        }
+        let Prompt::Messages(messages) = &mut chat.prompt else {
+            return refused("prompt", "plain text");
+        };
+        // Of a turn that the caller began himself nobody could tell where the answer began.
+        if messages.last().is_some_and(|last| last.role == Role::Assistant) {
+            return refused("messages", "a turn that the caller began");
+        }
+        messages.push(Message::text(Role::Assistant, self.text.as_str()));
+        chat.continued = true;
+        if let Some(limit) = &mut chat.sampling.max_tokens {
+            *limit = limit.saturating_sub(self.tokens).max(1);
+        }
+        Ok(())
+    }
 }

@@ -34,6 +34,12 @@ pub trait ChatDialect: Send + Sync + 'static {
         stream: bool,
     ) -> Result<Encoded, Failure>;
 
+    /// The same format for a model that is known to think though its name may not tell, where that
+    /// makes a difference.
+    fn of_reasoning_model(&self) -> Option<&'static dyn ChatDialect> {
+        None
+    }
+
     /// Reads a whole answer that came with a status of success.
     fn decode(&self, body: &[u8]) -> Result<ChatAnswer, Failure>;
 
@@ -47,6 +53,13 @@ pub trait ChatDialect: Send + Sync + 'static {
     /// the house fetches before it encodes.
     fn fetches(&self, _url: &str) -> bool {
         true
+    }
+
+    /// Whether this model goes on with a turn of the assistant's that was begun
+    /// ([`ChatRequest::continued`]), as this request asks for it. Where not, [`encode`](Self::encode) is
+    /// never given one.
+    fn continues(&self, _chat: &ChatRequest, _model: &UpstreamModel) -> bool {
+        false
     }
 
     /// What providers of this format accept where they are asked to stream.
@@ -171,6 +184,10 @@ pub trait CallerDialect: Send + Sync + 'static {
     /// A writer for one streamed answer.
     fn encoder(&self, request: &Request, stamp: &Stamp<'_>) -> Box<dyn StreamEncoder>;
 
+    /// A reader of what a caller is sent of the streamed answer to this request; `None` where no
+    /// stream of its kind can be gone on with.
+    fn transcript(&self, request: &Request) -> Option<Box<dyn Transcript>>;
+
     /// Writes a failure. An upstream's own error in this format passes as it came.
     fn error(&self, told: &Told<'_>) -> Bytes;
 
@@ -204,9 +221,29 @@ pub trait StreamEncoder: Send {
     /// The server-sent events for what happened; empty if the caller need not know of it.
     fn encode(&mut self, event: &Event) -> Bytes;
 
+    /// Whether the writer has room for more. One that must keep what it wrote has a limit, and a
+    /// stream that reaches it is a failure.
+    fn room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// The events that end the stream, after [`Event::Usage`] was encoded.
     fn done(&mut self) -> Bytes;
 
     /// The event that ends a stream which broke. It must not look like a clean end.
     fn failed(&mut self, told: &Told<'_>) -> Bytes;
+}
+
+/// Reads back what a caller was sent of a streamed answer, so that another endpoint can go on with it
+/// where the first one broke off, and the caller sees one answer.
+pub trait Transcript: Send {
+    /// Takes in whole events, as they were sent.
+    fn read(&mut self, events: Bytes);
+
+    /// All that was said, if that is the beginning of one plain text and nothing else; `None` as soon
+    /// as there is more to it: a call, a thought, a second choice, an end.
+    fn text(&self) -> Option<&str>;
+
+    /// A writer that goes on behind the events that were read.
+    fn writer(&self, request: &Request, stamp: &Stamp<'_>) -> Box<dyn StreamEncoder>;
 }

@@ -21,6 +21,7 @@
 //! [`needs`]: what a request asks of an endpoint.
 
 pub(crate) mod broken;
+pub(crate) mod citations;
 mod edits;
 mod fields;
 mod openai_sampling;
@@ -44,6 +45,7 @@ pub mod openai_provider;
 pub mod openai_relay;
 pub mod openai_request;
 pub mod openai_stream;
+mod openai_transcript;
 pub mod openai_usage;
 pub mod responses;
 

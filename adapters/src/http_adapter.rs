@@ -68,6 +68,10 @@ impl<S: Service> Adapter for HttpAdapter<S> {
         self.attempt(attempt).boxed()
     }
 
+    fn continues(&self) -> bool {
+        true
+    }
+
     fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {
         self.list().boxed()
     }
@@ -76,7 +80,9 @@ impl<S: Service> Adapter for HttpAdapter<S> {
 impl<S: Service> HttpAdapter<S> {
     async fn attempt(&self, attempt: Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
-        if let Some(route) = self.service.relay(request, &attempt.model) {
+        if attempt.beginning.is_none()
+            && let Some(route) = self.service.relay(request, &attempt.model)
+        {
             return self.relay(route, &attempt).await;
         }
         // Boxed, so that those who are only relayed need not carry their size.
@@ -135,8 +141,20 @@ impl<S: Service> HttpAdapter<S> {
             let message = format!("the provider does not serve {}", word(request.operation));
             return Err(Failure::new(Kind::Unsupported, message).with_param("model"));
         }
-        let route = self.service.chat(&attempt.model, request.stream)?;
-        let dialect = route.dialect;
+        if let Some(beginning) = &attempt.beginning {
+            beginning.put_into(&mut chat)?;
+        }
+        let route = if chat.continued {
+            self.service.continuation(&attempt.model, request.stream)?
+        } else {
+            self.service.chat(&attempt.model, request.stream)?
+        };
+        let thinks = if attempt.reasons { route.dialect.of_reasoning_model() } else { None };
+        let dialect = thinks.unwrap_or(route.dialect);
+        if chat.continued && !dialect.continues(&chat, &attempt.model) {
+            let message = format!("`{}` does not go on with what another began", attempt.model);
+            return Err(Failure::new(Kind::Unsupported, message));
+        }
         let _room = self.media.inline(&mut chat, dialect, attempt.timeouts.total).await?;
         let mut encoded = dialect.encode(&chat, &attempt.model, request.stream)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), chat.require_parameters)?;
@@ -145,12 +163,13 @@ impl<S: Service> HttpAdapter<S> {
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
         if request.stream {
-            let watch = Box::new(Decoding::new(dialect.decoder(), format_tool));
+            let watch = Box::new(Decoding::new(dialect.decoder(), format_tool, request.body.len()));
             return self.stream(outgoing, watch, &refused, dropped).await.map(Answer::Stream);
         }
         let told = self.line.whole(outgoing, refused).await?;
         let mut answer = dialect.decode(&told.body).map_err(|failure| self.struck(failure))?;
         decoding::unwrap_format(&mut answer, format_tool);
+        answer.usage = answer.usage.with_asked(request.body.len());
         let (usage, content) = (answer.usage, Content::Chat(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))

@@ -41,10 +41,25 @@ pub struct Provider {
     pub base_url_derived: bool,
     /// Where this account may process what this model is sent, as far as their names tell.
     pub processing: fn(&AccountSettings, &UpstreamModel) -> Processing,
+    /// What sort of network it is, where the kind alone tells that.
+    pub continent: Option<Continent>,
+    /// The domains under which its own addresses lie, where that is not the base URL's.
+    pub domains: &'static [&'static str],
     /// What people want to know of it.
     pub about: About,
     /// Makes the adapter of one account.
     pub build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
+}
+
+/// What sort of network a kind of provider is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continent {
+    /// One of the large clouds.
+    Cloud,
+    /// A company that serves models by itself.
+    Vendor,
+    /// Machines of many owners behind a protocol or a router, attested ones among them.
+    Decentralised,
 }
 
 /// A field that only accounts of one kind have.
@@ -123,8 +138,62 @@ pub fn find(kind: &str) -> Option<&'static Provider> {
     PROVIDERS.iter().copied().find(|provider| provider.kind == kind)
 }
 
+impl Provider {
+    /// What sort of network an account at this host belongs to; no host is the kind's own. A large
+    /// name vouches only for what lies under its domains: elsewhere there is a proxy or a stranger,
+    /// of whom the kind tells nothing.
+    pub fn continent_at(&self, host: Option<&str>) -> Option<Continent> {
+        let own = self.base_url.and_then(|url| url.split('/').nth(2));
+        let own = own.filter(|_| self.domains.is_empty());
+        let at_home = |host: &str| {
+            self.domains.iter().copied().chain(own).any(|domain| {
+                let before = host.strip_suffix(domain);
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            })
+        };
+        let counts = self.continent == Some(Continent::Decentralised) || host.is_none_or(at_home);
+        self.continent.filter(|_| counts)
+    }
+}
+
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Provider({})", self.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_vouches_only_for_its_own_addresses() {
+        let at = |kind: &str, host: Option<&str>| find(kind).unwrap().continent_at(host);
+        for (kind, host, expected) in [
+            ("openai", None, Some(Continent::Vendor)),
+            ("openai", Some("eu.api.openai.com"), Some(Continent::Vendor)),
+            ("openai", Some("127.0.0.1"), None),
+            ("openai", Some("notapi.openai.com.example.org"), None),
+            ("openai", Some("myapi.openai.com"), None),
+            ("azure", Some("my-resource.openai.azure.com"), Some(Continent::Cloud)),
+            ("azure", Some("azure.example.org"), None),
+            ("bedrock", Some("bedrock-runtime.eu-central-1.amazonaws.com"), Some(Continent::Cloud)),
+            ("akash", Some("10.0.0.1"), Some(Continent::Decentralised)),
+            ("bittensor-axon", Some("203.0.113.7"), Some(Continent::Decentralised)),
+            ("vllm", None, None),
+            ("openrouter", None, None),
+            ("openai-compatible", Some("api.openai.com"), None),
+        ] {
+            assert_eq!(at(kind, host), expected, "{kind} {host:?}");
+        }
+    }
+
+    #[test]
+    fn whose_addresses_are_known_has_domains() {
+        for provider in PROVIDERS {
+            let nowhere = provider.base_url.is_none() && provider.domains.is_empty();
+            let vouches = provider.continent.is_some_and(|one| one != Continent::Decentralised);
+            assert!(!(vouches && nowhere), "{}", provider.kind);
+        }
     }
 }

@@ -31,6 +31,15 @@ pub(crate) trait Service: Send + Sync + 'static {
         Err(unserved("chat", model))
     }
 
+    /// Where chats go whose last turn is to be gone on with, if that is elsewhere.
+    fn continuation(
+        &self,
+        model: &UpstreamModel,
+        stream: bool,
+    ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
+        self.chat(model, stream)
+    }
+
     /// Where embeddings of this model are made.
     fn embedding(&self, model: &UpstreamModel) -> Result<Route<'_, dyn EmbeddingDialect>, Failure> {
         Err(unserved("embeddings", model))

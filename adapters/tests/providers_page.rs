@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use isthmus_adapters::registry::{PROVIDERS, Provider, Shape};
+use isthmus_adapters::registry::{Continent, PROVIDERS, Provider, Shape};
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::request::Dialect;
 
@@ -19,10 +19,16 @@ An account is written under `providers:` as `name: { kind: … }`, or exists by 
 one of its variables is set. Callers speak OpenAI chat (with legacy completions and embeddings), OpenAI \
 Responses or Anthropic Messages to any of them. Where the provider speaks the caller's own language the bytes \
 pass as they are (*relayed*), but for the model's name; elsewhere requests and answers are written anew, what \
-cannot be carried is refused or named in `x-isthmus-dropped-params`, and nothing goes lost in silence.
+cannot be carried is refused or named in `x-isthmus-dropped-params`. Custom tools of OpenAI's (free text instead \
+of JSON arguments) are refused where the bytes do not pass as they are. Of an answer's citations, pages on the web \
+are told to callers of OpenAI's two languages, as `annotations`; those of documents, and all of them to callers of \
+Messages, have no form that is shared and are left out.
 
 Every kind takes `base_url`, `headers` and `timeouts`; an account in [`every-provider.yaml`]\
 (../config/examples/every-provider.yaml) shows each at work.
+
+*Network* is what an endpoint's `facts.network` counts as where it is not written; where the list has none, \
+as with software that runs on anybody's machines, that is unknown, and counts as `decentralised`.
 
 *Can carry* is what the language allows. A model may do less, which its endpoint's `capabilities` say.
 
@@ -83,6 +89,9 @@ fn section(page: &mut String, provider: &Provider) -> std::fmt::Result {
         about.credential.trim_end_matches(':'),
         sources(provider)
     )?;
+    if let Some(network) = network(provider) {
+        writeln!(page, "- **Network:** {network}")?;
+    }
     let able: Capabilities = about.capabilities.iter().copied().collect();
     writeln!(page, "- **Can carry:** {able}")?;
     for limit in about.limits {
@@ -102,6 +111,21 @@ fn section(page: &mut String, provider: &Provider) -> std::fmt::Result {
         writeln!(page, "| `{}` | {holds} | {variables} | {} |", option.name, option.help)?;
     }
     Ok(())
+}
+
+/// What its endpoints' `facts.network` is where nobody wrote it.
+fn network(provider: &Provider) -> Option<String> {
+    let word = match provider.continent? {
+        Continent::Cloud => "hyperscaler",
+        Continent::Vendor => "vendor",
+        Continent::Decentralised => return Some("`decentralised`".to_owned()),
+    };
+    let own = provider.base_url.and_then(|url| url.split('/').nth(2));
+    let domains: Vec<&str> = match provider.domains {
+        [] => own.into_iter().collect(),
+        domains => domains.to_vec(),
+    };
+    Some(format!("`{word}`, at addresses under {}", names(&domains)))
 }
 
 /// Where the credential is found, and what makes an account exist.

@@ -1,9 +1,15 @@
 //! From the tree to [`Settings`]: one file for each section of the configuration.
 
+pub(crate) mod catalogue;
+mod classification;
 mod endpoints;
 mod facts;
 mod models;
 mod names;
+mod networks;
+mod objective;
+mod policies;
+pub(crate) mod policytest;
 mod providers;
 mod server;
 mod small;
@@ -26,13 +32,17 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
         let endpoints = endpoints::endpoints(fields.get("endpoints").as_ref(), &providers);
         let (models, direct) =
             models::models(fields.get("models").as_ref(), &providers, &endpoints);
+        let (policies, classification) = policies::policies(fields.get("policies").as_ref());
         let settings = Settings {
             server,
             ledger: small::ledger(fields.get("ledger").as_ref()),
             telemetry: small::telemetry(fields.get("telemetry").as_ref()),
+            organisation: classification::tenancy(fields.get("tenancy").as_ref()),
+            classification,
             providers: providers.read,
             endpoints: endpoints.read.into_iter().chain(direct).collect(),
             models,
+            policies,
         };
         unavailable::sections(fields);
         Some(settings)

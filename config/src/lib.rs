@@ -22,6 +22,7 @@
 mod check;
 pub mod complaint;
 pub mod near;
+pub mod policytest;
 mod reader;
 pub mod settings;
 mod tree;
@@ -33,7 +34,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::complaint::{Complaint, Position, Severity};
-use crate::reader::Reader;
+use crate::reader::{Reader, Value};
 use crate::settings::Settings;
 
 /// The environment: a variable's name to its value. Handed in, so that a test can bring its own.
@@ -57,28 +58,46 @@ const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// Reads and checks a file. What comes back instead of settings holds at least one error, and the
 /// warnings too, in the order of the file.
 pub fn load(path: &Path, env: Env) -> Result<Checked, Vec<Complaint>> {
+    let mut checked = check_text(&path.display().to_string(), &read_file(path)?, env)?;
+    if let Some(folder) = path.parent() {
+        checked.settings.policies.start_at(folder);
+    }
+    Ok(checked)
+}
+
+/// Checks a text. `file_name` stands in complaints.
+pub fn check_text(file_name: &str, text: &str, env: Env) -> Result<Checked, Vec<Complaint>> {
+    let (settings, warnings) = read_text(file_name, text, env, check::settings)?;
+    Ok(Checked { settings, warnings })
+}
+
+/// A file's text, if it is one.
+fn read_file(path: &Path) -> Result<String, Vec<Complaint>> {
     let name = path.display().to_string();
     let mut bytes = vec![];
     let read = File::open(path).and_then(|file| {
-        // One byte more than allowed, so that `check_text` can tell a file that is too large.
+        // One byte more than allowed, so that `read_text` can tell a file that is too large.
         file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)
     });
     if let Err(error) = read {
         return Err(vec![complaint(&name, None, format!("cannot be read: {error}"))]);
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => check_text(&name, &text, env),
-        Err(error) => {
-            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-            let position = Some(Position { line, column: 1 });
-            Err(vec![complaint(&name, position, "this line is not UTF-8 text".to_owned())])
-        }
-    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        let position = Some(Position { line, column: 1 });
+        vec![complaint(&name, position, "this line is not UTF-8 text".to_owned())]
+    })
 }
 
-/// Checks a text. `file_name` stands in complaints.
-pub fn check_text(file_name: &str, text: &str, env: Env) -> Result<Checked, Vec<Complaint>> {
+/// Reads a text by `read`. What comes beside its value are warnings; what comes instead of it holds
+/// at least one error.
+fn read_text<T>(
+    file_name: &str,
+    text: &str,
+    env: Env,
+    read: impl FnOnce(&Value<'_>) -> Option<T>,
+) -> Result<(T, Vec<Complaint>), Vec<Complaint>> {
     if text.len() > MAX_FILE_BYTES {
         let message = format!("larger than {MAX_FILE_BYTES} bytes");
         return Err(vec![complaint(file_name, None, message)]);
@@ -89,11 +108,11 @@ pub fn check_text(file_name: &str, text: &str, env: Env) -> Result<Checked, Vec<
     for fault in faults {
         reader.complain_of_fault(fault);
     }
-    let settings = check::settings(&reader.root(&root));
+    let value = read(&reader.root(&root));
     let complaints = reader.into_complaints();
-    match settings {
-        Some(settings) if complaints.iter().all(|one| one.severity == Severity::Warning) => {
-            Ok(Checked { settings, warnings: complaints })
+    match value {
+        Some(value) if complaints.iter().all(|one| one.severity == Severity::Warning) => {
+            Ok((value, complaints))
         }
         _ => Err(complaints),
     }

@@ -79,7 +79,7 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// Says that this value is understood and will not be acted upon.
+    /// Says that this value is understood, and what of it may surprise.
     pub(crate) fn warn(&self, message: impl Into<String>) {
         let position = Some(self.named_at);
         self.reader.complain(Severity::Warning, position, self.path.clone(), message.into());
@@ -121,6 +121,16 @@ impl<'a> Value<'a> {
         let outcome = read(&mut fields);
         fields.refuse_unknown();
         outcome
+    }
+
+    /// The line on which its name stands, or itself if it has none.
+    pub(crate) fn line(&self) -> usize {
+        self.named_at.line
+    }
+
+    /// Whether it is a list, whatever is in it.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.node.content, Content::List(_))
     }
 
     /// Whether it is a map, whatever is in it.

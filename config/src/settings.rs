@@ -4,9 +4,11 @@
 //! parse, secrets do not print. Only the world can still disagree (a port in use, a model file
 //! that is not there).
 
+pub mod classification;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use isthmus_adapters::adapter::Timeouts;
@@ -16,6 +18,16 @@ use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamMo
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
 use isthmus_policies::facts::Facts;
+use isthmus_policies::hedge::HedgeRules;
+use isthmus_policies::lease::Lease;
+use isthmus_policies::monitor::Limits;
+use isthmus_policies::objective::Objective;
+use isthmus_policies::offer::Pricing;
+use isthmus_policies::plan::Strategy;
+use isthmus_policies::retry::RetryRules;
+use isthmus_policies::rollout::RolloutRules;
+
+use classification::{Classification, Organisation};
 
 /// Everything that a gateway is started from.
 #[derive(Debug, Clone)]
@@ -29,10 +41,16 @@ pub struct Settings {
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
     /// The names that callers use.
     pub models: BTreeMap<ModelName, Pool>,
+    /// Which endpoints may have a request.
+    pub policies: Policies,
     /// Where exchanges are counted.
     pub ledger: Ledger,
     /// What is logged, and how.
     pub telemetry: Telemetry,
+    /// Whose the requests are.
+    pub organisation: Organisation,
+    /// How it is known what sort of data they carry.
+    pub classification: Classification,
 }
 
 /// The doors, and what may come in by them.
@@ -121,8 +139,12 @@ pub struct Endpoint {
     pub provider: ProviderName,
     /// The name by which the upstream knows the model.
     pub model: UpstreamModel,
-    /// What it charges, if known.
+    /// What it charges by the token, if known.
     pub price: Option<Price>,
+    /// What it costs by the hour instead. Never together with a price.
+    pub lease: Option<Lease>,
+    /// What the upstream lets the house have.
+    pub limits: Limits,
     /// How long each phase of an attempt may take.
     pub timeouts: Timeouts,
     /// How many tokens prompt and answer may have together, if known.
@@ -134,7 +156,7 @@ pub struct Endpoint {
 }
 
 /// A name that callers use, and what may stand behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pool {
     /// As written under `models:`.
     pub name: ModelName,
@@ -144,6 +166,12 @@ pub struct Pool {
     pub fallback: bool,
     /// How often one endpoint is tried.
     pub retry: Retry,
+    /// What is preferred among the endpoints that may serve.
+    pub objective: Objective,
+    /// When a second copy of a slow request is sent; `None` for never.
+    pub hedge: Option<HedgeRules>,
+    /// Whether a stream that broke may be continued on another endpoint.
+    pub splice: bool,
 }
 
 /// How often one endpoint is tried for one request.
@@ -154,6 +182,30 @@ pub struct Retry {
     /// The longest pause before another try, an endpoint's own `retry-after` included. An endpoint
     /// that asks for more is given up for this request.
     pub max_wait: Duration,
+}
+
+/// Which endpoints may have a request: folders with policies in Cedar (`*.cedar`). A relative path
+/// starts at the folder of the configuration's file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Policies {
+    /// The policies that count; the built-in ones if there is no folder.
+    pub dir: Option<PathBuf>,
+    /// Policies that are evaluated beside them, without effect.
+    pub shadow_dir: Option<PathBuf>,
+    /// How a change of `dir` comes into force.
+    pub rollout: RolloutRules,
+    /// What is kept of decisions.
+    pub decision_log: DecisionLog,
+}
+
+/// What is kept of decisions, in the ledger's database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionLog {
+    /// Whether anything is; usually, where policies are written.
+    pub enabled: bool,
+    /// For how many days. The default is six months, as the EU's AI Act asks of those who deploy
+    /// high-risk systems (article 26(6)).
+    pub keep_days: u32,
 }
 
 /// Where exchanges are counted.
@@ -208,10 +260,41 @@ impl Endpoint {
             provider,
             model,
             price: None,
+            lease: None,
+            limits: Limits::default(),
             timeouts,
             context_window: None,
             capabilities: None,
             facts: Facts::default(),
+        }
+    }
+
+    /// How it is paid.
+    pub fn pricing(&self) -> Pricing {
+        match (self.price, self.lease) {
+            (Some(price), _) => Pricing::Tokens(price),
+            (None, Some(lease)) => Pricing::Lease(lease),
+            (None, None) => Pricing::Unknown,
+        }
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// All of it that decides how requests are routed.
+    pub fn strategy(&self) -> Strategy {
+        Strategy {
+            objective: self.objective.clone(),
+            fallback: self.fallback,
+            hedge: self.hedge,
+            retry: RetryRules {
+                attempts: self.retry.attempts,
+                longest: self.retry.max_wait,
+                ..RetryRules::default()
+            },
+            splice: self.splice,
+            ..Strategy::default()
         }
     }
 }
@@ -256,6 +339,25 @@ pub const DEFAULT_TIMEOUTS: Timeouts = Timeouts {
 impl Default for Retry {
     fn default() -> Self {
         Self { attempts: 3, max_wait: Duration::from_secs(10) }
+    }
+}
+
+// === impl Policies ===
+
+impl Policies {
+    /// Lets relative paths start at this folder.
+    pub(crate) fn start_at(&mut self, folder: &Path) {
+        for directory in [&mut self.dir, &mut self.shadow_dir].into_iter().flatten() {
+            *directory = folder.join(&directory);
+        }
+    }
+}
+
+// === impl DecisionLog ===
+
+impl Default for DecisionLog {
+    fn default() -> Self {
+        Self { enabled: false, keep_days: 183 }
     }
 }
 

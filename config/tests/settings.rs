@@ -9,7 +9,12 @@ use isthmus_inference::capability::{Capabilities, Capability};
 
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
-use isthmus_policies::facts::{Network, Trust};
+use isthmus_policies::bounds::{Bound, Then};
+use isthmus_policies::facts::{Network, Quantisation, Status, Tee, Trust};
+use isthmus_policies::hedge::HedgeAfter;
+use isthmus_policies::live::Quantile;
+use isthmus_policies::offer::Pricing;
+use isthmus_policies::plan::Strategy;
 
 fn accepted(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Settings {
     let text = format!("version: 1\n{text}");
@@ -122,6 +127,56 @@ models: { chat: { endpoints: [local/a/b, local/c], fallback: false, retry: { att
 }
 
 #[test]
+fn a_pool_is_routed_as_it_says() {
+    let settings = accepted(
+        r#"
+providers: { local: { kind: embedded } }
+endpoints:
+  owned: { provider: local, model: m, limits: { rpm: 60, tpm: 1000, concurrency: 4 } }
+  leased:
+    provider: local
+    model: n
+    price: { lease_usd_per_hour: "1.89", capacity_tokens_per_second: 2400 }
+models:
+  plain: { endpoints: [owned] }
+  chat:
+    endpoints: [leased, owned]
+    objective:
+      minimise: cost
+      subject_to: { p95_ttft_ms: 800, error_rate: 0.01, max_price_out_per_m: "12.00" }
+      when_infeasible: { relax: [error_rate], then: best }
+    hedge: { after: p90, max_extra_cost_percent: 1.5 }
+    splice: true
+  quick: { endpoints: [owned], objective: fastest, hedge: { after: 300ms } }
+"#,
+        &nothing,
+    );
+    let strategy = |name: &str| settings.models[name].strategy();
+    assert_eq!(strategy("plain"), Strategy::default());
+    let chat = strategy("chat");
+    assert_eq!(chat.objective.aim.word, "cheapest");
+    assert_eq!(chat.objective.bounds.p95_ttft, Some(0.8));
+    assert_eq!(chat.objective.bounds.max_price_out, "12".parse().ok());
+    let relaxed = &chat.objective.when_infeasible;
+    assert_eq!((&relaxed.relax[..], relaxed.then), (&[Bound::ErrorRate][..], Then::Best));
+    let hedge = chat.hedge.unwrap();
+    assert_eq!(hedge.after, HedgeAfter::Quantile(Quantile::P90));
+    assert!((hedge.max_extra_cost_percent - 1.5).abs() < 1e-9 && chat.splice);
+    let quick = strategy("quick");
+    assert_eq!(quick.objective.aim.word, "fastest");
+    assert_eq!(quick.hedge.unwrap().after, HedgeAfter::Fixed(Duration::from_millis(300)));
+
+    let limits = settings.endpoints["owned"].limits;
+    assert_eq!(limits.rpm.map(u64::from), Some(60));
+    assert_eq!(limits.tpm.map(u64::from), Some(1000));
+    assert_eq!(limits.concurrency.map(u32::from), Some(4));
+    assert_eq!(settings.endpoints["owned"].pricing(), Pricing::Unknown);
+    let Pricing::Lease(lease) = settings.endpoints["leased"].pricing() else { panic!() };
+    assert_eq!(lease.per_hour.to_string(), "1.89");
+    assert_eq!(lease.tokens_per_second.get(), 2400);
+}
+
+#[test]
 fn anchors_and_merges_say_things_once() {
     let settings = accepted(
         r#"
@@ -211,6 +266,67 @@ fn an_unknown_kind_is_answered_with_the_known_ones() {
     let hidden = said("${KIND}");
     assert!(hidden.starts_with("unknown kind of provider `${KIND}`; the kinds are "), "{hidden}");
     assert!(hidden.contains("vllm") && hidden.ends_with("embedded"), "{hidden}");
+}
+
+// === policies ===
+
+#[test]
+fn policies_start_at_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.yaml");
+    let written = "version: 1\npolicies: { dir: policies/, shadow_dir: /etc/isthmus/next }";
+    std::fs::write(&path, written).unwrap();
+    let policies = load(&path, &nothing).unwrap().settings.policies;
+    assert_eq!(policies.dir, Some(folder.path().join("policies/")));
+    assert_eq!(policies.shadow_dir, Some("/etc/isthmus/next".into()));
+    let without = accepted("policies: { dir: null }", &nothing).policies;
+    assert_eq!((without.dir, without.shadow_dir), (None, None));
+}
+
+#[test]
+fn an_endpoints_network_is_its_kinds_unless_it_is_written() {
+    let settings = accepted(
+        r#"
+providers:
+  cloud: { kind: bedrock, region: eu-central-1 }
+  own: { kind: vllm }
+  local: { kind: embedded }
+  stranger: { kind: openai, api_key: sk-1, base_url: "https://models.example.org/v1" }
+endpoints:
+  a: { provider: cloud, model: m }
+  b: { provider: cloud, model: m, facts: { network: vendor } }
+  c: { provider: own, model: m }
+  d: { provider: local, model: m }
+  e: { provider: stranger, model: m }
+models: { chat: { endpoints: [cloud/n] } }
+"#,
+        &nothing,
+    );
+    let network =
+        |name: &str| settings.endpoints[name].facts.network.as_ref().map(|fact| fact.value);
+    assert_eq!(network("a"), Some(Network::Hyperscaler));
+    assert_eq!(network("b"), Some(Network::Vendor));
+    assert_eq!((network("c"), network("e")), (None, None));
+    assert_eq!(network("d"), Some(Network::Local));
+    assert_eq!(network("cloud/n"), Some(Network::Hyperscaler));
+}
+
+#[test]
+fn every_fact_is_read() {
+    let facts = "facts: { storage_regions: [EU], baa: { value: true, until: 2027-01-01 }, \
+                 quantisation: fp8, tee: gpu, export_cleared: true, status: ga }";
+    let text = format!(
+        "providers: {{ local: {{ kind: embedded }} }}\n\
+         endpoints: {{ one: {{ provider: local, model: m, {facts} }} }}"
+    );
+    let facts = accepted(&text, &nothing).endpoints["one"].facts.clone();
+    assert_eq!(facts.storage_regions.unwrap().value, BTreeSet::from(["EU".to_owned()]));
+    let baa = facts.baa.unwrap();
+    assert_eq!((baa.value, baa.until.unwrap().to_string()), (true, "2027-01-01".to_owned()));
+    assert_eq!(facts.quantisation.unwrap().value, Quantisation::Fp8);
+    assert_eq!(facts.tee.unwrap().value, Tee::Gpu);
+    assert!(facts.export_cleared.unwrap().value);
+    assert_eq!(facts.status.unwrap().value, Status::Ga);
 }
 
 // === files ===

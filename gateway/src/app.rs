@@ -1,28 +1,37 @@
 //! Settings become a running house: the only place where parts are joined.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use isthmus_adapters::adapter::Adapter;
 use isthmus_adapters::hub::HubError;
-use isthmus_config::settings::{self, Settings};
+use isthmus_config::settings::{self, Policies, Settings};
+use isthmus_inference::capability::Capability;
 use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
-use isthmus_policies::retry::RetryRules;
+use isthmus_policies::facts::Facts;
+use isthmus_policies::offer::Pricing;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::directory::{Account, Directory, Endpoint, Pool, Prices, Shown};
+use crate::calendar::{moment, today};
+use crate::classifier::Classifier;
+use crate::decision_log::{DecisionSink, DecisionWriter};
+use crate::directory::{Account, Directory, Known};
 use crate::embedded::Embedded;
+use crate::explain::subject::kind;
 use crate::hub;
 use crate::keyring::{Keyring, now};
+use crate::permits::{Permits, Unusable, Watch};
 use crate::pipeline::BodyLimits;
 use crate::pipeline::settle::{Reaper, Record};
+use crate::pool::{Endpoint, EndpointParts, Learnt, Pool};
 use crate::telemetry::events::CopyNotMade;
 use crate::telemetry::metrics::Metrics;
 
@@ -30,8 +39,16 @@ use crate::telemetry::metrics::Metrics;
 pub struct App {
     /// Which endpoints stand behind a name.
     pub directory: Directory,
+    /// What policy permits.
+    pub permits: Permits,
     /// Who may call.
     pub keyring: Keyring,
+    /// Where decisions are logged.
+    pub decisions: DecisionSink,
+    /// Where they are read again; empty until the ledger is open.
+    pub ledger: OnceLock<Sqlite>,
+    /// What sort of data a request carries.
+    pub classifier: Classifier,
     /// The numbers.
     pub metrics: Arc<Metrics>,
     /// Where tickets go that were dropped open.
@@ -49,6 +66,18 @@ pub struct App {
     /// Set when the house begins to close.
     pub stop: CancellationToken,
     engines: Vec<Arc<Embedded>>,
+}
+
+/// A house, and who works behind it.
+pub struct Built {
+    /// The house.
+    pub app: Arc<App>,
+    /// Settles what was dropped open.
+    pub reaper: Reaper,
+    /// Follows the policies.
+    pub watch: Watch,
+    /// Writes the log of decisions, if there is one.
+    pub writer: Option<DecisionWriter>,
 }
 
 /// Why a house cannot be built from its settings.
@@ -69,6 +98,9 @@ pub enum BuildError {
         path = .1.display()
     )]
     NoModel(ProviderName, PathBuf),
+    /// The policies cannot be used.
+    #[error(transparent)]
+    Policies(#[from] Unusable),
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] StoreError),
@@ -89,12 +121,13 @@ pub const DEFAULT_MODEL: &str = "models/smollm2-135m-instruct-q4_1.gguf";
 impl App {
     /// Builds the house: accounts first, then the pools that stand on them. Loads models, which
     /// takes a moment.
-    pub async fn build(settings: &Settings) -> Result<(Arc<Self>, Reaper), BuildError> {
+    pub async fn build(settings: &Settings) -> Result<Built, BuildError> {
         let metrics = Arc::new(Metrics::new()?);
         let mut engines = Vec::new();
         let accounts = accounts(settings, &metrics, &mut engines).await?;
         let pools = pools(settings, &accounts, &metrics);
-        Ok(Self::new(settings, Directory::new(pools, accounts, prices(settings)), metrics, engines))
+        let known = known(settings, &accounts);
+        Self::new(settings, Directory::new(pools, accounts, known), metrics, engines)
     }
 
     /// Joins ready parts; tests bring their own.
@@ -103,12 +136,26 @@ impl App {
         directory: Directory,
         metrics: Arc<Metrics>,
         engines: Vec<Arc<Embedded>>,
-    ) -> (Arc<Self>, Reaper) {
+    ) -> Result<Built, BuildError> {
         let server = &settings.server;
         let (reaper, reaping) = Reaper::new();
+        let Policies { dir, shadow_dir, rollout, .. } = settings.policies.clone();
+        let mut watch = Watch::new(dir, shadow_dir, rollout);
+        let permits = watch.start(&directory, today())?;
+        let (decisions, writer) = match settings.policies.decision_log.enabled {
+            true => {
+                let (sink, writer) = DecisionSink::new(&metrics);
+                (sink, Some(writer))
+            }
+            false => (DecisionSink::nowhere(&metrics), None),
+        };
         let app = Self {
             directory,
-            keyring: Keyring::new(server.may_be_open()),
+            permits,
+            decisions,
+            ledger: OnceLock::new(),
+            keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
+            classifier: Classifier::new(settings),
             metrics,
             reaper,
             admin_token: server.admin_token.clone(),
@@ -119,7 +166,17 @@ impl App {
             stop: CancellationToken::new(),
             engines,
         };
-        (Arc::new(app), reaping)
+        Ok(Built { app: Arc::new(app), reaper: reaping, watch, writer })
+    }
+
+    /// Puts up the figures of all endpoints anew, as those that nobody asks grow old; never returns.
+    pub async fn refresh(&self) {
+        const EVERY: Duration = Duration::from_secs(5);
+        let mut tick = tokio::time::interval(EVERY);
+        loop {
+            let now = moment(tick.tick().await);
+            self.directory.endpoints().for_each(|endpoint| endpoint.monitor.refresh(now));
+        }
     }
 
     /// Whether the house is closing.
@@ -169,13 +226,20 @@ async fn accounts(
             }
         };
         let label: Arc<str> = format!("{name}/*").into();
-        let metrics = metrics.endpoint(&label, name.as_str());
-        let narrows = matches!(
-            &provider.account,
-            settings::Account::Remote(account) if account.kind.kind == "openrouter"
-        );
-        let timeouts = provider.timeouts;
-        let account = Account { adapter, timeouts, label, narrows, metrics };
+        let kind = kind(&provider.account);
+        let account = Account {
+            adapter,
+            timeouts: provider.timeouts,
+            metrics: metrics.endpoint(&label, name.as_str()),
+            label,
+            narrows: kind == "openrouter",
+            in_process: matches!(&provider.account, settings::Account::Embedded(_)),
+            kind: kind.into(),
+            facts: Arc::new(Facts {
+                network: provider.account.usual_network(),
+                ..Facts::default()
+            }),
+        };
         accounts.insert(name.clone(), account);
     }
     Ok(accounts)
@@ -186,52 +250,87 @@ fn pools(
     accounts: &BTreeMap<ProviderName, Account>,
     metrics: &Metrics,
 ) -> Vec<Pool> {
-    let endpoint = |name| {
-        let written = settings.endpoints.get(name)?;
-        let account = accounts.get(&written.provider)?;
-        Some(Arc::new(Endpoint {
-            name: written.name.clone(),
-            provider: written.provider.clone(),
-            model: written.model.clone(),
-            shown: Shown::of(
-                written.name.as_str(),
-                written.provider.as_str(),
-                written.model.as_str(),
-            ),
-            adapter: Arc::clone(&account.adapter),
-            narrows: account.narrows,
-            price: written.price,
-            capabilities: written.capabilities,
-            timeouts: written.timeouts,
-            metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
-        }))
-    };
-    settings
-        .models
-        .values()
-        .map(|pool| Pool {
-            name: pool.name.clone(),
-            label: pool.name.as_str().into(),
-            endpoints: pool.endpoints.iter().filter_map(endpoint).collect(),
-            fallback: pool.fallback,
-            retry: RetryRules {
-                attempts: pool.retry.attempts,
-                longest: pool.retry.max_wait,
-                ..RetryRules::default()
-            },
-        })
-        .collect()
-}
-
-/// The price of each model that some endpoint gives one; of several, the first by name.
-fn prices(settings: &Settings) -> Prices {
-    let mut prices = Prices::new();
-    for endpoint in settings.endpoints.values() {
-        if let Some(price) = endpoint.price {
-            prices.entry((endpoint.provider.clone(), endpoint.model.clone())).or_insert(price);
+    let mut endpoints = BTreeMap::new();
+    for written in settings.endpoints.values() {
+        if let Some(account) = accounts.get(&written.provider) {
+            let endpoint = endpoint(written, account, settings, metrics);
+            endpoints.insert(written.name.clone(), Arc::new(endpoint));
         }
     }
-    prices
+    let pool = |written: &settings::Pool| Pool {
+        name: written.name.clone(),
+        label: written.name.as_str().into(),
+        endpoints: written
+            .endpoints
+            .iter()
+            .filter_map(|name| endpoints.get(name).cloned())
+            .collect(),
+        strategy: written.strategy(),
+        learnt: Learnt::default(),
+    };
+    settings.models.values().map(pool).collect()
+}
+
+fn endpoint(
+    written: &settings::Endpoint,
+    account: &Account,
+    settings: &Settings,
+    metrics: &Metrics,
+) -> Endpoint {
+    Endpoint::new(EndpointParts {
+        name: written.name.clone(),
+        provider: written.provider.clone(),
+        kind: Arc::clone(&account.kind),
+        model: written.model.clone(),
+        adapter: Arc::clone(&account.adapter),
+        narrows: account.narrows,
+        pricing: written.pricing(),
+        capabilities: written.capabilities,
+        continues: account.adapter.continues() && continues(written, settings),
+        timeouts: written.timeouts,
+        metrics: metrics.endpoint(written.name.as_str(), written.provider.as_str()),
+        in_process: account.in_process,
+        facts: Arc::new(written.facts.clone()),
+        limits: written.limits,
+    })
+}
+
+/// Whether an endpoint goes on with what another one began: as written, or as its kind does.
+fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
+    if let Some(written) = endpoint.capabilities {
+        return written.has(Capability::Continuation);
+    }
+    settings.providers.get(&endpoint.provider).is_some_and(|provider| match &provider.account {
+        settings::Account::Remote(account) => account.kind.about.continues(),
+        settings::Account::Embedded(_) => true,
+    })
+}
+
+/// What some endpoint says of each model: its price, of several the first by name, and its facts. Where
+/// two claim different things of one model, nobody knows which of them is asked, and neither is
+/// believed.
+fn known(settings: &Settings, accounts: &BTreeMap<ProviderName, Account>) -> Known {
+    let mut known = Known::new();
+    for endpoint in settings.endpoints.values() {
+        let pricing = endpoint.pricing();
+        match known.entry((endpoint.provider.clone(), endpoint.model.clone())) {
+            Entry::Vacant(place) => {
+                place.insert((pricing, Arc::new(endpoint.facts.clone())));
+            }
+            Entry::Occupied(mut place) => {
+                let (known, facts) = place.get_mut();
+                if *known == Pricing::Unknown {
+                    *known = pricing;
+                }
+                if **facts != endpoint.facts
+                    && let Some(account) = accounts.get(&endpoint.provider)
+                {
+                    *facts = Arc::clone(&account.facts);
+                }
+            }
+        }
+    }
+    known
 }
 
 /// Loads the engine off the reactor: it reads a file of a hundred megabytes or more.

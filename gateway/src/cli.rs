@@ -2,9 +2,12 @@
 
 mod check;
 mod doctor;
+mod explain;
 mod keys;
 mod load;
 mod models;
+mod policy;
+mod replay;
 mod serve;
 
 use std::path::PathBuf;
@@ -31,12 +34,18 @@ Try it:
 enum Command {
     /// Answer calls until told to stop.
     Serve(serve::Serve),
-    /// Check the configuration, and report every complaint with its file and line.
+    /// Check the configuration and the policies; report every complaint with its file and line.
     Check(check::Check),
+    /// Tell how a request is decided, or was.
+    Explain(explain::Explain),
+    /// Make logged decisions anew under other policies.
+    Replay(replay::ReplayArguments),
     /// Make, list and revoke the keys that callers present.
     Keys(keys::Keys),
     /// List the models that can be asked for.
     Models(models::Models),
+    /// Test, prove and compare policies.
+    Policy(policy::Policy),
     /// Look for what would keep the gateway from working.
     Doctor(doctor::Doctor),
 }
@@ -61,8 +70,12 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
         Command::Models(models) => models.run(),
+        // It has an exit status of its own where the solver is missing.
+        Command::Policy(policy) => return policy.run(),
         Command::Doctor(doctor) => doctor.run(),
     };
     match done {

@@ -1,78 +1,32 @@
 //! Which endpoints stand behind a model's name.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderValue;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
-use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
-use isthmus_inference::money::Price;
-use isthmus_policies::retry::RetryRules;
+use isthmus_inference::ident::{ModelName, ProviderName, UpstreamModel};
+use isthmus_policies::facts::Facts;
+use isthmus_policies::monitor::Limits;
+use isthmus_policies::offer::Pricing;
+use isthmus_policies::plan::Strategy;
+use moka::sync::Cache;
 
+use crate::pool::{Endpoint, EndpointParts, Learnt, Pool};
 use crate::telemetry::metrics::EndpointMetrics;
 
 /// All that can be asked for.
 pub struct Directory {
     pools: HashMap<ModelName, Arc<Pool>>,
     accounts: BTreeMap<ProviderName, Account>,
-    prices: Prices,
+    known: Known,
+    /// Pools of one endpoint, for models that were asked for as `provider/model`.
+    guests: Cache<ModelName, Arc<Pool>>,
 }
 
-/// What is known of prices, for models that are asked for without their endpoint's name.
-pub type Prices = HashMap<(ProviderName, UpstreamModel), Price>;
-
-/// The endpoints that serve one name, in the operator's order.
-pub struct Pool {
-    /// The name.
-    pub name: ModelName,
-    /// What metrics call it: its name, or `provider/*`, since callers choose the rest.
-    pub label: Arc<str>,
-    /// The endpoints; never empty.
-    pub endpoints: Vec<Arc<Endpoint>>,
-    /// Whether the second and further ones may be tried.
-    pub fallback: bool,
-    /// How patient to be with each.
-    pub retry: RetryRules,
-}
-
-/// One concrete way to get an answer.
-pub struct Endpoint {
-    /// Its name.
-    pub name: EndpointName,
-    /// The account that it belongs to.
-    pub provider: ProviderName,
-    /// The upstream's name for the model.
-    pub model: UpstreamModel,
-    /// Its names as callers are told them.
-    pub shown: Shown,
-    /// Whoever calls it.
-    pub adapter: Arc<dyn Adapter>,
-    /// Whether it understands OpenRouter's `provider` object.
-    pub narrows: bool,
-    /// What it charges, if known.
-    pub price: Option<Price>,
-    /// What it can do; `None` leaves that to its adapter, which refuses what its language cannot say.
-    pub capabilities: Option<Capabilities>,
-    /// How long each phase may take.
-    pub timeouts: Timeouts,
-    /// Its counters, looked up once.
-    pub metrics: EndpointMetrics,
-}
-
-/// The names of an endpoint as the values of headers, made once. `None` where a name has characters
-/// that no header can hold.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    /// Its name.
-    pub name: Option<HeaderValue>,
-    /// The account that it belongs to.
-    pub provider: Option<HeaderValue>,
-    /// The upstream's name for the model.
-    pub model: Option<HeaderValue>,
-}
+/// What is known of models that are asked for without their endpoint's name: how they are paid, and
+/// what is claimed of them.
+pub type Known = HashMap<(ProviderName, UpstreamModel), (Pricing, Arc<Facts>)>;
 
 /// One account, through which any of its provider's models can be asked for.
 pub struct Account {
@@ -82,8 +36,14 @@ pub struct Account {
     pub timeouts: Timeouts,
     /// `provider/*`.
     pub label: Arc<str>,
+    /// The kind of provider, such as `openai`.
+    pub kind: Arc<str>,
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
+    /// Whether it is the engine in this process.
+    pub in_process: bool,
+    /// What is known of all its endpoints.
+    pub facts: Arc<Facts>,
     /// The counters of all that is asked by `provider/model`: one row, since callers choose the
     /// names and a metric must not grow with them.
     pub metrics: EndpointMetrics,
@@ -93,32 +53,39 @@ pub struct Account {
 const SUGGESTIONS: usize = 3;
 /// How alike a name must be to be offered (Jaro-Winkler).
 const LIKENESS: f64 = 0.75;
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Endpoint({})", self.name)
-    }
-}
+/// How many models that are asked for as `provider/model` are kept: callers choose the names.
+const MOST_GUESTS: u64 = 1024;
 
 // === impl Directory ===
 
 impl Directory {
     /// Puts pools and accounts together.
-    pub fn new(
-        pools: Vec<Pool>,
-        accounts: BTreeMap<ProviderName, Account>,
-        prices: Prices,
-    ) -> Self {
+    pub fn new(pools: Vec<Pool>, accounts: BTreeMap<ProviderName, Account>, known: Known) -> Self {
         let pools = pools.into_iter().map(|pool| (pool.name.clone(), Arc::new(pool))).collect();
-        Self { pools, accounts, prices }
+        Self { pools, accounts, known, guests: Cache::new(MOST_GUESTS) }
     }
 
     /// The pool of this name, or the one endpoint that `provider/upstream-model` means.
     pub fn resolve(&self, model: &ModelName) -> Result<Arc<Pool>, Failure> {
-        if let Some(pool) = self.pools.get(model) {
-            return Ok(Arc::clone(pool));
+        if let Some(pool) = self.pools.get(model).cloned().or_else(|| self.guests.get(model)) {
+            return Ok(pool);
         }
-        self.direct(model).map(Arc::new).ok_or_else(|| self.unknown(model))
+        let guest = self.direct(model).map(Arc::new).ok_or_else(|| self.unknown(model))?;
+        self.guests.insert(model.clone(), Arc::clone(&guest));
+        Ok(guest)
+    }
+
+    /// Every pool that is written down.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.pools.values()
+    }
+
+    /// Every endpoint that has been asked or could be: those of written pools, and of models that were
+    /// asked for as `provider/model`.
+    pub fn endpoints(&self) -> impl Iterator<Item = Arc<Endpoint>> {
+        let guests = self.guests.iter().map(|(_, pool)| pool);
+        let pools = self.pools.values().cloned().chain(guests);
+        pools.flat_map(|pool| pool.endpoints.clone())
     }
 
     /// The names that a caller can be told of, sorted.
@@ -139,24 +106,34 @@ impl Directory {
         if upstream.is_empty() {
             return None;
         }
-        let endpoint = Endpoint {
+        let upstream = UpstreamModel::from(upstream);
+        let known = self.known.get(&(provider.clone(), upstream.clone()));
+        let (pricing, facts) = match known {
+            Some((pricing, facts)) => (*pricing, Arc::clone(facts)),
+            None => (Pricing::Unknown, Arc::clone(&account.facts)),
+        };
+        let endpoint = Endpoint::new(EndpointParts {
             name: model.as_str().into(),
             provider: provider.clone(),
-            model: upstream.into(),
-            shown: Shown::of(model.as_str(), provider.as_str(), upstream),
+            kind: Arc::clone(&account.kind),
+            model: upstream,
             adapter: Arc::clone(&account.adapter),
             narrows: account.narrows,
-            price: self.prices.get(&(provider.clone(), upstream.into())).copied(),
+            pricing,
             capabilities: None,
+            continues: false,
             timeouts: account.timeouts,
             metrics: account.metrics.clone(),
-        };
+            in_process: account.in_process,
+            facts,
+            limits: Limits::default(),
+        });
         Some(Pool {
             name: model.clone(),
             label: Arc::clone(&account.label),
             endpoints: vec![Arc::new(endpoint)],
-            fallback: false,
-            retry: RetryRules::default(),
+            strategy: Strategy { fallback: false, ..Strategy::default() },
+            learnt: Learnt::default(),
         })
     }
 
@@ -174,17 +151,6 @@ impl Directory {
             accounts.join(", ")
         );
         Failure::new(Kind::NotFound, message).with_param("model")
-    }
-}
-
-// === impl Shown ===
-
-impl Shown {
-    /// The headers' values for these names.
-    pub fn of(name: &str, provider: &str, model: &str) -> Self {
-        let [name, provider, model] =
-            [name, provider, model].map(|name| HeaderValue::from_str(name).ok());
-        Self { name, provider, model }
     }
 }
 

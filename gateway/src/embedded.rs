@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use isthmus_adapters::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Piece, Whole};
 use isthmus_adapters::dialects::caller;
+use isthmus_adapters::timeouts::{Deadlines, Paced};
 use isthmus_inference::chat::ChatRequest;
 use isthmus_inference::failure::{Failure, Kind, Retry};
 use isthmus_inference::request::{Operation, Request};
@@ -36,7 +37,11 @@ impl Embedded {
         match request.operation {
             Operation::Embedding => self.embed(request).await,
             Operation::Chat | Operation::Completion => {
-                self.generate(request, caller(request.dialect).chat(request)?).await
+                let mut chat = caller(request.dialect).chat(request)?;
+                if let Some(beginning) = &attempt.beginning {
+                    beginning.put_into(&mut chat)?;
+                }
+                self.generate(&attempt, chat).await
             }
             Operation::CountTokens => {
                 let chat = caller(request.dialect).chat(request)?;
@@ -46,13 +51,15 @@ impl Embedded {
         }
     }
 
-    async fn generate(&self, request: &Request, chat: ChatRequest) -> Result<Answer, Failure> {
-        if !request.stream {
+    async fn generate(&self, attempt: &Attempt, chat: ChatRequest) -> Result<Answer, Failure> {
+        if !attempt.request.stream {
             let answer = self.engine.chat_whole(&chat).await?;
             let usage = answer.usage;
             return Ok(whole(Content::Chat(answer), usage));
         }
-        let events = self.engine.chat(&chat).await?;
+        // The engine has its limits of time as every endpoint has.
+        let deadlines = Deadlines::from_now(&attempt.timeouts);
+        let events = Paced::new(self.engine.chat(&chat).await?, deadlines);
         let done = stream::iter([Ok(Piece::Done { event: None })]);
         // A failure ends the stream by itself: whoever reads it stops there.
         let pieces = events.map(|event| event.map(Piece::Event)).chain(done).boxed();
@@ -88,6 +95,10 @@ fn whole(content: Content, usage: Usage) -> Answer {
 impl Adapter for Embedded {
     fn call(&self, attempt: Attempt) -> BoxFuture<'_, Result<Answer, Failure>> {
         self.answer(attempt).boxed()
+    }
+
+    fn continues(&self) -> bool {
+        true
     }
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {

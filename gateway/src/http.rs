@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod body;
 pub mod door;
+pub mod explain;
 mod ids;
 pub mod openai;
 mod patience;
@@ -16,7 +17,7 @@ pub mod workers;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper_util::service::TowerToHyperService;
 use isthmus_inference::request::{Dialect, Operation};
 
@@ -56,6 +57,8 @@ pub fn admin(app: Arc<App>) -> Pages {
         .route("/healthz", get(admin::healthz))
         .route("/readyz", get(admin::readyz))
         .route("/metrics", get(admin::metrics))
+        .route("/admin/v1/explain", post(explain::now))
+        .route("/admin/v1/explain/{request_id}", get(explain::past))
         .with_state(app);
     Pages::new(pages)
 }

@@ -5,15 +5,30 @@
 //! * [`http`]: the doors: tables of URLs, rendering
 //! * [`pipeline`]: the one path that every call takes
 //! * [`directory`], [`keyring`]: which endpoints stand behind a name, who may call
+//! * [`permits`]: what policy permits, version by version
+//! * [`explain`], [`decision_log`]: a decision, told; and written down
+//! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
+//! * [`replay`]: logged decisions, made anew under other policies
+//! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
+pub mod calendar;
+pub mod catalogue;
+pub mod classifier;
 pub mod cli;
+pub mod decision_log;
 pub mod directory;
 pub mod embedded;
+pub mod explain;
 pub mod http;
 pub mod hub;
 pub mod keyring;
+pub mod permits;
 pub mod pipeline;
+pub mod policy_files;
+pub mod pool;
+pub mod proofs;
+pub mod replay;
 pub mod telemetry;

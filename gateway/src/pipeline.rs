@@ -2,6 +2,7 @@
 //! can be left out or moved: an attempt needs a [`plan::Planned`], and only [`plan`] makes one.
 
 pub mod admit;
+pub mod declared;
 pub mod dispatch;
 pub mod identify;
 pub mod plan;
@@ -62,7 +63,7 @@ where
     let identified = identify::identify(&app.keyring, call, ticket)?;
     let received =
         receive::receive(app.body_limits, &app.body_room, identified, body, ticket).await?;
-    let admitted = admit::admit(received)?;
-    let planned = plan::plan(&app.directory, admitted, ticket)?;
+    let admitted = admit::admit(&app.classifier, received, ticket).await?;
+    let planned = plan::plan(app, admitted, ticket).await?;
     dispatch::dispatch(planned, ticket).await
 }

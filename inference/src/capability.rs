@@ -25,6 +25,8 @@ pub enum Capability {
     Audio,
     /// Documents, such as PDFs, in the prompt.
     Documents,
+    /// Going on with an answer that somebody else began.
+    Continuation,
 }
 
 /// A set of capabilities.
@@ -44,6 +46,7 @@ impl Capability {
         ("reasoning", Self::Reasoning),
         ("audio", Self::Audio),
         ("documents", Self::Documents),
+        ("continuation", Self::Continuation),
     ];
 }
 

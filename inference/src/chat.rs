@@ -44,6 +44,9 @@ pub struct ChatRequest {
     /// Whether nothing may be dropped: an endpoint that cannot honour a field is then no endpoint for
     /// this request (OpenRouter's `provider.require_parameters`).
     pub require_parameters: bool,
+    /// Whether the last turn, which is the assistant's, is to be gone on with where it stops, instead
+    /// of being answered.
+    pub continued: bool,
 }
 
 /// What is to be continued.

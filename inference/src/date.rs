@@ -25,6 +25,45 @@ impl Date {
         exists.then_some(Self { year, month, day })
     }
 
+    /// The day after, unless the calendar ends.
+    pub fn next(self) -> Option<Self> {
+        let Self { year, month, day } = self;
+        Self::new(year, month, day + 1)
+            .or_else(|| Self::new(year, month + 1, 1))
+            .or_else(|| (year < 9999).then(|| Self::new(year + 1, 1, 1)).flatten())
+    }
+
+    /// The day that a moment lies in, in UTC, given in Unix seconds; `None` outside the years 1970
+    /// to 9999. (Days to a civil date: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".)
+    pub fn of_unix_seconds(seconds: i64) -> Option<Self> {
+        const SECONDS_A_DAY: i64 = 86_400;
+        // Days since 1 March of the year 0, in eras of 400 years.
+        let days = u64::try_from(seconds).ok()? / SECONDS_A_DAY.unsigned_abs() + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let months_since_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
+        let month =
+            if months_since_march < 10 { months_since_march + 3 } else { months_since_march - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        Self::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?)
+    }
+
+    /// The first moment of the day in UTC, in Unix seconds.
+    pub fn unix_seconds(self) -> i64 {
+        // Years begin in March, so that a leap day is the last one.
+        let before_march = i64::from(self.month <= 2);
+        let year = i64::from(self.year) - before_march;
+        let months_since_march = (i64::from(self.month) + 9) % 12;
+        let day_of_year = (153 * months_since_march + 2) / 5 + i64::from(self.day) - 1;
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        (era * 146_097 + day_of_era - 719_468) * 86_400
+    }
+
     /// The year, 0 to 9999.
     pub fn year(self) -> u16 {
         self.year
@@ -107,6 +146,39 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_followed_by_the_next() {
+        let next = |text: &str| text.parse::<Date>().unwrap().next().map(|day| day.to_string());
+        for (day, after) in [
+            ("2027-06-29", "2027-06-30"),
+            ("2027-06-30", "2027-07-01"),
+            ("2027-02-28", "2027-03-01"),
+            ("2028-02-28", "2028-02-29"),
+            ("2027-12-31", "2028-01-01"),
+        ] {
+            assert_eq!(next(day).as_deref(), Some(after));
+        }
+        assert_eq!(next("9999-12-31"), None);
+    }
+
+    #[test]
+    fn moments_have_a_day() {
+        let day = |seconds| Date::of_unix_seconds(seconds).map(|day| day.to_string());
+        for (seconds, expected) in [
+            (0, Some("1970-01-01")),
+            (86_399, Some("1970-01-01")),
+            (86_400, Some("1970-01-02")),
+            (951_782_400, Some("2000-02-29")),
+            (1_798_761_599, Some("2026-12-31")),
+            (253_402_300_799, Some("9999-12-31")),
+            (253_402_300_800, None),
+            (i64::MAX, None),
+            (-1, None),
+        ] {
+            assert_eq!(day(seconds).as_deref(), expected, "{seconds}");
+        }
+    }
+
+    #[test]
     fn days_compare_in_the_order_of_time() {
         let ordered: Vec<Date> =
             ["2026-12-31", "2027-01-01", "2027-02-01"].map(|text| text.parse().unwrap()).into();
@@ -114,6 +186,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn day_follows_day(day in 0i64..2_900_000) {
+            let date = |day: i64| Date::of_unix_seconds(day * 86_400);
+            prop_assert_eq!(date(day).unwrap().next(), date(day + 1));
+            prop_assert_eq!(date(day).unwrap().unix_seconds(), day * 86_400);
+        }
+
         #[test]
         fn a_date_reads_as_it_prints(year in 0u16..=9999, month in 1u8..=12, day in 1u8..=31) {
             if let Some(date) = Date::new(year, month, day) {

@@ -53,6 +53,8 @@ pub enum Kind {
     Unauthenticated,
     /// A known key that may not do this.
     Forbidden,
+    /// No policy permits any endpoint to have this request.
+    PolicyDenied,
     /// No such model or path.
     NotFound,
     /// Too many requests or tokens per time, here or at the endpoint.
@@ -112,6 +114,7 @@ impl Kind {
             Self::ContextLength => "context_length_exceeded",
             Self::Unauthenticated => "invalid_api_key",
             Self::Forbidden => "permission_denied",
+            Self::PolicyDenied => "policy_denied",
             Self::NotFound => "not_found",
             Self::RateLimited => "rate_limit_exceeded",
             Self::QuotaExhausted => "insufficient_quota",
@@ -134,6 +137,7 @@ impl Kind {
             | Self::TooLarge
             | Self::Unauthenticated
             | Self::Forbidden
+            | Self::PolicyDenied
             | Self::NotFound => (Blame::Caller, Retry::Never),
             // A larger window, another filter, or another feature set may exist elsewhere.
             Self::ContextLength | Self::Unsupported | Self::ContentFilter => {
@@ -190,7 +194,7 @@ impl Failure {
             | Kind::ContentFilter
             | Kind::Unsupported => 400,
             Kind::Unauthenticated => 401,
-            Kind::Forbidden => 403,
+            Kind::Forbidden | Kind::PolicyDenied => 403,
             Kind::NotFound => 404,
             Kind::Timeout if self.blame == Blame::Caller => 408,
             Kind::TooLarge => 413,

@@ -7,7 +7,7 @@
 //! * [`capability`]: what an endpoint can do, and what a request needs
 //! * [`usage`]: tokens in disjoint buckets
 //! * [`money`]: pico-dollars, prices, usage × price
-//! * [`date`]: days of the calendar
+//! * [`date`]: days of the calendar; [`place`]: regions, countries, the European Union
 //! * [`ident`]: names that must not be mixed up
 //! * [`outline`]: where the members of a JSON body lie
 //! * [`failure`]: what went wrong, who is to blame, whether another try could help
@@ -23,6 +23,7 @@ pub mod ident;
 pub mod money;
 pub mod outline;
 pub mod part;
+pub mod place;
 pub mod request;
 pub mod secret;
 pub mod stream;

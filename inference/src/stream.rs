@@ -95,6 +95,26 @@ struct Gathered {
     calls: Vec<Option<usize>>,
 }
 
+// === impl ===
+
+impl Event {
+    /// How many bytes of the answer it brings, by which an estimate goes.
+    pub fn said(&self) -> usize {
+        match self {
+            Self::Text { text, .. }
+            | Self::Refusal { text, .. }
+            | Self::Reasoning { text, .. }
+            | Self::ToolCallArguments { text, .. } => text.len(),
+            Self::ToolCallStart { call, .. } => call.name.len() + call.arguments.len(),
+            Self::ReasoningSigned { .. }
+            | Self::Part { .. }
+            | Self::Finish { .. }
+            | Self::UsageSoFar(_)
+            | Self::Usage(_) => 0,
+        }
+    }
+}
+
 impl Fold {
     /// Takes in one event.
     pub fn push(&mut self, event: Event) {

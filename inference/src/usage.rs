@@ -67,6 +67,25 @@ impl Usage {
         }
     }
 
+    /// A rough count for an answer that was cut: what its endpoint had said until then, if anything,
+    /// else by the bytes of the request; and no less output than the events that came, of which each
+    /// brings about one token.
+    pub fn of_cut(so_far: Option<Self>, input_bytes: usize, events: u64) -> Self {
+        let known = so_far.unwrap_or_else(|| Self::estimated(input_bytes, 0));
+        let text_output = known.text_output.max(events);
+        Self { text_output, source: Source::Estimated, ..known }
+    }
+
+    /// With the input estimated by the bytes of the request, if the output was estimated and nobody
+    /// counted the input: whoever reads an answer does not see what was asked.
+    #[must_use]
+    pub fn with_asked(mut self, input_bytes: usize) -> Self {
+        if self.source == Source::Estimated && self.input() == 0 {
+            self.uncached_input = estimate_tokens(input_bytes);
+        }
+        self
+    }
+
     /// All input tokens, however they were served: OpenAI's `prompt_tokens`.
     pub fn input(&self) -> u64 {
         self.uncached_input
@@ -133,5 +152,25 @@ mod tests {
         twice += Usage { source: Source::Estimated, unexplained: 1, ..usage };
         assert_eq!((twice.input(), twice.output(), twice.total()), (126, 896, 1023));
         assert_eq!(twice.source, Source::Estimated);
+    }
+
+    #[test]
+    fn an_estimate_counts_what_was_asked_once() {
+        let answer = Usage::estimated(0, 9);
+        assert_eq!((answer.with_asked(5).input(), answer.with_asked(5).output()), (2, 3));
+        let counted = Usage { cache_read: 7, ..answer };
+        assert_eq!(counted.with_asked(5), counted, "its input is known");
+        let reported = Usage { text_output: 3, ..Usage::default() };
+        assert_eq!(reported.with_asked(5), reported, "nothing is added to a report");
+    }
+
+    #[test]
+    fn a_cut_answer_takes_what_was_said_and_what_came() {
+        let told = Usage { uncached_input: 10, cache_read: 3, text_output: 1, ..Usage::default() };
+        let cut = Usage::of_cut(Some(told), 4000, 6);
+        assert_eq!((cut.input(), cut.output(), cut.source), (13, 6, Source::Estimated));
+        assert_eq!(Usage::of_cut(Some(cut), 4000, 2).output(), 6);
+        let silent = Usage::of_cut(None, 4000, 2);
+        assert_eq!((silent.input(), silent.output()), (1000, 2));
     }
 }

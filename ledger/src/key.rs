@@ -35,6 +35,24 @@ pub struct Key {
     pub expires_at: Option<i64>,
     /// Unix seconds at which it was withdrawn.
     pub revoked_at: Option<i64>,
+    /// Whose it is, and what its data is.
+    pub holder: Holder,
+}
+
+/// Whose a key is, and what its data is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// The organisation; `None` is the house's own.
+    pub organisation: Option<String>,
+    /// The team; `None` is the default one.
+    pub team: Option<String>,
+    /// The app; `None` is named like the key.
+    pub app: Option<String>,
+    /// The word for the class that its requests have at least. What the words are is not for the
+    /// ledger to say.
+    pub data_class: Option<String>,
+    /// Whether its holder may say of a request that it is of a milder class.
+    pub may_declassify: bool,
 }
 
 /// What an operator says of a key to be made.
@@ -46,6 +64,8 @@ pub struct NewKey {
     pub models: Vec<String>,
     /// Unix seconds from which it no longer opens anything.
     pub expires_at: Option<i64>,
+    /// Whose it is, and what its data is.
+    pub holder: Holder,
 }
 
 /// What is kept of the key's text.
@@ -139,6 +159,7 @@ mod tests {
             created_at: 0,
             expires_at: None,
             revoked_at: None,
+            holder: Holder::default(),
         }
     }
 

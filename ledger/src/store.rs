@@ -23,7 +23,7 @@ pub trait Store: Send + Sync {
         now: i64,
     ) -> impl Future<Output = Result<Key, StoreError>> + Send;
 
-    /// A number that changes whenever another process has written.
+    /// A number that changes whenever a key has.
     fn version(&self) -> impl Future<Output = Result<i64, StoreError>> + Send;
 }
 

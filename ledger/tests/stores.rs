@@ -1,7 +1,7 @@
 //! One suite for all stores.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use isthmus_ledger::key::{KeyHash, NewKey};
+use isthmus_ledger::key::{Holder, KeyHash, NewKey};
 use isthmus_ledger::store::{Store, StoreError};
 use isthmus_ledger::stores::sqlite::Sqlite;
 
@@ -14,9 +14,17 @@ async fn keys_come_back_as_they_were_made(store: &impl Store) {
         name: "web".into(),
         models: vec!["chat".into(), "openai/gpt-5".into()],
         expires_at: Some(99),
+        holder: Holder {
+            organisation: Some("acme".into()),
+            team: Some("support".into()),
+            app: None,
+            data_class: Some("pii".into()),
+            may_declassify: true,
+        },
     };
     let (key, minted) = store.create_key(&new, 7).await.unwrap();
     assert_eq!((&key.models, key.expires_at, key.created_at), (&new.models, Some(99), 7));
+    assert_eq!(key.holder, new.holder);
     let kept = store.keys().await.unwrap();
     assert!(kept.contains(&(KeyHash::of(minted.secret.expose()), key)));
 }

@@ -17,6 +17,7 @@ use crate::idle;
 use crate::load::{self, Job, Outcome, Plan};
 use crate::mock::Mock;
 use crate::process::{Footprint, ProcessTree};
+use crate::request::Destination;
 use crate::tally::Tally;
 use crate::target::{Running, Target};
 
@@ -128,9 +129,11 @@ async fn take_turn(
     running: &Running,
     failures: &mut BTreeMap<String, u64>,
 ) -> Result<Figures, Fault> {
+    let path = case.request.language.path().to_owned();
+    let destination = Destination { path, ..running.destination.clone() };
     let job = Job {
-        address: running.destination.address,
-        request: case.request.to_http(&running.destination),
+        address: destination.address,
+        request: case.request.to_http(&destination),
         expects: case.expectation(),
     };
     match (case.shape, case.shape.plan()) {
@@ -193,6 +196,7 @@ fn time_figures(case: &Case, tally: &Tally) -> Figures {
     if case.request.stream {
         return Figures::from([
             (Figure::FirstChunkP50Us, tally.first_chunk.percentile_us(50.0)),
+            (Figure::FirstChunkP99Us, tally.first_chunk.percentile_us(99.0)),
             (Figure::GapP99Us, tally.gap.percentile_us(99.0)),
             (Figure::ChunksPerRead, tally.chunks_per_read()),
         ]);
@@ -242,9 +246,12 @@ fn add_latency_over_direct(contestants: &[Running], round: &mut [Figures]) {
         if running.target == Target::Direct {
             continue;
         }
-        for (whole, added) in
-            [(Figure::P50Us, Figure::AddedP50Us), (Figure::P99Us, Figure::AddedP99Us)]
-        {
+        for (whole, added) in [
+            (Figure::P50Us, Figure::AddedP50Us),
+            (Figure::P99Us, Figure::AddedP99Us),
+            (Figure::FirstChunkP50Us, Figure::AddedFirstChunkP50Us),
+            (Figure::FirstChunkP99Us, Figure::AddedFirstChunkP99Us),
+        ] {
             if let (Some(through), Some(without)) = (figures.get(&whole), direct.get(&whole)) {
                 figures.insert(added, through - without);
             }

@@ -3,10 +3,11 @@
 //! A load generator must count, not understand: it looks at the first bytes of each line only.
 
 /// How many bytes of a line decide what it is: as many as the longest mark below.
-const MARK_BYTES: usize = 14;
+const MARK_BYTES: usize = 19;
 const DATA: &[u8] = b"data:";
-const DONE: &[u8] = b"data: [DONE]";
-const ERROR: &[u8] = b"data: {\"error\"";
+/// How OpenAI's streams end, and Anthropic's.
+const DONE: [&[u8]; 2] = [b"data: [DONE]", b"event: message_stop"];
+const ERROR: [&[u8]; 2] = [b"data: {\"error\"", b"event: error"];
 
 /// Counts the `data:` lines of one stream.
 #[derive(Debug, Default)]
@@ -42,12 +43,11 @@ impl EventCounter {
 
     fn end_line(&mut self) {
         let line = &self.mark[..self.marked];
-        if line.starts_with(DONE) {
-            self.done = true;
-        } else if line.starts_with(DATA) {
-            self.events += 1;
-            self.error |= line.starts_with(ERROR);
-        }
+        let is = |marks: [&[u8]; 2]| marks.iter().any(|mark| line.starts_with(mark));
+        let done = is(DONE);
+        self.done |= done;
+        self.error |= is(ERROR);
+        self.events += u64::from(line.starts_with(DATA) && !done);
         self.marked = 0;
     }
 }
@@ -76,6 +76,15 @@ mod tests {
         assert_eq!(counter.events, 0);
         counter.feed(b"1}\n");
         assert_eq!((counter.events, counter.done), (1, false));
+    }
+
+    #[test]
+    fn the_other_language_has_its_own_end_and_errors() {
+        let mut counter = EventCounter::default();
+        counter.feed(b"event: ping\ndata: {}\n\nevent: message_stop\ndata: {}\n\n");
+        assert_eq!((counter.events, counter.done, counter.error), (2, true, false));
+        counter.feed(b"event: error\ndata: {}\n\n");
+        assert!(counter.error);
     }
 
     #[test]

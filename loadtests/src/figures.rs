@@ -26,6 +26,12 @@ pub enum Figure {
     AddedP99Us,
     /// Median time to the first event of a stream.
     FirstChunkP50Us,
+    /// 99th percentile of the same.
+    FirstChunkP99Us,
+    /// Median time to the first event, less that without a proxy in the same round.
+    AddedFirstChunkP50Us,
+    /// The same for the 99th percentile.
+    AddedFirstChunkP99Us,
     /// 99th percentile of the time between two reads of one stream.
     GapP99Us,
     /// Events per read of the client's socket.
@@ -71,6 +77,9 @@ impl Figure {
             Self::AddedP50Us => "added p50 µs",
             Self::AddedP99Us => "added p99 µs",
             Self::FirstChunkP50Us => "first chunk p50 µs",
+            Self::FirstChunkP99Us => "first chunk p99 µs",
+            Self::AddedFirstChunkP50Us => "added first p50 µs",
+            Self::AddedFirstChunkP99Us => "added first p99 µs",
             Self::GapP99Us => "gap p99 µs",
             Self::ChunksPerRead => "chunks/read",
             Self::RssIdleMib => "RSS idle MiB",
@@ -89,6 +98,8 @@ impl Figure {
                 | Self::CpuUsPerChunk
                 | Self::AddedP50Us
                 | Self::AddedP99Us
+                | Self::AddedFirstChunkP50Us
+                | Self::AddedFirstChunkP99Us
                 | Self::KibPerStream
         )
     }

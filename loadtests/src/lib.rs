@@ -15,6 +15,7 @@ pub mod fault;
 pub mod figures;
 pub mod http1;
 pub mod idle;
+pub mod lab;
 pub mod load;
 pub mod mock;
 pub mod pin;

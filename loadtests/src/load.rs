@@ -33,7 +33,7 @@ pub struct Job {
 pub enum Expectation {
     /// A body of at least so many bytes.
     Body(u64),
-    /// A stream of at least so many events, closed by `[DONE]`.
+    /// A stream of at least so many events, closed by its language's end.
     Stream(u64),
 }
 
@@ -267,7 +267,7 @@ impl Progress {
                 format!("a body of {} bytes where {least} were due", self.body_bytes)
             }
             Expectation::Stream(_) if self.events.error => "an error event".to_owned(),
-            Expectation::Stream(_) if !self.events.done => "no `[DONE]`".to_owned(),
+            Expectation::Stream(_) if !self.events.done => "no end of the stream".to_owned(),
             Expectation::Stream(least) if self.events.events < least => {
                 format!("{} events where {least} were due", self.events.events)
             }

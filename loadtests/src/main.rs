@@ -15,12 +15,13 @@ use isthmus_loadtests::case::Case;
 use isthmus_loadtests::compare::{self, Comparison};
 use isthmus_loadtests::fault::Fault;
 use isthmus_loadtests::idle;
+use isthmus_loadtests::lab;
 use isthmus_loadtests::load::{self, Expectation, Job, Plan};
 use isthmus_loadtests::mock::Mock;
 use isthmus_loadtests::mock::script::Script;
 use isthmus_loadtests::pin;
 use isthmus_loadtests::process::ProcessTree;
-use isthmus_loadtests::request::{ChatRequest, Destination};
+use isthmus_loadtests::request::{ChatRequest, Destination, Language};
 use isthmus_loadtests::schedule::Pace;
 use isthmus_loadtests::table;
 use isthmus_loadtests::target::Target;
@@ -57,6 +58,11 @@ enum Command {
         after_help = "Example:\n  isthmus-load compare small streams-200\n  isthmus-load compare all --json figures.json"
     )]
     Compare(CompareArguments),
+    /// Try routing policies on traces of real traffic in a modelled market.
+    #[command(
+        after_help = "Examples:\n  isthmus-load lab all --figures loadtests/lab/figures\n  isthmus-load lab azure-code --seeds 1 --requests 2000"
+    )]
+    Lab(lab::command::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,9 +79,9 @@ struct DestinationArguments {
     /// The target's address and port; plain HTTP.
     #[arg(long, default_value = "127.0.0.1:8080")]
     address: SocketAddr,
-    /// The path.
-    #[arg(long, default_value = "/v1/chat/completions")]
-    path: String,
+    /// The path; unless given, that of the caller's language.
+    #[arg(long)]
+    path: Option<String>,
     /// The caller's key.
     #[arg(long)]
     key: Option<String>,
@@ -151,6 +157,9 @@ async fn main() -> ExitCode {
         Command::Load(arguments) => arguments.run().await,
         Command::Idle(arguments) => arguments.run().await,
         Command::Compare(arguments) => until_interrupted(arguments.run()).await,
+        Command::Lab(arguments) => {
+            arguments.run(|text| println!("{text}"), |note| eprintln!("{note}"))
+        }
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -221,7 +230,12 @@ impl LoadArguments {
 
 impl IdleArguments {
     async fn run(self) -> Result<bool, Fault> {
-        let request = ChatRequest { model: self.model, prompt_bytes: 200, stream: true };
+        let request = ChatRequest {
+            model: self.model,
+            prompt_bytes: 200,
+            stream: true,
+            language: Language::Openai,
+        };
         let settle = seconds("--settle", self.settle)?;
         let job = self.destination.job(&request, Expectation::Stream(1));
         let processes = ProcessTree::of(self.pid);
@@ -275,7 +289,8 @@ impl CompareArguments {
 
 impl DestinationArguments {
     fn job(self, request: &ChatRequest, expects: Expectation) -> Job {
-        let destination = Destination { address: self.address, path: self.path, key: self.key };
+        let path = self.path.unwrap_or_else(|| request.language.path().to_owned());
+        let destination = Destination { address: self.address, path, key: self.key };
         Job { address: destination.address, request: request.to_http(&destination), expects }
     }
 }

@@ -1,8 +1,10 @@
-//! An upstream that speaks OpenAI chat and thinks as long as it is told to.
+//! An upstream that speaks OpenAI chat, and as streams Anthropic's, Gemini's and Bedrock's languages,
+//! and thinks as long as it is told to.
 //!
 //! It answers from bytes prepared before the first request, so that it is never what limits a run.
 
 pub mod answers;
+mod languages;
 mod recital;
 pub mod script;
 
@@ -22,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::fault::{Doing, Fault};
 use answers::Answers;
+use languages::Language;
 use recital::Recital;
 use script::{Dice, Script};
 
@@ -35,7 +38,7 @@ pub struct Mock {
 /// What all connections of a mock share.
 struct Upstream {
     script: Script,
-    answers: Arc<Answers>,
+    answers: Answers,
     dice: Dice,
 }
 
@@ -48,7 +51,7 @@ impl Mock {
     pub async fn start(listen: SocketAddr, script: Script) -> Result<Self, Fault> {
         let listener = TcpListener::bind(listen).await.doing(|| format!("listen on `{listen}`"))?;
         let address = listener.local_addr().doing(|| format!("listen on `{listen}`"))?;
-        let answers = Arc::new(Answers::prepare(&script));
+        let answers = Answers::prepare(&script);
         let upstream = Arc::new(Upstream { script, answers, dice: Dice::default() });
         Ok(Self { address, task: tokio::spawn(accept(listener, upstream)) })
     }
@@ -104,7 +107,12 @@ impl Upstream {
             return json(StatusCode::INTERNAL_SERVER_ERROR, self.answers.failure.clone());
         }
         let body = body.to_bytes();
-        if !says_true(&body, b"\"stream\"") {
+        let language = Language::at(head.uri.path());
+        let by_path = language.and_then(|(_, streamed)| streamed);
+        if !by_path.unwrap_or_else(|| says_true(&body, b"\"stream\"")) {
+            if language.is_some() {
+                return json(StatusCode::NOT_IMPLEMENTED, self.answers.failure.clone());
+            }
             let thinking = self.script.first_token(&self.dice);
             // tokio rounds even a sleep of nothing up to its next millisecond.
             if !thinking.is_zero() {
@@ -112,13 +120,16 @@ impl Upstream {
             }
             return json(StatusCode::OK, self.answers.whole.clone());
         }
-        let recital = Recital::begin(
-            Arc::clone(&self.answers),
-            says_true(&body, b"\"include_usage\""),
-            &self.script,
-            &self.dice,
-        );
-        reply(StatusCode::OK, "text/event-stream", Either::Right(recital))
+        let stream = match language.and_then(|(of, _)| self.answers.in_language(of)) {
+            Some(stream) => stream,
+            None if says_true(&body, b"\"include_usage\"") => {
+                Arc::clone(&self.answers.stream_with_usage)
+            }
+            None => Arc::clone(&self.answers.stream),
+        };
+        let content_type = stream.content_type;
+        let recital = Recital::begin(stream, &self.script, &self.dice);
+        reply(StatusCode::OK, content_type, Either::Right(recital))
     }
 }
 

@@ -21,6 +21,21 @@ pub struct ChatRequest {
     #[arg(long)]
     #[serde(default)]
     pub stream: bool,
+    /// The language that the caller speaks.
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(default)]
+    pub language: Language,
+}
+
+/// A caller's language.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// OpenAI's chat completions.
+    #[default]
+    Openai,
+    /// Anthropic's Messages.
+    Anthropic,
 }
 
 /// Where a request goes and who sends it.
@@ -58,12 +73,28 @@ impl ChatRequest {
     }
 
     fn body(&self) -> String {
-        json!({
+        let mut body = json!({
             "model": self.model,
             "messages": [{ "role": "user", "content": prompt(self.prompt_bytes) }],
             "stream": self.stream,
-        })
-        .to_string()
+        });
+        if self.language == Language::Anthropic {
+            // Nothing is asked there without it.
+            body["max_tokens"] = 1000.into();
+        }
+        body.to_string()
+    }
+}
+
+// === impl Language ===
+
+impl Language {
+    /// Where it is spoken.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Openai => "/v1/chat/completions",
+            Self::Anthropic => "/v1/messages",
+        }
     }
 }
 
@@ -93,7 +124,12 @@ mod tests {
 
     #[test]
     fn the_length_announced_is_the_length_sent() {
-        let request = ChatRequest { model: "chat".into(), prompt_bytes: 1000, stream: true };
+        let request = ChatRequest {
+            model: "chat".into(),
+            prompt_bytes: 1000,
+            stream: true,
+            language: Language::Openai,
+        };
         let destination = Destination {
             address: ([127, 0, 0, 1], 80).into(),
             path: "/v1/chat/completions".into(),

@@ -71,7 +71,8 @@ fn number(value: f64) -> String {
     }
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
+/// Rows as an aligned Markdown table; the first is the heading.
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();

@@ -7,7 +7,7 @@ use isthmus_loadtests::idle;
 use isthmus_loadtests::load::{self, Expectation, Job, Plan};
 use isthmus_loadtests::mock::Mock;
 use isthmus_loadtests::mock::script::Script;
-use isthmus_loadtests::request::{ChatRequest, Destination};
+use isthmus_loadtests::request::{ChatRequest, Destination, Language};
 use isthmus_loadtests::schedule::Pace;
 use isthmus_loadtests::tally::Tally;
 
@@ -18,7 +18,12 @@ async fn mock(script: Script) -> Mock {
 fn job(mock: &Mock, stream: bool, expects: Expectation) -> Job {
     let path = "/v1/chat/completions".to_owned();
     let destination = Destination { address: mock.address(), path, key: None };
-    let request = ChatRequest { model: "chat".to_owned(), prompt_bytes: 100_000, stream };
+    let request = ChatRequest {
+        model: "chat".to_owned(),
+        prompt_bytes: 100_000,
+        stream,
+        language: Language::Openai,
+    };
     Job { address: mock.address(), request: request.to_http(&destination), expects }
 }
 
@@ -52,6 +57,27 @@ async fn streams_bring_each_token_after_its_interval() {
     assert!(tally.requests >= 4 && tally.chunks >= tally.requests * 9, "{tally:?}");
     // The token before the last event and the last event itself arrive together or nearly so.
     assert!(tally.gap.percentile_us(50.0) >= 5000.0);
+}
+
+#[tokio::test]
+async fn a_stream_in_the_other_language_is_whole_too() {
+    let mock = mock(Script { tokens: 4, token_interval_ms: 5, ..Script::default() }).await;
+    let language = Language::Anthropic;
+    let request =
+        ChatRequest { model: "chat".to_owned(), prompt_bytes: 200, stream: true, language };
+    let path = language.path().to_owned();
+    let destination = Destination { address: mock.address(), path, key: None };
+    let (address, request) = (mock.address(), request.to_http(&destination));
+    let job = Job { address, request, expects: Expectation::Stream(5) };
+    let plan = Plan {
+        connections: 2,
+        pace: Pace::Open { per_second: 100.0 },
+        warm_up: Duration::from_millis(50),
+        measured: Duration::from_millis(300),
+    };
+    let tally = load::run(job, plan, || ()).await.tally;
+    assert_eq!(tally.failed(), 0, "{:?}", tally.failures);
+    assert!(tally.requests >= 10, "{tally:?}");
 }
 
 #[tokio::test]

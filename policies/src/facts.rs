@@ -122,6 +122,37 @@ pub enum Status {
     Ga,
 }
 
+// === impl Facts ===
+
+impl Facts {
+    /// The last day of each claim that has one.
+    pub fn ends(&self) -> impl Iterator<Item = Date> {
+        let certificates = self.certifications.iter().map(|held| held.until);
+        let others = [
+            end(&self.network),
+            end(&self.operator),
+            end(&self.jurisdiction),
+            end(&self.parent_jurisdiction),
+            end(&self.processing_regions),
+            end(&self.storage_regions),
+            end(&self.retention_days),
+            end(&self.zero_data_retention),
+            end(&self.trains_on_data),
+            end(&self.baa),
+            end(&self.trust),
+            end(&self.quantisation),
+            end(&self.tee),
+            end(&self.export_cleared),
+            end(&self.status),
+        ];
+        certificates.chain(others).flatten()
+    }
+}
+
+fn end<T>(fact: &Option<Fact<T>>) -> Option<Date> {
+    fact.as_ref()?.until
+}
+
 // === impl Fact ===
 
 impl<T> Fact<T> {
@@ -141,6 +172,11 @@ impl Network {
         ("decentralised", Self::Decentralised),
         ("local", Self::Local),
     ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
 }
 
 // === impl Trust ===
@@ -152,6 +188,11 @@ impl Trust {
         ("audited", Self::Audited),
         ("attested", Self::Attested),
     ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
 }
 
 // === impl Quantisation ===
@@ -168,6 +209,11 @@ impl Quantisation {
         ("bf16", Self::Bf16),
         ("fp32", Self::Fp32),
     ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
 
     /// Bits to a weight.
     pub const fn bits(self) -> u8 {
@@ -187,6 +233,11 @@ impl Tee {
     /// Every shield with the word for it.
     pub const WORDS: &'static [(&'static str, Self)] =
         &[("none", Self::None), ("cpu", Self::Cpu), ("gpu", Self::Gpu)];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
 }
 
 // === impl Status ===
@@ -195,6 +246,11 @@ impl Status {
     /// Every status with the word for it.
     pub const WORDS: &'static [(&'static str, Self)] =
         &[("deprecated", Self::Deprecated), ("preview", Self::Preview), ("ga", Self::Ga)];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
 }
 
 #[cfg(test)]
@@ -207,5 +263,17 @@ mod tests {
         let fact = Fact { value: "soc2", until: Some(day("2027-06-30")), evidence: None };
         assert_eq!(fact.on(day("2027-06-30")), Some(&"soc2"));
         assert_eq!(fact.on(day("2027-07-01")), None);
+    }
+
+    #[test]
+    fn words_stand_in_the_order_of_their_values() {
+        fn check<T: Copy>(words: &[(&str, T)], word: impl Fn(T) -> &'static str) {
+            words.iter().for_each(|(expected, value)| assert_eq!(word(*value), *expected));
+        }
+        check(Network::WORDS, Network::as_str);
+        check(Trust::WORDS, Trust::as_str);
+        check(Quantisation::WORDS, Quantisation::as_str);
+        check(Tee::WORDS, Tee::as_str);
+        check(Status::WORDS, Status::as_str);
     }
 }

@@ -48,6 +48,16 @@ pub struct Context {
     pub purpose: String,
 }
 
+// === impl Principal ===
+
+impl Principal {
+    /// Who asks where nobody in particular does.
+    pub fn anybody() -> Self {
+        let name = || "default".to_owned();
+        Self { organisation: name(), team: name(), app: name() }
+    }
+}
+
 // === impl Action ===
 
 impl Action {

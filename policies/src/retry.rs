@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use isthmus_inference::failure::{Failure, Retry};
 
+use crate::allowance::Allowance;
+use crate::moment::Moment;
+
 /// How patient the house is with one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryRules {
@@ -73,6 +76,29 @@ impl RetryRules {
         }
     }
 
+    /// The same within what all requests of a pool may have in retries together, which keeps a sick
+    /// upstream from being asked several times as often as a healthy one. Going elsewhere is no
+    /// retry: it burdens somebody who is well.
+    pub fn next_within(
+        &self,
+        allowance: &mut Allowance,
+        now: Moment,
+        progress: Progress,
+        failure: &Failure,
+        dice: f64,
+    ) -> Next {
+        match self.next(progress, failure, dice) {
+            Next::Again { .. } if !allowance.take(now) => {
+                if progress.has_alternative {
+                    Next::Elsewhere
+                } else {
+                    Next::GiveUp
+                }
+            }
+            next => next,
+        }
+    }
+
     /// What the endpoint asked for, or else the back-off; never less than was asked for.
     fn wait(&self, attempts_here: u32, asked: Option<Duration>, dice: f64) -> Duration {
         let doubled = self.base.saturating_mul(1 << attempts_here.saturating_sub(1).min(16));
@@ -87,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::allowance::Share;
 
     const AMPLE: Duration = Duration::from_secs(60);
 
@@ -134,6 +161,18 @@ mod tests {
         let time_left = Duration::from_secs(1);
         let progress = Progress { attempts_here: 1, has_alternative: false, time_left };
         assert_eq!(RetryRules::default().next(progress, &failure, 0.5), Next::GiveUp);
+    }
+
+    #[test]
+    fn without_allowance_nothing_is_tried_again() {
+        let mut allowance = Allowance::new(Share { of_requests: 0.0, at_least: 2 });
+        let failure = Failure::new(Kind::ProviderError, "500");
+        let progress = Progress { attempts_here: 3, has_alternative: true, time_left: AMPLE };
+        let mut next = || {
+            let rules = RetryRules::default();
+            rules.next_within(&mut allowance, Moment::START, progress, &failure, 0.5)
+        };
+        assert_eq!([next(), next(), next()], [Next::Elsewhere, Next::Elsewhere, Next::GiveUp]);
     }
 
     proptest! {

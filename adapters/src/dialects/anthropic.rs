@@ -5,6 +5,7 @@
 //! * `decode` with `opened`, `usage`, `finish`: their answers
 //! * `read`, `asked`: requests of callers; `answer`, `stream`: what they are answered
 //! * `relay`: the same language on both sides
+//! * `transcript`: what a caller was sent, read back where another endpoint goes on
 //! * `replay`: what other vendors want to see again, carried through the hands of this one's clients
 //! * `error`: what went wrong, read and written
 
@@ -20,7 +21,7 @@ use serde_json::json;
 
 use crate::dialect::{
     CallerDialect, ChatDialect, Encoded, Refused, RelayDialect, Stamp, StreamDecoder,
-    StreamEncoder, Told, Watch,
+    StreamEncoder, Told, Transcript, Watch,
 };
 
 mod answer;
@@ -40,6 +41,7 @@ pub(in crate::dialects) mod schema;
 mod stream;
 pub(in crate::dialects) mod thinking;
 mod tools;
+mod transcript;
 mod turns;
 mod usage;
 
@@ -115,6 +117,12 @@ impl ChatDialect for AnthropicChat {
         error::of_response(refused)
     }
 
+    fn continues(&self, chat: &ChatRequest, model: &UpstreamModel) -> bool {
+        // A turn that is gone on with has no place for a thought before it.
+        let thinks = chat.reasoning.is_asked() && !chat.reasoning.is_off();
+        models::Abilities::of(model.as_str()).continues && !thinks
+    }
+
     fn fetches(&self, url: &str) -> bool {
         // Over TLS alone, and not on Vertex.
         self.flavour == Flavour::Direct && url.starts_with("https://")
@@ -167,6 +175,10 @@ impl CallerDialect for AnthropicCaller {
 
     fn encoder(&self, _request: &Request, stamp: &Stamp<'_>) -> Box<dyn StreamEncoder> {
         Box::new(stream::Writer::new(stamp))
+    }
+
+    fn transcript(&self, _request: &Request) -> Option<Box<dyn Transcript>> {
+        Some(Box::new(transcript::EventsSent::new()))
     }
 
     fn error(&self, told: &Told<'_>) -> Bytes {

@@ -5,6 +5,9 @@ use isthmus_inference::failure::{Failure, Kind};
 use crate::dialects::openai_error::class;
 use crate::framing::sse::TooLarge;
 
+/// What is said of an answer that its provider gave up.
+pub(super) const BROKEN_OFF: &str = "the provider broke the answer off";
+
 /// It stopped without saying that it was complete.
 pub(crate) fn cut() -> Failure {
     Failure::new(Kind::Malformed, "the provider's stream was cut before it was finished")

@@ -12,11 +12,12 @@ use serde_json::json;
 
 use crate::adapter::Piece;
 use crate::dialect::{
-    CallerDialect, Encoded, Refused, RelayDialect, Stamp, StreamEncoder, Told, Watch,
+    CallerDialect, Encoded, Refused, RelayDialect, Stamp, StreamEncoder, Told, Transcript, Watch,
 };
 use crate::dialects::openai_relay::Relay;
 use crate::dialects::openai_request::{self, Quirks, choices, rewrite};
 use crate::dialects::openai_stream::ChunkWriter;
+use crate::dialects::openai_transcript::ChunksSent;
 use crate::dialects::{
     openai_answer, openai_chat, openai_completions, openai_embeddings, openai_error, openai_usage,
 };
@@ -67,6 +68,10 @@ impl CallerDialect for OpenAiCaller {
 
     fn encoder(&self, request: &Request, stamp: &Stamp<'_>) -> Box<dyn StreamEncoder> {
         Box::new(ChunkWriter::new(request.operation, stamp, request.usage_wanted))
+    }
+
+    fn transcript(&self, request: &Request) -> Option<Box<dyn Transcript>> {
+        (request.operation == Operation::Chat).then(|| Box::new(ChunksSent::new()) as Box<_>)
     }
 
     fn error(&self, told: &Told<'_>) -> Bytes {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::dialect::Stamp;
+use crate::dialects::citations;
 use crate::dialects::openai_chat::reasoning;
 
 /// The lowest log-probability written: JSON has no minus infinity, and OpenAI writes this instead.
@@ -48,6 +49,9 @@ struct MessageOut<'a> {
     /// Pictures that the model made, as OpenRouter gives them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     images: Vec<Value>,
+    /// The pages that the answer is from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -167,6 +171,10 @@ fn images(content: &[Part]) -> Vec<Value> {
     media.enumerate().filter_map(|(index, media)| image(media, index)).collect()
 }
 
+fn annotations(content: &[Part]) -> Vec<Value> {
+    content.iter().flat_map(|part| citations::annotations(part, formats::OPENAI_CHAT)).collect()
+}
+
 /// What Google wants to see again with a call, in the words of its own OpenAI-shaped API.
 pub(crate) fn extra_content(call: &ToolCall) -> Option<Value> {
     let signature = call.signature.as_ref()?;
@@ -203,6 +211,7 @@ impl<'a> ChoiceOut<'a> {
                 reasoning_content: choice.reasoning(),
                 reasoning_details: reasoning_details(&choice.content),
                 images: images(&choice.content),
+                annotations: annotations(&choice.content),
                 tool_calls: choice.tool_calls().map(ToolCallOut::of).collect(),
             },
             logprobs: LogprobsOut::of(&choice.logprobs),

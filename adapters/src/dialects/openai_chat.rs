@@ -52,6 +52,7 @@ pub fn decode_chat(body: &[u8]) -> Result<ChatRequest, Failure> {
         metadata: metadata(&mut fields)?,
         require_parameters: require_parameters(&mut fields)?,
         extra: fields.rest(),
+        continued: false,
     })
 }
 
@@ -390,6 +391,16 @@ mod tests {
             assert_eq!(failure.param.as_deref(), Some(param), "{members}: {}", failure.message);
             assert!(matches!(failure.kind, Kind::InvalidRequest | Kind::Unsupported), "{members}");
         }
+    }
+
+    #[test]
+    fn calls_of_custom_tools_are_refused_by_their_name() {
+        let custom =
+            json!({"id": "c", "type": "custom", "custom": {"name": "patch", "input": "x"}});
+        let turn = json!({"role": "assistant", "content": null, "tool_calls": [custom]});
+        let failure = with(&json!({ "messages": [turn] })).unwrap_err();
+        let param = failure.param.as_deref();
+        assert_eq!((failure.kind, param), (Kind::Unsupported, Some("messages[0].tool_calls[0]")));
     }
 
     #[test]

@@ -20,7 +20,9 @@ mod turns;
 
 pub(crate) use encode::{effort_of, unsupported};
 pub(crate) use style::{COMMON_EFFORTS, nearest, openai_efforts, reasons};
-pub use style::{COMPATIBLE, Documents, OPENAI, Style, Thinking, Thoughts};
+pub use style::{
+    COMPATIBLE, Continuation, Documents, OPENAI, REASONING, Style, Thinking, Thoughts,
+};
 
 /// Chat completions in one provider's style.
 #[derive(Debug)]
@@ -39,6 +41,11 @@ impl ChatDialect for OpenAiChat {
         encode::encode(&self.style, chat, model, stream)
     }
 
+    fn of_reasoning_model(&self) -> Option<&'static dyn ChatDialect> {
+        const REASONING_MODEL: OpenAiChat = OpenAiChat { style: REASONING };
+        self.style.openai_models.then_some(&REASONING_MODEL as &dyn ChatDialect)
+    }
+
     fn decode(&self, body: &[u8]) -> Result<ChatAnswer, Failure> {
         decode::decode(body)
     }
@@ -49,6 +56,10 @@ impl ChatDialect for OpenAiChat {
 
     fn failure(&self, refused: Refused<'_>) -> Failure {
         openai_error::from_response(refused)
+    }
+
+    fn continues(&self, _chat: &ChatRequest, _model: &UpstreamModel) -> bool {
+        self.style.continuation != Continuation::Unknown
     }
 
     fn fetches(&self, url: &str) -> bool {

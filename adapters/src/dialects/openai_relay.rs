@@ -190,7 +190,7 @@ impl Relay {
         let tells =
             |marker: &Finder<'_>| values_of(marker, event).any(|value| !value.starts_with(b"null"));
         let data = event.strip_prefix(b"data:").map(<[u8]>::trim_ascii_start);
-        let looks_plain = data.is_some_and(|data| data.starts_with(b"{"));
+        let looks_plain = data.is_some_and(|data| data.starts_with(b"{")) && is_closed(event);
         if looks_plain && !tells(&ERROR) && !tells(&USAGE) {
             Ok(Meaning::Plain)
         } else {
@@ -254,6 +254,11 @@ fn ended(event: &[u8]) -> Vec<u64> {
 /// The bare line of JSON that some upstreams (Chutes) put into a stream when they fail.
 fn bare_error(event: &[u8]) -> Option<&[u8]> {
     sse::lines(event).find(|line| line.starts_with(b"{") && ERROR.find(line).is_some())
+}
+
+/// Whether an event ends as an object does. One that was cut in its middle does not.
+pub(super) fn is_closed(event: &[u8]) -> bool {
+    event.trim_ascii_end().ends_with(b"}")
 }
 
 /// Whether an event without data is at least one: a comment, an empty line, an id.
@@ -326,6 +331,15 @@ mod tests {
         let (pieces, outcome) = relay(&[both, DONE]);
         outcome.unwrap();
         assert!(matches!(pieces[0], Piece::Usage { only_usage: false, .. }), "{pieces:?}");
+    }
+
+    #[test]
+    fn an_object_that_was_cut_is_not_passed_on() {
+        for cut in [r#"data: {"choi"#, r#"data: {"choices":[{"delta":{"content":"a"#] {
+            let (pieces, outcome) = relay(&[TEXT, cut, DONE]);
+            assert_eq!(outcome.unwrap_err().kind, Kind::Malformed);
+            assert_eq!(pieces, [Piece::Relay(bytes(&[TEXT]))]);
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus_inference::answer::TokenLogprob;
-use isthmus_inference::part::{Part, Signature, ToolCall};
+use isthmus_inference::part::{Part, Signature, ToolCall, formats};
 use isthmus_inference::request::Operation;
 use isthmus_inference::stream::Event;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::dialect::{Stamp, StreamEncoder, Told};
+use crate::dialects::citations;
 use crate::dialects::openai_answer::{self, UsageOut};
 use crate::dialects::openai_chat::reasoning;
 use crate::dialects::openai_completions;
@@ -81,6 +82,8 @@ struct Delta<'a> {
     tool_calls: Option<[ToolCallDelta<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<[Value; 1]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -125,6 +128,12 @@ impl ChunkWriter {
         }
     }
 
+    /// The same for an answer whose first choice has begun elsewhere.
+    pub(super) fn begun(mut self) -> Self {
+        self.choice(0).begun = true;
+        self
+    }
+
     fn write_chat(&mut self, out: &mut BytesMut, event: &Event) {
         let (index, delta, tokens, finish_reason) = match event {
             Event::Text { choice, text, logprobs } => {
@@ -160,9 +169,12 @@ impl ChunkWriter {
                 (*choice, Delta { reasoning_details, ..Delta::default() }, no_tokens(), None)
             }
             Event::Part { choice, part } => {
-                let Some(image) = self.choice(*choice).image(part) else { return };
-                let delta = Delta { images: Some([image]), ..Delta::default() };
-                (*choice, delta, no_tokens(), None)
+                let images = self.choice(*choice).image(part).map(|image| [image]);
+                let annotations = citations::annotations(part, formats::OPENAI_CHAT);
+                if images.is_none() && annotations.is_empty() {
+                    return;
+                }
+                (*choice, Delta { images, annotations, ..Delta::default() }, no_tokens(), None)
             }
             Event::UsageSoFar(_) | Event::Usage(_) => return,
         };

@@ -8,7 +8,7 @@
 //! * [`answer`], [`writer`]: neutral answers, written for callers
 //! * [`encode`], [`turns`]: requests, written for providers
 //! * [`output`], [`events`]: a provider's answers, read
-//! * [`relay`]: the same passed on, watched
+//! * [`relay`]: the same passed on, watched; [`transcript`]: what a caller was sent, read back
 
 use bytes::Bytes;
 use isthmus_inference::answer::ChatAnswer;
@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::dialect::{
     CallerDialect, ChatDialect, Encoded, Refused, RelayDialect, Stamp, StreamDecoder,
-    StreamEncoder, Told, Watch,
+    StreamEncoder, Told, Transcript, Watch,
 };
 use crate::dialects::openai_request::{self, Quirks, StreamUsage, rewrite};
 use crate::dialects::{openai_embeddings, openai_error};
@@ -35,6 +35,7 @@ mod items;
 mod output;
 mod relay;
 mod sealed;
+mod transcript;
 mod turns;
 mod usage;
 mod writer;
@@ -81,6 +82,10 @@ impl CallerDialect for ResponsesCaller {
 
     fn encoder(&self, request: &Request, stamp: &Stamp<'_>) -> Box<dyn StreamEncoder> {
         Box::new(writer::EventWriter::new(request, stamp))
+    }
+
+    fn transcript(&self, _request: &Request) -> Option<Box<dyn Transcript>> {
+        Some(Box::new(transcript::EventsSent::new()))
     }
 
     fn error(&self, told: &Told<'_>) -> Bytes {

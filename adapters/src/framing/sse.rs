@@ -112,6 +112,13 @@ impl Splitter {
     }
 }
 
+/// The events of bytes that hold nothing but whole ones.
+pub fn events(bytes: Bytes) -> impl Iterator<Item = Bytes> {
+    let mut splitter = Splitter::new(usize::MAX);
+    splitter.push(bytes);
+    std::iter::from_fn(move || splitter.next_event().ok().flatten().or_else(|| splitter.finish()))
+}
+
 // === reading an event ===
 
 /// The lines of an event, without their ends and without a byte order mark.

@@ -16,6 +16,8 @@ use crate::dialects::broken::cut;
 pub(super) struct Decoding {
     decoder: Box<dyn StreamDecoder>,
     format: FormatTool,
+    /// Bytes of the request, for an answer whose input nobody counted.
+    asked: usize,
     events: Vec<Event>,
     pieces: VecDeque<Piece>,
     counted: bool,
@@ -32,10 +34,15 @@ struct FormatTool {
 // === impl Decoding ===
 
 impl Decoding {
-    pub(super) fn new(decoder: Box<dyn StreamDecoder>, format_tool: Option<&'static str>) -> Self {
+    pub(super) fn new(
+        decoder: Box<dyn StreamDecoder>,
+        format_tool: Option<&'static str>,
+        asked: usize,
+    ) -> Self {
         Self {
             decoder,
             format: FormatTool { name: format_tool, calls: vec![] },
+            asked,
             events: Vec::new(),
             pieces: VecDeque::new(),
             counted: false,
@@ -44,8 +51,11 @@ impl Decoding {
     }
 
     fn take_in(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
-        for event in self.events.drain(..) {
-            self.counted |= matches!(event, Event::Usage(_));
+        for mut event in self.events.drain(..) {
+            if let Event::Usage(usage) = &mut event {
+                self.counted = true;
+                *usage = usage.with_asked(self.asked);
+            }
             self.pieces.extend(self.format.translated(event).map(Piece::Event));
         }
         if outcome.is_ok() && self.decoder.is_over() && !self.over {
@@ -192,7 +202,7 @@ mod tests {
             let mut whole = fold.finish("m".into()).unwrap();
             unwrap_format(&mut whole, Some("answer"));
 
-            let mut decoding = Decoding::new(Box::new(Scripted(events, false)), Some("answer"));
+            let mut decoding = Decoding::new(Box::new(Scripted(events, false)), Some("answer"), 0);
             decoding.push(Bytes::new()).unwrap();
             let mut fold = Fold::default();
             while let Some(Piece::Event(event)) = decoding.next_piece() {
@@ -207,9 +217,18 @@ mod tests {
 
     #[test]
     fn a_stream_without_an_end_is_cut() {
-        let mut decoding = Decoding::new(Box::new(Scripted(call(0, "f").to_vec(), false)), None);
+        let mut decoding = Decoding::new(Box::new(Scripted(call(0, "f").to_vec(), false)), None, 0);
         decoding.push(Bytes::new()).unwrap();
         assert_eq!(decoding.end().unwrap_err().kind, Kind::Malformed);
         assert!(matches!(decoding.next_piece(), Some(Piece::Event(_))), "what came is not lost");
+    }
+
+    #[test]
+    fn what_nobody_counted_is_estimated_on_both_sides() {
+        let usage = Event::Usage(Usage::estimated(0, 9));
+        let mut decoding = Decoding::new(Box::new(Scripted(vec![usage], false)), None, 40);
+        decoding.push(Bytes::new()).unwrap();
+        let Some(Piece::Event(Event::Usage(usage))) = decoding.next_piece() else { panic!() };
+        assert_eq!((usage.input(), usage.output()), (10, 3));
     }
 }

@@ -2,6 +2,7 @@
 //! limits, and from nowhere but the public internet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -50,11 +51,22 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How many requests may have fetched files in memory at once: a short request can name large files.
-static ROOM: Semaphore = Semaphore::const_new(64);
+/// A unit of the memory that fetched files take.
+const UNIT: usize = 64 << 10;
+/// How much memory all fetched files may take together, in units: half a gibibyte. A short request can
+/// name large files.
+static ROOM: Semaphore = Semaphore::const_new((512 << 20) / UNIT);
 
 /// The room that a request's fetched files take, given back when it is dropped.
-pub(super) type Room = SemaphorePermit<'static>;
+#[derive(Default)]
+pub(super) struct Room(Mutex<Taken>);
+
+/// What a request has of the room, and what of that it does not use.
+#[derive(Default)]
+struct Taken {
+    permit: Option<SemaphorePermit<'static>>,
+    unused: usize,
+}
 
 /// A file that is to be fetched.
 struct Wanted<'a> {
@@ -92,11 +104,12 @@ impl Fetcher {
         chat: &mut ChatRequest,
         dialect: &dyn ChatDialect,
         limit: Duration,
-    ) -> Result<Option<Room>, Failure> {
-        let Prompt::Messages(messages) = &mut chat.prompt else { return Ok(None) };
+    ) -> Result<Room, Failure> {
+        let room = Room::default();
+        let Prompt::Messages(messages) = &mut chat.prompt else { return Ok(room) };
         let mut wanted = wanted(messages, dialect);
         if wanted.is_empty() {
-            return Ok(None);
+            return Ok(room);
         }
         if wanted.len() > MOST_FILES {
             let message = format!(
@@ -105,22 +118,23 @@ impl Fetcher {
             );
             return Err(Failure::invalid("messages", message));
         }
-        let room = ROOM.try_acquire().map_err(|_| {
-            let message = "too many files are being fetched for others; try again in a moment";
-            Failure::new(Kind::Overloaded, message).blamed_on(Blame::House)
-        })?;
         let left = AtomicUsize::new(LARGEST_SUM);
         let limit = limit.min(LIMIT);
-        let fetching = try_join_all(wanted.iter_mut().map(|file| self.fill(file, &left)));
+        let fetching = try_join_all(wanted.iter_mut().map(|file| self.fill(file, &left, &room)));
         let fetched = tokio::time::timeout(limit, fetching).await;
         let late = |_| {
             refusal("messages", "took too long to fetch").with_detail(format!("limit {limit:?}"))
         };
         fetched.map_err(late)??;
-        Ok(Some(room))
+        Ok(room)
     }
 
-    async fn fill(&self, file: &mut Wanted<'_>, left: &AtomicUsize) -> Result<(), Failure> {
+    async fn fill(
+        &self,
+        file: &mut Wanted<'_>,
+        left: &AtomicUsize,
+        room: &Room,
+    ) -> Result<(), Failure> {
         let Media::Url { url, .. } = &*file.media else { return Ok(()) };
         let Incoming { headers, body, .. } = self.get(url, &file.param).await?;
         let too_large = || {
@@ -137,12 +151,13 @@ impl Fetcher {
             let read = read.map_err(|broken| {
                 file.refused("could not be fetched in full").with_detail(broken)
             })?;
-            let room = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            let fits = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(read.len())
             });
-            if room.is_err() || bytes.len() + read.len() > LARGEST_FILE {
+            if fits.is_err() || bytes.len() + read.len() > LARGEST_FILE {
                 return Err(file.refused(too_large()));
             }
+            room.take(encoded(read.len()))?;
             bytes.extend_from_slice(&read);
         }
         let media_type = file.kind.check(said(&headers), &bytes).ok_or_else(|| {
@@ -217,6 +232,36 @@ fn file<'a>(part: &'a mut Part, dialect: &dyn ChatDialect, param: &str) -> Optio
 fn said(headers: &HeaderMap) -> String {
     let said = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+// === impl Room ===
+
+impl Room {
+    /// Takes room for so many bytes more.
+    fn take(&self, bytes: usize) -> Result<(), Failure> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.unused < bytes {
+            let units = (bytes - taken.unused).div_ceil(UNIT);
+            let more = ROOM.try_acquire_many(u32::try_from(units).unwrap_or(u32::MAX));
+            let more = more.map_err(|_| {
+                let message = "the files that others have asked for take all the room there is for \
+                               fetched files; try again in a moment";
+                Failure::new(Kind::Overloaded, message).blamed_on(Blame::House)
+            })?;
+            match &mut taken.permit {
+                Some(permit) => permit.merge(more),
+                permit => *permit = Some(more),
+            }
+            taken.unused += units * UNIT;
+        }
+        taken.unused -= bytes;
+        Ok(())
+    }
+}
+
+/// The bytes that so many take in base64, as which they are kept.
+fn encoded(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
 }
 
 // === impl Class ===
@@ -309,5 +354,20 @@ mod tests {
             let found = class.check(said.to_owned(), bytes);
             assert_eq!(found.as_deref(), expected, "{class:?} {said} {bytes:?}");
         }
+    }
+
+    #[test]
+    fn room_is_taken_by_the_byte_and_given_back() {
+        let before = ROOM.available_permits();
+        let room = Room::default();
+        room.take(1).unwrap();
+        room.take(UNIT - 1).unwrap();
+        assert_eq!(before - ROOM.available_permits(), 1);
+        room.take(3 * UNIT + 1).unwrap();
+        assert_eq!(before - ROOM.available_permits(), 5);
+        let failure = room.take(512 << 20).unwrap_err();
+        assert_eq!((failure.kind, failure.blame), (Kind::Overloaded, Blame::House));
+        drop(room);
+        assert_eq!(ROOM.available_permits(), before);
     }
 }

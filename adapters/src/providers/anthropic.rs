@@ -57,6 +57,7 @@ pub(super) const CAPABILITIES: &[Capability] = &[
     Capability::JsonSchema,
     Capability::Reasoning,
     Capability::Documents,
+    Capability::Continuation,
 ];
 
 /// The paths of one account.

@@ -23,7 +23,7 @@ use crate::dialects::responses::{self, ResponsesChat, ResponsesRelay};
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::providers::table::{PLAIN, unknown};
-use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Continent, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
@@ -46,6 +46,8 @@ pub static AZURE: Provider = Provider {
     presence_variables: &[],
     base_url_derived: false,
     processing: unknown,
+    continent: Some(Continent::Cloud),
+    domains: &["azure.com", "azure.us", "azure.cn"],
     about: ABOUT,
     build,
 };
@@ -58,6 +60,9 @@ const ABOUT: About = About {
          (`client_secret` or a workload's token), or the machine's managed identity.",
         "A base URL that ends with `/openai/v1` or `/models` means the newer API, and Foundry's for \
          models of other makers.",
+        "A deployment's name need not tell its model: where it reasons, name `reasoning` in the \
+         endpoint's `capabilities`, so that callers of another language do not send it what such a \
+         model refuses.",
         "Where a deployment processes (its type: standard, data zone, global) is in none of its \
          names: `processing_regions` rest on the operator's word.",
     ])

@@ -19,7 +19,7 @@ use crate::dialects::bedrock::embedding::Embedder;
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::places::Processing;
-use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Continent, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
@@ -59,6 +59,8 @@ pub static BEDROCK: Provider = Provider {
     ],
     base_url_derived: true,
     processing,
+    continent: Some(Continent::Cloud),
+    domains: &["amazonaws.com", "amazonaws.com.cn", "api.aws"],
     about: About {
         dialects: &["Bedrock Converse", "InvokeModel for embeddings"],
         relays: &[],

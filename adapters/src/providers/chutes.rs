@@ -17,13 +17,14 @@
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::{About, Provider};
+use crate::registry::{About, Continent, Provider};
 
 const WIRE: Wire =
     Wire { quirks: Quirks { stream_usage: StreamUsage::Unasked, ..PLAIN.quirks }, ..PLAIN };
 
 /// Chutes.
 pub static CHUTES: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About::OPENAI.limited(&[
         "Having no room (429) and asking too fast are told apart: the first goes elsewhere at once.",
         "A spent quota (402) is no rate limit: nothing is tried again before it is filled.",

@@ -1,7 +1,7 @@
 //! DeepSeek: its documents leave the `/v1` out; thinking is switched on and off, and the thoughts
 //! behind calls must come back with the calls' results (its guides "Thinking mode", "Tool calls").
 
-use crate::dialects::openai_provider::{COMPATIBLE, Style, Thinking, Thoughts};
+use crate::dialects::openai_provider::{COMPATIBLE, Continuation, Style, Thinking, Thoughts};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::{About, Provider};
@@ -11,16 +11,20 @@ pub const STYLE: Style = Style {
     takes: &["logprobs", "presence_penalty", "frequency_penalty"],
     thinking: Thinking::Switch,
     thoughts: Thoughts::Text,
+    continuation: Continuation::Prefix,
     audio: false,
     video: false,
     ..COMPATIBLE
 };
 
-const WIRE: Wire = Wire { style: STYLE, ..PLAIN };
+/// Where it goes on with a turn that was begun (its guide "Chat Prefix Completion (Beta)").
+const CONTINUATION: &str = "/beta/chat/completions";
+
+const WIRE: Wire = Wire { style: STYLE, continuation_path: Some(CONTINUATION), ..PLAIN };
 
 /// DeepSeek.
 pub static DEEPSEEK: Provider = Provider {
-    about: About::OPENAI.limited(&[
+    about: About::OPENAI.continuing().limited(&[
         "Thinking can be switched on and off, not measured out.",
         "Thoughts behind calls go back with the calls' results, as the vendor wants them.",
     ]),

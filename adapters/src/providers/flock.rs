@@ -4,12 +4,13 @@
 use crate::http_adapter::Auth;
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
-use crate::registry::{About, Provider};
+use crate::registry::{About, Continent, Provider};
 
 const WIRE: Wire = Wire { auth: Auth::Header("x-litellm-api-key"), ..PLAIN };
 
 /// FLock.
 pub static FLOCK: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About {
         credential: "x-litellm-api-key:",
         ..About::OPENAI

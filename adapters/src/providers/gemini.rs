@@ -16,12 +16,14 @@ use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
 use crate::providers::paths;
 use crate::providers::table::hosted;
-use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Continent, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service};
 use crate::settings::AccountSettings;
 
 /// Google Gemini.
 pub static GEMINI: Provider = Provider {
+    continent: Some(Continent::Cloud),
+    domains: &["googleapis.com"],
     base_url_variable: Some("GOOGLE_GEMINI_BASE_URL"),
     options: &[
         ProviderOption {

@@ -4,7 +4,7 @@
 use isthmus_inference::capability::Capability;
 use isthmus_inference::chat::Effort;
 
-use crate::dialects::openai_provider::{COMMON_EFFORTS, COMPATIBLE, Style, Thinking};
+use crate::dialects::openai_provider::{COMMON_EFFORTS, COMPATIBLE, Continuation, Style, Thinking};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::{About, Provider};
@@ -16,6 +16,7 @@ pub const STYLE: Style = Style {
     tiers: &["auto", "on_demand", "flex", "performance"],
     thinking: Thinking::Effort(efforts),
     audio: false,
+    continuation: Continuation::Place,
     video: false,
     ..COMPATIBLE
 };

@@ -9,7 +9,9 @@
 use isthmus_inference::capability::Capability;
 use isthmus_inference::chat::Effort;
 
-use crate::dialects::openai_provider::{COMPATIBLE, Documents, Style, Thinking, Thoughts};
+use crate::dialects::openai_provider::{
+    COMPATIBLE, Continuation, Documents, Style, Thinking, Thoughts,
+};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
@@ -46,6 +48,7 @@ pub const STYLE: Style = Style {
     names: false,
     short_ids: true,
     prefix: true,
+    continuation: Continuation::Prefix,
     ..COMPATIBLE
 };
 
@@ -75,6 +78,7 @@ pub static MISTRAL: Provider = Provider {
             Capability::Reasoning,
             Capability::Audio,
             Capability::Documents,
+            Capability::Continuation,
         ],
         limits: &[
             "It refuses every word that it does not know, so that chats are written anew in its own \

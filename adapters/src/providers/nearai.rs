@@ -2,12 +2,13 @@
 
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, UNPROVED, hosted};
-use crate::registry::{About, Provider};
+use crate::registry::{About, Continent, Provider};
 
 const WIRE: Wire = Wire { models_path: "/model/list", ..PLAIN };
 
 /// NEAR AI Cloud.
 pub static NEARAI: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About::OPENAI.limited(&[UNPROVED]),
     build: |settings| openai_shaped::build(settings, &WIRE),
     ..hosted(

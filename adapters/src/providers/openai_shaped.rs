@@ -39,6 +39,9 @@ pub struct Wire {
     pub style: Style,
     /// Whether it has Responses too.
     pub responses: bool,
+    /// What is appended to the base URL where a turn is to be gone on with, if that is a path of its
+    /// own.
+    pub continuation_path: Option<&'static str>,
 }
 
 /// The paths of one account, parsed once.
@@ -51,6 +54,7 @@ struct OpenAiShaped {
     relays_chat: bool,
     dialect: OpenAiChat,
     responses: Option<Target>,
+    continuation: Option<Target>,
 }
 
 /// Makes the adapter of an account at a provider with this wire.
@@ -64,6 +68,7 @@ pub fn build(settings: &AccountSettings, wire: &Wire) -> Result<Arc<dyn Adapter>
         relays_chat: wire.relays_chat,
         dialect: OpenAiChat { style: wire.style },
         responses: wire.responses.then(|| settings.target("/responses")).transpose()?,
+        continuation: wire.continuation_path.map(|path| settings.target(path)).transpose()?,
     };
     http_adapter::build(settings, &wire.auth, service)
 }
@@ -111,6 +116,17 @@ impl Service for OpenAiShaped {
             return Ok(Route { target: Cow::Borrowed(target), dialect: &ResponsesChat });
         }
         Ok(Route { target: Cow::Borrowed(&self.chat), dialect: &self.dialect })
+    }
+
+    fn continuation(
+        &self,
+        model: &UpstreamModel,
+        stream: bool,
+    ) -> Result<Route<'_, dyn ChatDialect>, Failure> {
+        match &self.continuation {
+            Some(target) => Ok(Route { target: Cow::Borrowed(target), dialect: &self.dialect }),
+            None => self.chat(model, stream),
+        }
     }
 
     fn models(&self) -> Option<Listing> {

@@ -1,7 +1,9 @@
 //! OpenRouter: tells some errors with status 200, or in the middle of a stream; keeps signed thoughts
 //! (`reasoning_details`) and cache marks of whoever answers behind it.
 
-use crate::dialects::openai_provider::{COMPATIBLE, Documents, Style, Thinking, Thoughts};
+use crate::dialects::openai_provider::{
+    COMPATIBLE, Continuation, Documents, Style, Thinking, Thoughts,
+};
 use crate::dialects::openai_request::Quirks;
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
@@ -34,6 +36,7 @@ pub const STYLE: Style = Style {
     thoughts: Thoughts::Details,
     documents: Documents::FileOrUrl,
     cache_marks: true,
+    continuation: Continuation::Place,
     ..COMPATIBLE
 };
 
@@ -47,6 +50,8 @@ const WIRE: Wire = Wire {
 
 /// OpenRouter.
 pub static OPENROUTER: Provider = Provider {
+    // A router: who answers behind it may be anyone.
+    continent: None,
     about: About::WITH_RESPONSES.limited(&[
         "Errors that come with status 200 are errors here.",
         "The request's `provider` object reaches it as it is.",

@@ -1,6 +1,6 @@
 //! Perplexity: no `/v1` before chat, but one before embeddings and models, and usage in every chunk.
 
-use crate::dialects::openai_provider::{COMPATIBLE, Style};
+use crate::dialects::openai_provider::{COMPATIBLE, Continuation, Style};
 use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
@@ -13,6 +13,7 @@ const WIRE: Wire = Wire {
     style: Style {
         takes: &["presence_penalty", "frequency_penalty", "top_k"],
         stream_usage: StreamUsage::Unasked,
+        continuation: Continuation::Unknown,
         audio: false,
         video: false,
         ..COMPATIBLE

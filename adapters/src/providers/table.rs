@@ -14,7 +14,7 @@ use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::http_adapter::Auth;
 use crate::places::Processing;
 use crate::providers::openai_shaped::{self, Wire};
-use crate::registry::{About, BuildError, Provider};
+use crate::registry::{About, BuildError, Continent, Provider};
 use crate::settings::AccountSettings;
 
 /// OpenRouter's member that narrows where a request may go. The house has read it, and OpenAI refuses
@@ -30,6 +30,7 @@ pub const PLAIN: Wire = Wire {
     relays_chat: true,
     style: COMPATIBLE,
     responses: false,
+    continuation_path: None,
 };
 /// The same with Responses.
 const WITH_RESPONSES: Wire = Wire { responses: true, ..PLAIN };
@@ -83,6 +84,7 @@ pub static HYPERBOLIC: Provider =
 /// AkashML; it answers 529 when no backend of the model is healthy, and 402 when its credits are spent.
 /// Its list of models has prices, windows and quantization ([`crate::dialects::offers`]).
 pub static AKASH: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About::OPENAI.limited(&[
         "Status 529 says that no machine has the model in health: the next endpoint has its turn.",
         "Status 402 says that the account's credits are spent.",
@@ -93,6 +95,7 @@ pub static AKASH: Provider = Provider {
 /// io.net IO Intelligence; its list of models names them by `name`, and has their prices per token in
 /// `metadata` ([`crate::dialects::offers`]).
 pub static IONET: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About::OPENAI.limited(&[
         "Its list of models is a shape of its own: names, windows and prices per token are read off it.",
     ]),
@@ -106,6 +109,7 @@ pub static IONET: Provider = Provider {
 /// Targon (Bittensor subnet 4). Its documents describe leases; this address is known from third
 /// parties alone.
 pub static TARGON: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About::OPENAI.limited(&[
         "The vendor's documents describe leases only; this address is known from third parties.",
     ]),
@@ -113,11 +117,13 @@ pub static TARGON: Provider = Provider {
 };
 /// Phala's confidential inference.
 pub static PHALA: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About::OPENAI.limited(&[UNPROVED]),
     ..hosted("phala", "Phala", "https://inference.phala.com/v1", &["PHALA_API_KEY"])
 };
 /// RedPill, Phala's router.
 pub static REDPILL: Provider = Provider {
+    continent: Some(Continent::Decentralised),
     about: About::OPENAI
         .limited(&[UNPROVED, "It is a router: who answers behind it depends on the model."]),
     ..hosted("redpill", "RedPill", "https://api.redpill.ai/v1", &["REDPILL_API_KEY"])
@@ -126,12 +132,14 @@ pub static REDPILL: Provider = Provider {
 /// vLLM.
 pub static VLLM: Provider = Provider {
     build: with_responses,
-    about: About::WITH_RESPONSES,
+    about: About::WITH_RESPONSES.continuing(),
     ..own("vllm", "vLLM", "http://127.0.0.1:8000/v1", &["VLLM_API_KEY"], "VLLM_BASE_URL")
 };
 /// SGLang.
-pub static SGLANG: Provider =
-    own("sglang", "SGLang", "http://127.0.0.1:30000/v1", &["SGLANG_API_KEY"], "SGLANG_BASE_URL");
+pub static SGLANG: Provider = Provider {
+    about: About::OPENAI.continuing(),
+    ..own("sglang", "SGLang", "http://127.0.0.1:30000/v1", &["SGLANG_API_KEY"], "SGLANG_BASE_URL")
+};
 /// Ollama.
 pub static OLLAMA: Provider = Provider {
     build: with_responses,
@@ -174,6 +182,8 @@ pub static OPENAI_COMPATIBLE: Provider = Provider {
     presence_variables: &[],
     base_url_derived: false,
     processing: unknown,
+    continent: None,
+    domains: &[],
     about: About::OPENAI,
     build: plain,
 };
@@ -196,18 +206,27 @@ pub(crate) const fn hosted(
         presence_variables: &[],
         base_url_derived: false,
         processing: unknown,
+        continent: Some(Continent::Vendor),
+        domains: &[],
         about: About::OPENAI,
         build: plain,
     }
 }
 
-/// A kind with a protocol of its own, at an address that only the operator knows, without an `api_key`.
+/// A kind with a protocol of its own on a decentralised network, at an address that only the operator
+/// knows, without an `api_key`.
 pub(crate) const fn custom(
     kind: &'static str,
     title: &'static str,
     build: fn(&AccountSettings) -> Result<Arc<dyn Adapter>, BuildError>,
 ) -> Provider {
-    Provider { base_url: None, key_optional: true, build, ..hosted(kind, title, "", &[]) }
+    Provider {
+        base_url: None,
+        key_optional: true,
+        continent: Some(Continent::Decentralised),
+        build,
+        ..hosted(kind, title, "", &[])
+    }
 }
 
 /// A server of one's own: on this machine unless told otherwise, seldom with a credential.
@@ -221,6 +240,8 @@ const fn own(
     Provider {
         base_url_variable: Some(base_url_variable),
         key_optional: true,
+        // The software runs on anybody's machines; whose they are, only the operator knows.
+        continent: None,
         ..hosted(kind, title, base_url, key_variables)
     }
 }

@@ -22,12 +22,14 @@ use crate::places::Processing;
 use crate::providers::gemini::{CAPABILITIES, method, names, target};
 use crate::providers::paths;
 use crate::providers::table::hosted;
-use crate::registry::{About, BuildError, Provider, ProviderOption, Shape};
+use crate::registry::{About, BuildError, Continent, Provider, ProviderOption, Shape};
 use crate::service::{Listing, Route, Service, unserved};
 use crate::settings::AccountSettings;
 
 /// Google Vertex AI.
 pub static VERTEX: Provider = Provider {
+    continent: Some(Continent::Cloud),
+    domains: &["googleapis.com"],
     base_url: None,
     base_url_derived: true,
     key_optional: true,
@@ -56,8 +58,10 @@ pub static VERTEX: Provider = Provider {
         limits: &[
             "Credentials are Google's: `credentials_file`, GOOGLE_APPLICATION_CREDENTIALS, workload \
              identity, `gcloud`, or the machine's own account.",
-            "The default location, `global`, may process anywhere: name a region, `us` or `eu` where \
-             data must stay. `isthmus check` holds `processing_regions` against it.",
+            "The default location, `global`, may process anywhere, and so may regions for which \
+             Google promises nothing: name `us`, `eu` or a region of its page \"Data residency\" where \
+             data must stay. `isthmus check` holds `processing_regions` against it; for which models \
+             the promise holds is for the operator to see.",
             "Models of Google and of Anthropic; Messages for Claude pass as they are.",
             "What holds for `gemini` and `anthropic` holds here.",
         ],
@@ -93,12 +97,29 @@ const fn option(
     ProviderOption { name, variables, shape: Shape::Text, help }
 }
 
-/// The guide "Data residency": a region's endpoint, and those of `us` and `eu`, process within it.
+/// The regions within which Google promises to process, if only for the models that it lists (the page
+/// "Data residency", section on ML processing, read in November 2026). Of any other region's endpoint
+/// that page says that there is no guarantee.
+const GUARANTEED: [&str; 11] = [
+    "asia-northeast1",
+    "asia-northeast3",
+    "asia-south1",
+    "asia-southeast1",
+    "australia-southeast1",
+    "europe-west2",
+    "europe-west3",
+    "europe-west4",
+    "europe-west9",
+    "northamerica-northeast1",
+    "southamerica-east1",
+];
+
+/// Where the page promises that calls are processed; what it does not promise may be anywhere.
 fn processing(settings: &AccountSettings, _model: &UpstreamModel) -> Processing {
     match settings.option("location").unwrap_or(LOCATION) {
-        "global" => Processing::Anywhere,
         span if SPANS.contains(&span) => Processing::In([span.to_ascii_uppercase()].into()),
-        region => Processing::In([region.to_owned()].into()),
+        region if GUARANTEED.contains(&region) => Processing::In([region.to_owned()].into()),
+        _ => Processing::Anywhere,
     }
 }
 
@@ -230,6 +251,28 @@ impl Service for Vertex {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_google_does_not_promise_may_be_anywhere() {
+        let at = |location: &str| {
+            let settings = AccountSettings {
+                options: [("location", location.into())].into(),
+                ..AccountSettings::new(&VERTEX)
+            };
+            processing(&settings, &"gemini-2.5-flash".into())
+        };
+        for (location, within) in [("eu", "EU"), ("us", "US"), ("europe-west3", "europe-west3")] {
+            assert_eq!(at(location), Processing::In([within.to_owned()].into()));
+        }
+        for location in ["global", "me-west1", "africa-south1", "us-central1", "a-new-region1"] {
+            assert_eq!(at(location), Processing::Anywhere, "{location}");
+        }
+        let none = AccountSettings::new(&VERTEX);
+        assert_eq!(processing(&none, &"gemini-2.5-flash".into()), Processing::Anywhere);
+        assert!(
+            GUARANTEED.iter().all(|region| isthmus_inference::place::country(region).is_some())
+        );
+    }
 
     #[test]
     fn each_location_has_its_host() {

@@ -3,7 +3,7 @@
 
 use isthmus_inference::chat::Effort;
 
-use crate::dialects::openai_provider::{COMPATIBLE, Style, Thinking};
+use crate::dialects::openai_provider::{COMPATIBLE, Continuation, Style, Thinking};
 use crate::providers::openai_shaped::{self, Wire};
 use crate::providers::table::{PLAIN, hosted};
 use crate::registry::{About, Provider};
@@ -21,6 +21,7 @@ pub const STYLE: Style = Style {
         "parallel_tool_calls",
     ],
     thinking: Thinking::Effort(efforts),
+    continuation: Continuation::Unknown,
     audio: false,
     video: false,
     ..COMPATIBLE

@@ -41,6 +41,21 @@ const EVERYTHING: &[Capability] = &[
     Capability::Documents,
 ];
 
+/// The same, and going on with what another began.
+const AND_CONTINUATION: &[Capability] = &[
+    Capability::Chat,
+    Capability::Completions,
+    Capability::Embeddings,
+    Capability::Tools,
+    Capability::Vision,
+    Capability::JsonSchema,
+    Capability::Logprobs,
+    Capability::Reasoning,
+    Capability::Audio,
+    Capability::Documents,
+    Capability::Continuation,
+];
+
 impl About {
     /// Of those who speak OpenAI's language, and nothing else.
     pub const OPENAI: Self = Self {
@@ -57,6 +72,16 @@ impl About {
         relays: &[Dialect::OpenAi, Dialect::Responses],
         ..Self::OPENAI
     };
+
+    /// The same for those who go on with what another began.
+    pub(crate) const fn continuing(self) -> Self {
+        Self { capabilities: AND_CONTINUATION, ..self }
+    }
+
+    /// Whether its kind is known to go on with what another began.
+    pub fn continues(&self) -> bool {
+        self.capabilities.contains(&Capability::Continuation)
+    }
 
     /// The same with these limits.
     pub(crate) const fn limited(self, limits: &'static [&'static str]) -> Self {

@@ -92,7 +92,13 @@ pub(crate) fn attempt(body: &Value) -> Attempt {
         between_chunks: PATIENCE,
         total: PATIENCE,
     };
-    Attempt { request: Arc::new(request), model: "up".into(), timeouts }
+    Attempt {
+        request: Arc::new(request),
+        model: "up".into(),
+        reasons: false,
+        timeouts,
+        beginning: None,
+    }
 }
 
 /// A question in one turn.

@@ -61,8 +61,11 @@ const COARSE: Exception = ("there is one word for a limit, and one for a refusal
     }
 });
 
-const COMPLETE: Exception = ("a refusal is a complete response", |answer| {
+const COMPLETE: Exception = ("a refusal in words is a complete response", |answer| {
     for choice in &mut answer.choices {
+        if !choice.content.iter().any(|part| matches!(part, Part::Refusal(_))) {
+            continue;
+        }
         choice.finish = choice.finish.map(|finish| match finish {
             FinishReason::Refusal => FinishReason::Stop,
             other => other,

@@ -25,7 +25,13 @@ const STREAM: [&str; 5] = [
 fn messages(operation: Operation, body: &'static str) -> Attempt {
     let mut request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
     request.forwarded = vec![("anthropic-beta".into(), "new-1".into())];
-    Attempt { request: Arc::new(request), model: "upstream-model".into(), timeouts: LIMITS }
+    Attempt {
+        request: Arc::new(request),
+        model: "upstream-model".into(),
+        reasons: false,
+        timeouts: LIMITS,
+        beginning: None,
+    }
 }
 
 #[tokio::test]
@@ -45,6 +51,32 @@ async fn a_caller_of_the_same_language_is_relayed() {
     let Answer::Whole(whole) = answer else { panic!("not a whole answer") };
     assert!(matches!(whole.content, Content::Relay(bytes) if bytes == ANSWER));
     assert_eq!((whole.usage.input(), whole.usage.output()), (5, 2));
+}
+
+#[tokio::test]
+async fn azure_believes_the_endpoint_that_a_deployment_reasons() {
+    const ANSWER: &str = r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+    let body = r#"{"model":"m","max_tokens":9000,"temperature":1,"thinking":{"type":"enabled","budget_tokens":8000},"messages":[{"role":"user","content":"hi"}]}"#;
+    let drawn = value!(1.0);
+    for (name, reasons, effort, temperature) in [
+        ("our-thinker", true, value!("high"), &value!(null)),
+        ("our-talker", false, value!(null), &drawn),
+        ("gpt-5.1-ours", false, value!("high"), &value!(null)),
+    ] {
+        let mut server = Upstream::start(|_| json(200, ANSWER)).await;
+        let attempt = Attempt { model: name.into(), reasons, ..messages(Operation::Chat, body) };
+        let Answer::Whole(whole) = server.account("azure").call(attempt).await.unwrap() else {
+            panic!("not a whole answer")
+        };
+        let sent = server.next_seen().await.json();
+        assert_eq!(
+            (&sent["reasoning_effort"], &sent["temperature"]),
+            (&effort, temperature),
+            "{name}"
+        );
+        let dropped = |field: &str| whole.dropped.iter().any(|dropped| dropped == field);
+        assert_eq!(dropped("temperature"), temperature.is_null(), "{name}: {:?}", whole.dropped);
+    }
 }
 
 #[tokio::test]
@@ -72,7 +104,13 @@ async fn the_word_beta_of_a_callers_query_goes_along_and_no_other() {
         let mut request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
         request.query = Some(query.to_owned());
         let request = Arc::new(request);
-        let attempt = Attempt { request, model: "upstream-model".into(), timeouts: LIMITS };
+        let attempt = Attempt {
+            request,
+            model: "upstream-model".into(),
+            reasons: false,
+            timeouts: LIMITS,
+            beginning: None,
+        };
         server.account("anthropic").call(attempt).await.unwrap();
         assert_eq!(server.next_seen().await.line, line, "{query}");
     }

@@ -89,7 +89,13 @@ async fn messages_for_claude_pass_vertex_as_they_are() {
     ] {
         let mut server = Upstream::start(move |_| json(200, answer)).await;
         let request = caller(Dialect::Anthropic).read(operation, body.into()).unwrap();
-        let call = Attempt { request: request.into(), model: model.into(), timeouts: LIMITS };
+        let call = Attempt {
+            request: request.into(),
+            model: model.into(),
+            reasons: false,
+            timeouts: LIMITS,
+            beginning: None,
+        };
         let answered = server.account_with("vertex", &PLACE).call(call).await.unwrap();
         let Answer::Whole(whole) = answered else { panic!("whole") };
         assert!(matches!(whole.content, Content::Relay(bytes) if bytes == answer), "{path}");

@@ -7,6 +7,7 @@ mod aws;
 mod bedrock;
 mod cohere;
 mod connections;
+mod continuation;
 mod credentials;
 mod entra;
 mod epistula;

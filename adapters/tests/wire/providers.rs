@@ -340,7 +340,13 @@ async fn responses_are_relayed_to_those_who_speak_them_and_translated_for_others
         let request =
             ResponsesCaller.read(Operation::Chat, Bytes::copy_from_slice(body.as_bytes()));
         let request = Arc::new(request.unwrap());
-        Attempt { request, model: "upstream-model".into(), timeouts: upstream::LIMITS }
+        Attempt {
+            request,
+            model: "upstream-model".into(),
+            reasons: false,
+            timeouts: upstream::LIMITS,
+            beginning: None,
+        }
     };
     for provider in relayed(Dialect::Responses) {
         let kind = provider.kind;

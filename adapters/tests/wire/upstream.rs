@@ -262,7 +262,13 @@ pub(crate) fn attempt_within(operation: Operation, body: &str, timeouts: Timeout
     let request =
         dialects::openai_request::decode(operation, Bytes::copy_from_slice(body.as_bytes()))
             .unwrap();
-    Attempt { request: Arc::new(request), model: "upstream-model".into(), timeouts }
+    Attempt {
+        request: Arc::new(request),
+        model: "upstream-model".into(),
+        reasons: false,
+        timeouts,
+        beginning: None,
+    }
 }
 
 /// A short chat request, streamed or not.

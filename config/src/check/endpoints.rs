@@ -1,9 +1,13 @@
 //! `endpoints:`, the concrete ways to get an answer.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use isthmus_inference::capability::{Capabilities, Capability};
 use isthmus_inference::ident::{EndpointName, ProviderName, UpstreamModel};
-use isthmus_inference::money::{Price, Rate};
+use isthmus_inference::money::{Money, Price, Rate};
 use isthmus_policies::facts::Facts;
+use isthmus_policies::lease::Lease;
+use isthmus_policies::monitor::Limits;
 
 use crate::check::names::{Section, plain_name};
 use crate::check::providers::{self, Providers};
@@ -38,15 +42,21 @@ fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Opt
             }
             Some(claims)
         });
-        let price = fields.optional("price", price);
+        if claims.network.is_none() {
+            claims.network = account.and_then(|account| account.account.usual_network());
+        }
+        let (price, lease) = fields.optional("price", price).unwrap_or_default();
         let context_window = fields.optional("context_window", |value| value.integer(1..=u32::MAX));
         let capabilities = fields.optional("capabilities", capabilities);
-        fields.optional("limits", rate_limits);
+        let mut allowed = Limits::default();
+        fields.set("limits", &mut allowed, rate_limits);
         Some(Endpoint {
             name,
             provider: provider?,
             model: model?,
             price,
+            lease,
+            limits: allowed,
             timeouts: limits,
             context_window,
             capabilities,
@@ -92,52 +102,68 @@ fn capabilities(value: &Value<'_>) -> Option<Capabilities> {
     Some(words.into_iter().collect())
 }
 
-/// Prices per million tokens. Both of the main ones are asked for, as a forgotten price would make
-/// something free; a model without output is written with `output: "0"`.
-fn price(value: &Value<'_>) -> Option<Price> {
+/// A price per million tokens, or a lease.
+fn price(value: &Value<'_>) -> Option<(Option<Price>, Option<Lease>)> {
     value.fields(|fields| {
-        if leased(fields) {
-            return None;
+        if is_leased(fields) {
+            return lease(fields).map(|lease| (None, Some(lease)));
         }
+        // Both of the main ones are asked for, as a forgotten price would make something free; a
+        // model without output is written with `output: "0"`.
         let input = fields.required("input", rate);
         let output = fields.required("output", rate);
-        Some(Price {
+        let price = Price {
             cache_read: fields.optional("cache_read", rate),
             cache_write_5m: fields.optional("cache_write_5m", rate),
             cache_write_1h: fields.optional("cache_write_1h", rate),
             reasoning: fields.optional("reasoning", rate),
             input: input?,
             output: output?,
-        })
+        };
+        Some((Some(price), None))
     })
 }
 
-/// Whether the price is one of time instead of tokens, after a complaint.
-fn leased(fields: &mut Fields<'_, '_>) -> bool {
-    const FIELDS: [&str; 3] =
-        ["lease_usd_per_hour", "lease_uact_per_block", "capacity_tokens_per_second"];
-    let leases: Vec<_> = FIELDS.iter().filter_map(|name| fields.get(name)).collect();
-    for lease in &leases {
-        unavailable::refuse(lease, "a lease is not amortised; give a price per token");
-    }
-    if !leases.is_empty() {
-        fields.allow_unknown();
-    }
-    !leases.is_empty()
+/// Whether the price is one of time instead of tokens.
+fn is_leased(fields: &Fields<'_, '_>) -> bool {
+    ["lease_usd_per_hour", "lease_uact_per_block", "capacity_tokens_per_second"]
+        .iter()
+        .any(|name| fields.has(name))
 }
 
-fn rate(value: &Value<'_>) -> Option<Rate> {
+fn lease(fields: &mut Fields<'_, '_>) -> Option<Lease> {
+    if let Some(block) = fields.get("lease_uact_per_block") {
+        let instead = "a price in a chain's coin is not converted; give `lease_usd_per_hour`";
+        unavailable::refuse(&block, instead);
+        fields.allow_unknown();
+        return None;
+    }
+    let per_hour = fields.required("lease_usd_per_hour", dollars);
+    let tokens_per_second = fields.required("capacity_tokens_per_second", |value| {
+        value.integer(1..=u32::MAX).and_then(NonZeroU32::new)
+    });
+    Some(Lease { per_hour: per_hour?, tokens_per_second: tokens_per_second? })
+}
+
+pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
     value.parsed("USD per million tokens with at most 6 decimals, such as \"0.25\"")
 }
 
+/// Dollars are written like a price for a million tokens; the amount is that of the million.
+fn dollars(value: &Value<'_>) -> Option<Money> {
+    let rate: Rate = value.parsed("USD with at most 6 decimals, such as \"1.89\"")?;
+    Some(rate * 1_000_000)
+}
+
 /// What the upstream allows per minute and at once.
-fn rate_limits(value: &Value<'_>) -> Option<()> {
+fn rate_limits(value: &Value<'_>) -> Option<Limits> {
     value.fields(|fields: &mut Fields<'_, '_>| {
-        for name in ["rpm", "tpm", "concurrency"] {
-            fields.optional(name, |value| value.integer(1..=u64::MAX));
-        }
-        Some(())
-    })?;
-    unavailable::warn(value, "the upstream's own refusals are what slows requests down");
-    Some(())
+        let per_minute = |value: &Value<'_>| value.integer(1..=u64::MAX).and_then(NonZeroU64::new);
+        let at_once = |value: &Value<'_>| value.integer(1..=u32::MAX).and_then(NonZeroU32::new);
+        Some(Limits {
+            rpm: fields.optional("rpm", per_minute),
+            tpm: fields.optional("tpm", per_minute),
+            concurrency: fields.optional("concurrency", at_once),
+        })
+    })
 }

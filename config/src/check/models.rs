@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use isthmus_inference::ident::{EndpointName, ModelName};
+use isthmus_policies::objective::Objective;
+use isthmus_policies::offer::Pricing;
 
 use crate::check::endpoints::Endpoints;
 use crate::check::names::{self, Section, callers_name};
+use crate::check::objective::{hedge, objective};
 use crate::check::providers::{self, Providers};
-use crate::check::unavailable;
 use crate::reader::Value;
 use crate::settings::{DEFAULT_TIMEOUTS, Endpoint, Pool, Retry};
 
@@ -20,7 +22,9 @@ pub(super) fn models(
 ) -> (BTreeMap<ModelName, Pool>, BTreeMap<EndpointName, Endpoint>) {
     let mut direct = BTreeMap::new();
     let pools = Section::read(section, callers_name, |name, value| {
-        pool(name, value, |value| reference(value, providers, endpoints, &mut direct))
+        let pool = pool(name, value, |value| reference(value, providers, endpoints, &mut direct))?;
+        unpriced(value, &pool, endpoints);
+        Some(pool)
     });
     (pools.read, direct)
 }
@@ -36,10 +40,39 @@ fn pool<'a>(
         fields.set("fallback", &mut fallback, Value::boolean);
         let mut retry = Retry::default();
         fields.set("retry", &mut retry, retries);
-        fields.optional("objective", objective);
-        fields.optional("hedge", hedge);
-        Some(Pool { name, endpoints: endpoints?, fallback, retry })
+        let mut preferred = Objective::default();
+        fields.set("objective", &mut preferred, objective);
+        let mut second_copy = None;
+        fields.set("hedge", &mut second_copy, hedge);
+        let mut splice = false;
+        fields.set("splice", &mut splice, Value::boolean);
+        Some(Pool {
+            name,
+            endpoints: endpoints?,
+            fallback,
+            retry,
+            objective: preferred,
+            hedge: second_copy,
+            splice,
+        })
     })
+}
+
+/// Warns of endpoints that come last by an objective that counts money, for want of a price.
+fn unpriced(value: &Value<'_>, pool: &Pool, endpoints: &Endpoints) {
+    if !pool.objective.aim.counts_money(&pool.objective.weights) {
+        return;
+    }
+    let has_price = |name: &EndpointName| {
+        let endpoint = endpoints.read.get(name.as_str());
+        endpoint.is_some_and(|endpoint| endpoint.pricing() != Pricing::Unknown)
+    };
+    for name in pool.endpoints.iter().filter(|name| !has_price(name)) {
+        let name = value.quoted(name.as_str());
+        value.warn(format!(
+            "{name} has no price, so it comes last by cost; if it is free, write `price: {{ input: \"0\", output: \"0\" }}`"
+        ));
+    }
 }
 
 fn members<'a>(
@@ -82,8 +115,10 @@ fn reference(
     if !providers.written.contains(provider) {
         return providers::unknown(value, provider, providers);
     }
-    let timeouts = providers.read.get(provider).map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
-    let endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);
+    let known = providers.read.get(provider);
+    let timeouts = known.map_or(DEFAULT_TIMEOUTS, |known| known.timeouts);
+    let mut endpoint = Endpoint::direct(provider.into(), model.into(), timeouts);
+    endpoint.facts.network = known.and_then(|known| known.account.usual_network());
     let name = endpoint.name.clone();
     direct.insert(name.clone(), endpoint);
     Some(name)
@@ -96,51 +131,4 @@ fn retries(value: &Value<'_>) -> Option<Retry> {
         fields.set("max_wait", &mut retry.max_wait, Value::duration);
         Some(retry)
     })
-}
-
-// === wishes that this version does not grant ===
-
-/// One word, or what to minimise or maximise within which bounds.
-fn objective(value: &Value<'_>) -> Option<()> {
-    const WORDS: &[(&str, bool)] =
-        &[("ordered", true), ("cheapest", false), ("fastest", false), ("balanced", false)];
-    let ordered = if value.is_map() { optimum(value).map(|()| false) } else { value.word(WORDS) }?;
-    if !ordered {
-        unavailable::warn(value, "endpoints are tried in the order in which they are written");
-    }
-    Some(())
-}
-
-fn optimum(value: &Value<'_>) -> Option<()> {
-    value.fields(|fields| {
-        let minimise = fields.get("minimise");
-        let maximise = fields.get("maximise");
-        match (&minimise, &maximise) {
-            (Some(what), None) | (None, Some(what)) => what.text().map(drop),
-            _ => value.refuse_field("expected one of `minimise` and `maximise`"),
-        };
-        fields.optional("subject_to", |bounds| {
-            bounds.each(|_, bound| {
-                bound.number();
-            })
-        });
-        Some(())
-    })
-}
-
-fn hedge(value: &Value<'_>) -> Option<()> {
-    if value.is_word("false") {
-        return Some(());
-    }
-    value.fields(|fields| {
-        // A percentile of the endpoint's own latency, or a fixed time.
-        fields.required("after", |value| match value.text()?.strip_prefix('p') {
-            Some(percentile) if matches!(percentile.parse(), Ok(1..=99u8)) => Some(()),
-            _ => value.duration().map(drop),
-        });
-        fields.optional("max_extra_cost_percent", Value::number);
-        Some(())
-    })?;
-    unavailable::warn(value, "a slow endpoint is waited for until its timeout");
-    Some(())
 }

@@ -16,7 +16,7 @@ use crate::reader::{Fields, Value};
 use crate::settings::{Account, DEFAULT_TIMEOUTS, Embedded, Origin, Provider};
 
 /// The kind that runs in this process.
-const EMBEDDED: &str = "embedded";
+pub(super) const EMBEDDED: &str = "embedded";
 
 /// Every account, by name.
 pub(super) type Providers = Section<ProviderName, Provider>;

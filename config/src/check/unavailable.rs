@@ -1,14 +1,9 @@
 //! What the configuration language has words for and this version does not do.
 //!
-//! A wish that is not granted costs speed or money, and the operator is warned. A restriction or a
-//! promise that is not kept would break what the operator relies on, so it is refused.
+//! A restriction or a promise that is not kept would break what the operator relies on, so it is
+//! refused.
 
 use crate::reader::{Fields, Value};
-
-/// Warns that a wish will not be granted.
-pub(super) fn warn(value: &Value<'_>, consequence: &str) {
-    value.warn(format!("not acted upon in this version: {consequence}"));
-}
 
 /// Refuses what somebody would rely upon.
 pub(super) fn refuse(value: &Value<'_>, instead: &str) {
@@ -17,31 +12,26 @@ pub(super) fn refuse(value: &Value<'_>, instead: &str) {
 
 /// The sections that nothing in this version reads.
 pub(super) fn sections(fields: &mut Fields<'_, '_>) {
-    fields.optional("policies", policies);
     fields.optional("limits", limits);
-    for (name, instead) in [
-        ("tenancy", "every key may use every model"),
-        ("cache", "every request is answered afresh"),
-        ("verify", "no endpoint is audited"),
-    ] {
+    for (name, instead) in
+        [("cache", "every request is answered afresh"), ("verify", "no endpoint is audited")]
+    {
         if let Some(section) = fields.get(name) {
             refuse(&section, instead);
         }
     }
 }
 
-fn policies(section: &Value<'_>) -> Option<()> {
-    section.fields(|fields| {
-        for name in ["dir", "shadow_dir"] {
-            if let Some(directory) = fields.get(name) {
-                refuse(
-                    &directory,
-                    "no policy is evaluated, and every endpoint may serve every request",
-                );
-            }
+/// What a tenancy may hold beside the organisation.
+pub(super) fn tenancy(fields: &mut Fields<'_, '_>) {
+    for name in ["teams", "apps", "users"] {
+        if let Some(section) = fields.get(name) {
+            refuse(
+                &section,
+                "keys say whose they are: `isthmus keys create --team TEAM --app APP`",
+            );
         }
-        Some(())
-    })
+    }
 }
 
 fn limits(section: &Value<'_>) -> Option<()> {

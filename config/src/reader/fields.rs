@@ -28,6 +28,11 @@ impl<'v, 'a> Fields<'v, 'a> {
         written.then(|| self.value.child(entry))
     }
 
+    /// Whether a field is written, be it null. Asking is not reading: it may still be unknown.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == name)
+    }
+
     /// A field that may be absent: `None` if it is, or after a complaint.
     pub(crate) fn optional<T>(
         &mut self,

@@ -38,6 +38,12 @@ impl<'a> Value<'a> {
         if text.trim().is_empty() { self.refuse("must not be empty") } else { Some(text) }
     }
 
+    /// Text as far as it can be known: nothing, and no complaint, where a variable is not set.
+    pub(crate) fn known_text(&self) -> Option<String> {
+        let Content::Scalar(scalar) = &self.node.content else { return None };
+        variables::expand(&scalar.text, self.reader.env).ok()
+    }
+
     /// Any value, as JSON: what a provider's adapter reads by itself.
     pub(crate) fn json(&self) -> Option<Json> {
         match &self.node.content {

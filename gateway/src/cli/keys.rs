@@ -1,9 +1,11 @@
 //! `isthmus keys`
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use isthmus_ledger::key::{Key, NewKey};
+use isthmus_ledger::key::{Holder, Key, NewKey};
 use isthmus_ledger::store::Store;
 use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_policies::class::DataClass;
 
 use super::{CommandError, ConfigFile, block_on, say, say_error};
 use crate::app::{open_existing_ledger, open_ledger};
@@ -12,7 +14,7 @@ use crate::keyring::now;
 /// The keys that callers present. A running gateway follows within a second.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  isthmus keys create --name website --models chat --expires-in-days 90"
+    after_help = "Example:\n  isthmus keys create --name website --models chat --expires-in-days 90\n  isthmus keys create --name helpdesk --team support --data-class pii"
 )]
 pub(super) struct Keys {
     #[command(subcommand)]
@@ -48,6 +50,22 @@ struct Create {
     /// Days after which it opens nothing any more [default: never].
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     expires_in_days: Option<u32>,
+    /// The organisation that it is of [default: tenancy.organisation.name].
+    #[arg(long)]
+    organisation: Option<String>,
+    /// The team that it is of [default: default].
+    #[arg(long)]
+    team: Option<String>,
+    /// The app that it is of [default: the key's name].
+    #[arg(long)]
+    app: Option<String>,
+    /// The class that its requests have at least.
+    #[arg(long, value_name = "CLASS", value_parser = class_words())]
+    data_class: Option<String>,
+    /// Let its holder say of a request that it is of a milder class than the key or the detector
+    /// says, though never below the organisation's floor.
+    #[arg(long)]
+    may_declassify: bool,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -68,13 +86,10 @@ impl Keys {
 
 impl Create {
     async fn run(&self) -> Result<(), CommandError> {
-        let name = self.name.trim();
-        if name.is_empty() || name.contains(char::is_control) {
-            return Err(CommandError::of("a key's name must be text on one line, and not empty"));
-        }
+        let name = one_line("name", &self.name)?;
         let models = self.models.iter().map(|model| model.trim().to_owned()).collect();
         let expires_at = self.expires_in_days.map(|days| now() + i64::from(days) * SECONDS_PER_DAY);
-        let new = NewKey { name: name.to_owned(), models, expires_at };
+        let new = NewKey { name, models, expires_at, holder: self.holder()? };
         let settings = self.config.load()?.settings;
         let store = open_ledger(&settings).await.map_err(CommandError::of)?;
         let (_, minted) = store.create_key(&new, now()).await.map_err(CommandError::of)?;
@@ -82,16 +97,63 @@ impl Create {
         say(minted.secret.expose());
         Ok(())
     }
+
+    fn holder(&self) -> Result<Holder, CommandError> {
+        let given = |what: &str, name: &Option<String>| {
+            name.as_ref().map(|name| one_line(what, name)).transpose()
+        };
+        Ok(Holder {
+            organisation: given("organisation", &self.organisation)?,
+            team: given("team", &self.team)?,
+            app: given("app", &self.app)?,
+            data_class: self.data_class.clone(),
+            may_declassify: self.may_declassify,
+        })
+    }
+}
+
+fn class_words() -> PossibleValuesParser {
+    PossibleValuesParser::new(DataClass::WORDS.iter().map(|(word, _)| *word))
+}
+
+fn one_line(what: &str, text: &str) -> Result<String, CommandError> {
+    let text = text.trim();
+    if text.is_empty() || text.contains(char::is_control) {
+        let message = format!("a key's {what} must be text on one line, and not empty");
+        return Err(CommandError::of(message));
+    }
+    Ok(text.to_owned())
 }
 
 async fn list(store: &Sqlite) -> Result<(), CommandError> {
     let keys = store.keys().await.map_err(CommandError::of)?;
-    say(&format!("{:<14} {:<24} {:<8} MODELS", "ID", "NAME", "STATE"));
+    say(&format!(
+        "{:<14} {:<24} {:<8} {:<32} {:<18} MODELS",
+        "ID", "NAME", "STATE", "ORGANISATION/TEAM/APP", "CLASS"
+    ));
     for (_, key) in keys {
         let models = if key.models.is_empty() { "all".to_owned() } else { key.models.join(",") };
-        say(&format!("{:<14} {:<24} {:<8} {models}", key.id, key.name, state(&key, now())));
+        let (holder, class) = (holder(&key), class(&key));
+        let state = state(&key, now());
+        say(&format!(
+            "{:<14} {:<24} {state:<8} {holder:<32} {class:<18} {models}",
+            key.id, key.name
+        ));
     }
     Ok(())
+}
+
+/// Whose it is; a dot is what the house's own defaults say.
+fn holder(key: &Key) -> String {
+    let Holder { organisation, team, app, .. } = &key.holder;
+    let names = [organisation, team, app].map(|name| name.as_deref().unwrap_or("."));
+    names.join("/")
+}
+
+/// The class of its data, and whether its holder may lower it.
+fn class(key: &Key) -> String {
+    let class = key.holder.data_class.as_deref().unwrap_or("-");
+    if key.holder.may_declassify { format!("{class} (may lower)") } else { class.to_owned() }
 }
 
 async fn revoke(store: &Sqlite, key: &str) -> Result<(), CommandError> {

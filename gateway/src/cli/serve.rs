@@ -1,10 +1,12 @@
 //! `isthmus serve`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use isthmus_config::settings::{Account, Embedded, Origin, Settings};
 use isthmus_config::{Checked, settings::Server};
+use isthmus_ledger::decision::DecisionLog;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,11 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{CommandError, ConfigFile};
-use crate::app::{App, BuildError, open_ledger};
+use crate::app::{App, BuildError, Built, open_ledger};
+use crate::calendar::unix_milliseconds;
 use crate::http::server::{DoorLimits, Drained, bind, serve};
 use crate::http::workers::Workers;
 use crate::keyring::Loaded;
-use crate::telemetry::events::{DrainTimedOut, ServerDraining, ServerOpen, ServerStarted};
+use crate::telemetry::events::{
+    DecisionsNotForgotten, DrainTimedOut, ServerDraining, ServerOpen, ServerStarted,
+};
 use crate::{http, telemetry};
 
 /// Answers calls until SIGTERM or SIGINT, then lets streams finish.
@@ -52,12 +57,22 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     let ledger = open_ledger(&settings).await.map_err(CommandError::of)?;
     // The doors come first: an address that is taken should not cost the loading of a model.
     let (street, admin) = doors(&settings.server).await?;
-    let (app, reaper) = App::build(&settings).await.map_err(CommandError::of)?;
+    let Built { app, reaper, watch, writer } =
+        App::build(&settings).await.map_err(CommandError::of)?;
     let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
     check_openness(&settings.server, keys.count)?;
-    let finish = CancellationToken::new();
+    let (finish, written) = (CancellationToken::new(), CancellationToken::new());
     let reaping = tokio::spawn(reaper.run(Arc::clone(&app.metrics), finish.clone()));
+    let _first = app.ledger.set(ledger.clone());
+    let writing = writer.map(|writer| {
+        let keep = settings.policies.decision_log.keep_days;
+        let (log, finish) = (ledger.clone(), written.clone());
+        tokio::spawn(forget(ledger.clone(), keep));
+        tokio::spawn(async move { writer.run(&log, finish).await })
+    });
     follow_keys(Arc::clone(&app), ledger, keys);
+    tokio::spawn(watch.run(Arc::clone(&app)));
+    refresh(Arc::clone(&app));
     stop_on_signal(app.stop.clone())?;
 
     let workers = Workers::start().map_err(CommandError::of)?;
@@ -67,6 +82,11 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     // Every connection is gone, so whatever was dropped open is with the reaper by now.
     finish.cancel();
     reaping.await.map_err(CommandError::of)?;
+    // The last tickets are settled, so the last decisions are in the queue.
+    written.cancel();
+    if let Some(writing) = writing {
+        writing.await.map_err(CommandError::of)?;
+    }
     tokio::task::spawn_blocking(move || app.stop_engines()).await.map_err(CommandError::of)
 }
 
@@ -157,6 +177,24 @@ fn without_missing_default_model(settings: &mut Settings) {
 
 fn follow_keys(app: Arc<App>, ledger: Sqlite, seen: Loaded) {
     tokio::spawn(async move { app.keyring.follow(&ledger, seen).await });
+}
+
+/// Removes decisions that are older than the operator keeps them; never returns.
+async fn forget(log: Sqlite, keep_days: u32) {
+    const EVERY: Duration = Duration::from_hours(1);
+    const MILLISECONDS_A_DAY: i64 = 86_400_000;
+    let mut tick = tokio::time::interval(EVERY);
+    loop {
+        tick.tick().await;
+        let before = unix_milliseconds() - i64::from(keep_days) * MILLISECONDS_A_DAY;
+        if let Err(error) = log.forget_before(before).await {
+            DecisionsNotForgotten { error: &error }.emit();
+        }
+    }
+}
+
+fn refresh(app: Arc<App>) {
+    tokio::spawn(async move { app.refresh().await });
 }
 
 /// SIGTERM (an orchestrator) and SIGINT (a person) mean the same.

@@ -16,8 +16,7 @@ use crate::pipeline::identify::presented;
 /// `GET /`: what is here.
 pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     if !may_look(app.admin_token.as_ref(), &headers) {
-        let message = "send `Authorization: Bearer` with server.admin_token\n";
-        return (StatusCode::UNAUTHORIZED, message).into_response();
+        return no_token();
     }
     let models: String =
         app.directory.names().iter().map(|name| format!("<li><code>{name}</code></li>")).collect();
@@ -30,8 +29,14 @@ pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     .into_response()
 }
 
+/// What somebody is told who may not look.
+pub(super) fn no_token() -> Response {
+    let message = "send `Authorization: Bearer` with server.admin_token\n";
+    (StatusCode::UNAUTHORIZED, message).into_response()
+}
+
 /// Whether the token fits. Hashes are compared, so that the time it takes tells nothing.
-fn may_look(token: Option<&Secret>, headers: &HeaderMap) -> bool {
+pub(super) fn may_look(token: Option<&Secret>, headers: &HeaderMap) -> bool {
     let hash = |text: &str| KeyHash::of(text);
     token.is_none_or(|token| {
         presented(headers).is_some_and(|given| hash(given) == hash(token.expose()))

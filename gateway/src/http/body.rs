@@ -8,10 +8,11 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 use http_body::{Body, Frame};
-use isthmus_adapters::adapter::{AnswerStream, Piece};
+use isthmus_adapters::adapter::Piece;
 use isthmus_adapters::dialect::{Stamp, StreamEncoder, Told};
 use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Failure, Kind};
@@ -23,6 +24,8 @@ use serde_json::json;
 use tokio::time::Sleep;
 
 use crate::app::App;
+use crate::pipeline::dispatch::splice::{Spare, Spliced};
+use crate::pipeline::dispatch::{Place, Streamed};
 use crate::pipeline::settle::{Outcome, Ticket};
 
 /// The beginning of an event's data; a searcher for it takes longer to build than to use.
@@ -32,12 +35,18 @@ static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("data:"));
 pub struct StreamedAnswer {
     first: Option<Piece>,
     rest: BoxStream<'static, Result<Piece, Failure>>,
+    /// The place at the endpoint, which is taken until the answer is over.
+    place: Option<Place>,
+    /// How the answer goes on if its endpoint breaks off; `None` if it does not.
+    spare: Option<Box<Spare>>,
+    /// Looks for whoever goes on, and has the ticket meanwhile.
+    splicing: Option<BoxFuture<'static, (Ticket, Result<Spliced, Failure>)>>,
     encoder: Box<dyn StreamEncoder>,
     usage_wanted: bool,
     usage_shown: bool,
     /// Rings when the caller's time is up.
     deadline: Pin<Box<Sleep>>,
-    /// `None` once settled: the stream is over.
+    /// `None` once settled: the stream is over, unless it is being spliced.
     ticket: Option<Ticket>,
     app: Arc<App>,
 }
@@ -49,9 +58,12 @@ impl StreamedAnswer {
         request: &Request,
         stamp: &Stamp<'_>,
         ticket: Ticket,
-        first: Piece,
-        rest: AnswerStream,
+        streamed: Streamed,
     ) -> Self {
+        let Streamed { first, rest, place, mut spare } = streamed;
+        if let Some(spare) = &mut spare {
+            spare.stamp(stamp);
+        }
         Self {
             encoder: caller(request.dialect).encoder(request, stamp),
             usage_wanted: request.usage_wanted,
@@ -59,6 +71,9 @@ impl StreamedAnswer {
             deadline: Box::pin(tokio::time::sleep_until(ticket.record().deadline)),
             first: Some(first),
             rest: rest.pieces,
+            place: Some(place),
+            spare,
+            splicing: None,
             ticket: Some(ticket),
             app,
         }
@@ -89,8 +104,9 @@ impl StreamedAnswer {
                 }
             }
             Piece::Event(Event::Usage(usage)) => {
-                self.ticket.as_mut()?.used(usage);
-                let event = self.encoder.encode(&Event::Usage(usage));
+                let ticket = self.ticket.as_mut()?;
+                ticket.used(usage);
+                let event = self.encoder.encode(&Event::Usage(ticket.record().attempts.usage()));
                 Some(if self.usage_wanted { self.signed(&event) } else { event })
                     .filter(|event| !event.is_empty())
             }
@@ -113,10 +129,12 @@ impl StreamedAnswer {
     /// or said it in passing.
     fn close(&mut self, closing: Bytes) -> Bytes {
         let usage = (self.usage_wanted && !self.usage_shown).then(|| {
-            let usage = self.ticket.as_ref().map(|ticket| ticket.record().usage_or_estimate());
+            let usage = self.ticket.as_ref().map(|ticket| ticket.record().attempts.usage());
             let event = self.encoder.encode(&Event::Usage(usage.unwrap_or_default()));
             self.signed(&event)
         });
+        let closing = self.marked(closing);
+        drop(self.place.take());
         if let Some(ticket) = self.ticket.take() {
             ticket.settle(&self.app.metrics, Outcome::Answered);
         }
@@ -126,8 +144,48 @@ impl StreamedAnswer {
         }
     }
 
+    /// The closing events; those of an answer put together from several say so, even to a caller who
+    /// was shown no usage.
+    fn marked(&self, closing: Bytes) -> Bytes {
+        match &self.ticket {
+            Some(ticket) if !self.usage_shown && ticket.record().attempts.spliced() => {
+                with_extras(&closing, &extras(ticket))
+            }
+            _ => closing,
+        }
+    }
+
+    /// Looks for whoever goes on where the stream broke; whether there is hope.
+    fn splice(&mut self, failure: &Failure) -> bool {
+        let Some(spare) = self.spare.take() else { return false };
+        let Some(ticket) = self.ticket.take() else { return false };
+        drop(self.place.take());
+        self.splicing = Some(spare.go_on(failure.clone(), ticket).boxed());
+        true
+    }
+
+    /// Is spliced, or ends.
+    fn break_off(&mut self, failure: &Failure) -> Option<Bytes> {
+        if self.splice(failure) { None } else { self.fail(failure) }
+    }
+
+    /// Goes on with another endpoint's pieces, or ends as the stream broke.
+    fn spliced(&mut self, ticket: Ticket, outcome: Result<Spliced, Failure>) -> Option<Bytes> {
+        self.splicing = None;
+        self.ticket = Some(ticket);
+        match outcome {
+            Ok(Spliced { pieces, writer, place, spare }) => {
+                (self.rest, self.encoder) = (pieces, writer);
+                (self.place, self.spare) = (Some(place), Some(spare));
+                None
+            }
+            Err(failure) => self.fail(&failure),
+        }
+    }
+
     /// The true end of a stream that broke: an error event, never a clean close.
     fn fail(&mut self, failure: &Failure) -> Option<Bytes> {
+        drop(self.place.take());
         let ticket = self.ticket.take()?;
         let told = Told { failure, request_id: ticket.id().as_str() };
         let event = self.encoder.failed(&told);
@@ -152,6 +210,13 @@ impl Body for StreamedAnswer {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         loop {
+            if let Some(splicing) = &mut self.splicing {
+                // It keeps to the caller's deadline by itself.
+                let (ticket, outcome) = std::task::ready!(splicing.as_mut().poll(context));
+                if let Some(end) = self.spliced(ticket, outcome) {
+                    return Poll::Ready(Some(Ok(Frame::data(end))));
+                }
+            }
             if self.ticket.is_none() {
                 return Poll::Ready(None);
             }
@@ -164,33 +229,50 @@ impl Body for StreamedAnswer {
                 None => std::task::ready!(self.rest.poll_next_unpin(context)),
             };
             let out = match next {
-                Some(Ok(piece)) => self.pass_on(piece),
-                Some(Err(failure)) => self.fail(&failure),
-                None => self.fail(&Failure::new(Kind::Malformed, "the endpoint's stream was cut")),
+                Some(Ok(piece)) => match self.encoder.room() {
+                    Ok(()) => self.pass_on(piece),
+                    Err(full) => self.fail(&full),
+                },
+                Some(Err(failure)) => self.break_off(&failure),
+                None => {
+                    let cut = Failure::new(Kind::Malformed, "the endpoint's stream was cut");
+                    self.break_off(&cut)
+                }
             };
             if let Some(bytes) = out {
+                if let Some(spare) = &mut self.spare {
+                    spare.sent(&bytes);
+                }
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ticket.is_none()
+        self.ticket.is_none() && self.splicing.is_none()
     }
 }
 
 /// What the house adds to a usage event: `isthmus: {…}`.
 fn extras(ticket: &Ticket) -> String {
     let record = ticket.record();
-    let endpoint = record.endpoint.as_ref().map(|endpoint| endpoint.name.as_str());
-    let estimated = record.usage_or_estimate().source == Source::Estimated;
-    json!({
-        "endpoint": endpoint,
-        "attempts": record.attempts,
-        "cost_usd": record.cost(),
+    let attempts = &record.attempts;
+    let estimated = attempts.usage().source == Source::Estimated;
+    let mut extras = json!({
+        "endpoint": record.endpoint().map(|endpoint| endpoint.name.as_str()),
+        "attempts": attempts.made(),
+        "cost_usd": attempts.cost(),
         "usage": if estimated { "estimated" } else { "reported" },
-    })
-    .to_string()
+    });
+    if attempts.hedged() {
+        extras["hedged"] = true.into();
+    }
+    if attempts.spliced() {
+        extras["spliced"] = true.into();
+        // The header that names them was sent before the second endpoint was asked.
+        extras["dropped_params"] = record.dropped.as_slice().into();
+    }
+    extras.to_string()
 }
 
 /// Puts `extras` into the JSON object of a server-sent event, before its last brace; everything

@@ -1,5 +1,6 @@
 //! Answers and failures become HTTP here and nowhere else.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,9 +26,13 @@ pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// The fields that the endpoint has no word for and that were left out.
 static DROPPED: HeaderName = HeaderName::from_static("x-isthmus-dropped-params");
+/// The most bytes of names in a header; a caller may send as many unknown members as he likes.
+const LONGEST_LIST: usize = 2048;
 static ENDPOINT: HeaderName = HeaderName::from_static("x-isthmus-endpoint");
 static PROVIDER: HeaderName = HeaderName::from_static("x-isthmus-provider");
 static MODEL: HeaderName = HeaderName::from_static("x-isthmus-model");
+static REGION: HeaderName = HeaderName::from_static("x-isthmus-region");
+static POLICY: HeaderName = HeaderName::from_static("x-isthmus-policy");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-isthmus-attempts");
 static CACHE: HeaderName = HeaderName::from_static("x-isthmus-cache");
 static OVERHEAD: HeaderName = HeaderName::from_static("x-isthmus-overhead-us");
@@ -48,17 +53,17 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response<Re
             let model = endpoint.model.as_str();
             let mut response = dressed(written(&request, whole.content, model), ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
-            if let Some(cost) = ticket.record().cost() {
+            if let Some(cost) = ticket.record().attempts.cost() {
                 put(&mut response, COST.clone(), &cost.to_string());
             }
             ticket.settle(&app.metrics, Outcome::Answered);
             response.map(Reply::from)
         }
-        Content::Stream { first, rest } => {
+        Content::Stream(streamed) => {
             let response = dressed((), ticket.record());
             let (app, id) = (Arc::clone(app), answer_id(&request));
             let stamp = stamp(&id, endpoint.model.as_str());
-            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, first, rest);
+            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, streamed);
             let mut response = response.map(|()| Reply::Streamed(Box::new(streamed)));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -139,22 +144,52 @@ fn dress<B>(response: &mut Response<B>, record: &Record) {
         put(response, ANTHROPIC_REQUEST_ID.clone(), record.id.as_str());
     }
     if !record.dropped.is_empty() {
-        put(response, DROPPED.clone(), &record.dropped.join(","));
+        put(response, DROPPED.clone(), &listed(&record.dropped));
     }
     let headers = response.headers_mut();
-    headers.insert(ATTEMPTS.clone(), record.attempts.into());
+    headers.insert(ATTEMPTS.clone(), record.attempts.made().into());
     let overhead = u64::try_from(record.overhead().as_micros()).unwrap_or(u64::MAX);
     headers.insert(OVERHEAD.clone(), overhead.into());
-    if let Some(endpoint) = &record.endpoint {
+    if let Some(endpoint) = record.endpoint() {
         let shown = &endpoint.shown;
-        let named =
-            [(&ENDPOINT, &shown.name), (&PROVIDER, &shown.provider), (&MODEL, &shown.model)];
+        let named = [
+            (&ENDPOINT, &shown.name),
+            (&PROVIDER, &shown.provider),
+            (&MODEL, &shown.model),
+            (&REGION, &shown.region),
+        ];
         for (name, value) in named {
             if let Some(value) = value {
                 headers.insert(name.clone(), value.clone());
             }
         }
     }
+    if let Some(edition) = &record.edition {
+        put(response, POLICY.clone(), edition.version());
+    }
+}
+
+/// Names with commas between, as a header can hold them: what is not plain is escaped as in a URL, and
+/// of a list that is too long the rest is counted.
+fn listed(names: &[String]) -> String {
+    let mut list = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if list.len() + name.len() > LONGEST_LIST {
+            let _ = write!(list, "{}+{}", if at == 0 { "" } else { "," }, names.len() - at);
+            break;
+        }
+        if at > 0 {
+            list.push(',');
+        }
+        for byte in name.bytes() {
+            if byte.is_ascii_graphic() && !matches!(byte, b',' | b'%') {
+                list.push(char::from(byte));
+            } else {
+                let _ = write!(list, "%{byte:02X}");
+            }
+        }
+    }
+    list
 }
 
 /// Sets a header, unless its value holds what a header may not (a model's name can).
@@ -205,6 +240,22 @@ mod tests {
     use isthmus_inference::failure::UpstreamError;
 
     use super::*;
+
+    #[test]
+    fn any_names_make_a_header_of_bounded_length() {
+        let names =
+            |names: &[&str]| listed(&names.iter().map(|&name| name.into()).collect::<Vec<_>>());
+        assert_eq!(names(&["seed", "top_k"]), "seed,top_k");
+        assert_eq!(
+            names(&["größe", "a,b", "100%", "a b\n"]),
+            "gr%C3%B6%C3%9Fe,a%2Cb,100%25,a%20b%0A"
+        );
+        let long = "ü".repeat(100);
+        let many = names(&vec![long.as_str(); 1000]);
+        assert!(many.len() < 4 * LONGEST_LIST && many.ends_with(",+997"), "{many}");
+        assert_eq!(names(&["x".repeat(LONGEST_LIST + 1).as_str()]), "+1");
+        HeaderValue::from_str(&many).unwrap();
+    }
 
     fn body_of(failure: &Failure) -> Bytes {
         caller(Dialect::OpenAi).error(&Told { failure, request_id: "req_1" })

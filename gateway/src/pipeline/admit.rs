@@ -1,14 +1,18 @@
-//! Stage 3: may it come in?
+//! Stage 3: may it come in, and what sort of data is it?
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
+use isthmus_policies::question::{Context, Principal};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::declared::declared;
+use super::plan::Asked;
 use super::receive::Received;
+use super::settle::Ticket;
+use crate::classifier::Classifier;
 use crate::keyring::Tenant;
 
 /// A call that may go on.
@@ -20,18 +24,58 @@ pub struct Admitted {
     pub room: OwnedSemaphorePermit,
     /// By when the caller must have an answer.
     pub deadline: Instant,
+    /// Who asks, as policy sees it.
+    pub principal: Arc<Principal>,
+    /// What is known of the request, as policy sees it.
+    pub context: Arc<Context>,
+    /// Tells keys apart: on which side of a trial of policies it falls.
+    pub key_hash: u64,
+    /// Tells apps apart, whose requests resemble each other.
+    pub app_hash: u64,
+    /// What the caller prefers, instead of what the operator does.
+    pub objective: Option<Box<str>>,
 }
 
-/// A header that promises a restriction which this version has no policy to keep. Refusing is the
-/// only answer that does not break the promise.
-const DATA_CLASS: &str = "x-isthmus-data-class";
+impl Admitted {
+    /// What a plan is asked for.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked {
+            request: &self.request,
+            deadline: self.deadline,
+            principal: &self.principal,
+            context: &self.context,
+            key_hash: self.key_hash,
+            app_hash: self.app_hash,
+            objective: self.objective.as_deref(),
+        }
+    }
+}
+
+/// Where a caller names an objective of its own.
+const OBJECTIVE: &str = "x-isthmus-objective";
 
 /// Lets the call in, or says why not.
-pub fn admit(received: Received) -> Result<Admitted, Failure> {
+pub async fn admit(
+    classifier: &Classifier,
+    received: Received,
+    ticket: &mut Ticket,
+) -> Result<Admitted, Failure> {
     let Received { call, tenant, request, room } = received;
     permitted(&tenant, &request)?;
-    promised(&call.headers)?;
-    Ok(Admitted { request, room, deadline: call.deadline })
+    let said = declared(&call.headers, &request)?;
+    let classified = classifier.classify(&tenant, said.class, &request.body).await?;
+    ticket.classified(classified);
+    let objective = call.headers.get(OBJECTIVE).and_then(|value| value.to_str().ok());
+    Ok(Admitted {
+        request,
+        room,
+        deadline: call.deadline,
+        principal: Arc::clone(tenant.principal()),
+        context: Arc::new(said.context(classified)),
+        key_hash: tenant.key_hash(),
+        app_hash: tenant.app_hash(),
+        objective: objective.map(Into::into),
+    })
 }
 
 fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {
@@ -44,32 +88,4 @@ fn permitted(tenant: &Tenant, request: &Request) -> Result<(), Failure> {
         request.model
     );
     Err(Failure::new(Kind::Forbidden, message).with_param("model"))
-}
-
-fn promised(headers: &HeaderMap) -> Result<(), Failure> {
-    if headers.get_all(DATA_CLASS).iter().all(|class| class.as_bytes() == b"public") {
-        return Ok(());
-    }
-    Err(Failure::invalid(
-        DATA_CLASS,
-        "this version cannot restrict where data of a class may go, so the request was not sent; only `public` is understood",
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_promise_that_cannot_be_kept_is_not_made() {
-        let headers = |class: &'static str| {
-            HeaderMap::from_iter([(DATA_CLASS.parse().unwrap(), class.parse().unwrap())])
-        };
-        assert!(promised(&HeaderMap::new()).is_ok());
-        assert!(promised(&headers("public")).is_ok());
-        assert_eq!(promised(&headers("phi")).unwrap_err().kind, Kind::InvalidRequest);
-        let mut both = headers("public");
-        both.append(DATA_CLASS, "phi".parse().unwrap());
-        assert!(promised(&both).is_err(), "the strictest counts");
-    }
 }

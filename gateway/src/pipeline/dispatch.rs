@@ -1,9 +1,12 @@
-//! Stage 5: carry out the plan. `policies::retry` decides after each failure; this does.
+//! Stage 5: carry out the plan. `policies` decides after each failure; this does.
+//!
+//! * [`attempt`]: one try at one endpoint
+//! * [`race`]: a second copy beside a slow first one
+//! * [`splice`]: another endpoint goes on where one broke off
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use isthmus_adapters::adapter::{self, Attempt, Piece, Timeouts, Whole};
+use isthmus_adapters::adapter::{AnswerStream, Piece, Whole};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
 use isthmus_policies::retry::{Next, Progress};
@@ -11,8 +14,17 @@ use tokio::time::Instant;
 
 use super::plan::Planned;
 use super::settle::Ticket;
-use crate::directory::Endpoint;
+use super::settle::attempts::Reason;
+use crate::pool::Endpoint;
 use crate::telemetry::events::AttemptFailed;
+
+mod attempt;
+mod race;
+pub mod splice;
+
+pub use attempt::Place;
+use attempt::Won;
+use splice::Spare;
 
 /// What an endpoint answered.
 pub struct Answer {
@@ -25,44 +37,71 @@ pub struct Answer {
 }
 
 /// All of an answer, or its beginning.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved a few times a call, which a box would cost more than"
+)]
 pub enum Content {
     /// All of it.
     Whole(Whole),
-    /// The first piece, which is here, and the rest, which is to come. As long as nothing had
-    /// come, the call could still go elsewhere.
-    Stream {
-        /// The first piece.
-        first: Piece,
-        /// The rest.
-        rest: adapter::AnswerStream,
-    },
+    /// Its beginning. As long as nothing had come, the call could still go elsewhere.
+    Stream(Streamed),
+}
+
+/// An answer that has begun.
+pub struct Streamed {
+    /// The first piece, which is here.
+    pub first: Piece,
+    /// The rest, which is to come.
+    pub rest: AnswerStream,
+    /// The place at the endpoint, which is taken until the answer is over.
+    pub place: Place,
+    /// How it goes on if the endpoint breaks off; `None` if it does not.
+    pub spare: Option<Box<Spare>>,
 }
 
 impl Content {
+    /// Whether it comes piece by piece.
+    fn streams(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
     /// The fields of the request that were left out.
     fn dropped(&mut self) -> &mut Vec<String> {
         match self {
             Self::Whole(whole) => &mut whole.dropped,
-            Self::Stream { rest, .. } => &mut rest.dropped,
+            Self::Stream(streamed) => &mut streamed.rest.dropped,
         }
     }
 }
 
 /// Tries the endpoints of the plan until one answers, or none is left, or time is up.
 pub async fn dispatch(planned: Planned, ticket: &mut Ticket) -> Result<Answer, Failure> {
+    let Won { endpoint, mut content } = first_to_answer(&planned, ticket).await?;
+    ticket.dropped(content.dropped());
+    let request = Arc::clone(&planned.request);
+    if let Content::Stream(streamed) = &mut content {
+        streamed.spare = Spare::of(planned, &endpoint);
+    }
+    Ok(Answer { endpoint, request, content })
+}
+
+async fn first_to_answer(planned: &Planned, ticket: &mut Ticket) -> Result<Won, Failure> {
     let mut endpoints = planned.endpoints().peekable();
     let mut last = Failure::new(Kind::Overloaded, "no endpoint is left to serve the request");
+    let mut reason = Reason::First;
     while let Some(endpoint) = endpoints.next() {
+        // Whoever failed as a hedge's partner had its turn.
+        if ticket.record().attempts.tried(endpoint) {
+            continue;
+        }
         let has_alternative = endpoints.peek().is_some();
-        match persist(&planned, endpoint, has_alternative, ticket).await {
-            Ok(mut content) => {
-                ticket.dropped(content.dropped());
-                let endpoint = Arc::clone(endpoint);
-                return Ok(Answer { endpoint, request: Arc::clone(&planned.request), content });
-            }
+        match persist(planned, endpoint, has_alternative, reason, ticket).await {
+            Ok(won) => return Ok(won),
             Err((failure, Verdict::Final)) => return Err(failure),
             Err((failure, Verdict::TryNext)) => last = failure,
         }
+        reason = Reason::Fallback;
     }
     Err(last)
 }
@@ -78,53 +117,43 @@ async fn persist(
     planned: &Planned,
     endpoint: &Arc<Endpoint>,
     has_alternative: bool,
+    mut reason: Reason,
     ticket: &mut Ticket,
-) -> Result<Content, (Failure, Verdict)> {
+) -> Result<Won, (Failure, Verdict)> {
     let mut attempts_here = 0;
     loop {
+        let place = match Place::at(endpoint) {
+            Some(place) => place,
+            None if has_alternative => {
+                return Err((attempt::no_place(endpoint), Verdict::TryNext));
+            }
+            None => ticket
+                .waiting(Place::awaited(endpoint, planned.deadline))
+                .await
+                .map_err(|failure| (failure, Verdict::Final))?,
+        };
         attempts_here += 1;
-        ticket.attempting(endpoint);
-        let attempt = attempt(&planned.request, endpoint, planned.deadline);
-        let tried = ticket.waiting(attempt).await;
-        ticket.attempted(tried.is_ok());
+        let tried = match planned.hedge().filter(|_| reason == Reason::First) {
+            Some(hedge) => race::run(planned, endpoint, place, hedge, ticket).await,
+            None => attempt::run(planned, endpoint, place, reason, ticket).await,
+        };
         let failure = match tried {
-            Ok(content) => return Ok(content),
+            Ok(won) => return Ok(won),
             Err(failure) => failure,
         };
-        AttemptFailed { request_id: ticket.id(), endpoint, failure: &failure }.emit();
-
         let time_left = planned.deadline.saturating_duration_since(Instant::now());
         let progress = Progress { attempts_here, has_alternative, time_left };
-        match planned.pool.retry.next(progress, &failure, fastrand::f64()) {
+        match planned.after(&failure, progress) {
             Next::Again { after } => ticket.waiting(tokio::time::sleep(after)).await,
             Next::Elsewhere => return Err((failure, Verdict::TryNext)),
             Next::GiveUp => return Err((failure, Verdict::Final)),
         }
+        reason = Reason::Again;
     }
 }
 
-/// One try. A stream counts as answered once its first piece is here.
-async fn attempt(
-    request: &Arc<Request>,
-    endpoint: &Endpoint,
-    deadline: Instant,
-) -> Result<Content, Failure> {
-    let time_left = deadline.saturating_duration_since(Instant::now());
-    let total = endpoint.timeouts.total.min(time_left);
-    let timeouts = Timeouts { total, ..endpoint.timeouts };
-    let attempt = Attempt { request: Arc::clone(request), model: endpoint.model.clone(), timeouts };
-    let answered = async {
-        match endpoint.adapter.call(attempt).await? {
-            adapter::Answer::Whole(whole) => Ok(Content::Whole(whole)),
-            adapter::Answer::Stream(mut rest) => match rest.pieces.next().await {
-                Some(first) => Ok(Content::Stream { first: first?, rest }),
-                None => Err(Failure::new(Kind::Malformed, "the endpoint's stream was empty")),
-            },
-        }
-    };
-    // Adapters keep their own time; this holds even one that does not.
-    tokio::time::timeout(total, answered).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {:.1} s", total.as_secs_f64());
-        Err(Failure::new(Kind::Timeout, message))
-    })
+/// Notes that an attempt failed before its first piece.
+fn note(ticket: &mut Ticket, number: u32, endpoint: &Endpoint, failure: &Failure) {
+    ticket.failed(number, failure);
+    AttemptFailed { request_id: ticket.id(), endpoint, failure }.emit();
 }

@@ -10,18 +10,28 @@ use std::time::Duration;
 
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
-use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
 use isthmus_inference::usage::{Source, Usage};
+use isthmus_policies::classify::Classified;
+use isthmus_policies::monitor::{self, Work};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Call;
-use crate::directory::{Endpoint, Pool};
+use attempts::{Attempts, Fate, Reason};
+
+use considered::{Came, Considered};
+
+use crate::calendar::{moment, unix_milliseconds};
 use crate::keyring::Tenant;
+use crate::permits::{Edition, Judged};
+use crate::pool::{Endpoint, Pool, Reading};
 use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
+
+pub mod attempts;
+pub mod considered;
 
 /// What is known of a call so far; owed a settlement.
 pub struct Ticket {
@@ -45,28 +55,28 @@ pub struct Record {
     pub tenant: Option<Tenant>,
     /// The model that was asked for.
     pub model: Option<ModelName>,
-    /// What metrics call the model: the pool's name, or `provider/*`.
-    pub label: Option<Arc<str>>,
+    /// The endpoints behind that name.
+    pub pool: Option<Arc<Pool>>,
+    /// The policies that decided.
+    pub edition: Option<Arc<Edition>>,
+    /// What the request was expected to be.
+    reading: Option<Reading>,
+    /// What the plan rested on, where decisions are logged.
+    considered: Option<Box<Considered>>,
     /// By when the caller must have all of the answer.
     pub deadline: Instant,
+    /// What sort of data it carries, and who says so.
+    pub classified: Option<Classified>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
-    /// The endpoint that was tried last.
-    pub endpoint: Option<Arc<Endpoint>>,
-    /// Tries in all.
-    pub attempts: u32,
+    /// What was tried.
+    pub attempts: Attempts,
     /// Since when the call waits for somebody else, if it does.
     waiting_since: Option<Instant>,
     /// Time spent waiting: for the body, for endpoints, and between tries.
     pub waited: Duration,
     /// From arrival to the first piece of the answer.
     pub first_output: Option<Duration>,
-    /// Server-sent events relayed; about one token each.
-    pub relayed_events: u64,
-    /// What the endpoint reported.
-    pub usage: Option<Usage>,
-    /// What it reported before it was done.
-    pub usage_so_far: Option<Usage>,
     /// The fields of the request that the endpoint has no word for and that were left out.
     pub dropped: Vec<String>,
 }
@@ -99,17 +109,17 @@ impl Ticket {
             arrived: call.arrived,
             tenant: None,
             model: None,
-            label: None,
+            pool: None,
+            edition: None,
+            reading: None,
+            considered: None,
             deadline: call.deadline,
+            classified: None,
             request_bytes: 0,
-            endpoint: None,
-            attempts: 0,
+            attempts: Attempts::default(),
             waiting_since: None,
             waited: Duration::ZERO,
             first_output: None,
-            relayed_events: 0,
-            usage: None,
-            usage_so_far: None,
             dropped: Vec::new(),
         };
         Self { open: Some(Box::new(record)), reaper: reaper.clone() }
@@ -146,23 +156,72 @@ impl Ticket {
         record.request_bytes = request.body.len();
     }
 
-    pub(super) fn planned(&mut self, pool: &Pool) {
-        self.record_mut().label = Some(Arc::clone(&pool.label));
+    pub(super) fn classified(&mut self, classified: Classified) {
+        self.record_mut().classified = Some(classified);
     }
 
-    pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>) {
-        let record = self.record_mut();
-        record.attempts += 1;
-        record.endpoint = Some(Arc::clone(endpoint));
+    pub(super) fn planned(&mut self, pool: &Arc<Pool>) {
+        self.record_mut().pool = Some(Arc::clone(pool));
     }
 
-    pub(super) fn attempted(&mut self, answered: bool) {
+    /// Policy has spoken.
+    pub(super) fn judged(&mut self, judged: &Judged) {
+        self.record_mut().edition = Some(Arc::clone(&judged.edition));
+    }
+
+    /// So much is expected of the request.
+    pub(super) fn expected(&mut self, reading: Reading) {
+        self.record_mut().reading = Some(reading);
+    }
+
+    /// Keeps what the plan rested on.
+    pub(super) fn considered(&mut self, considered: Considered) {
+        self.record_mut().considered = Some(Box::new(considered));
+    }
+
+    /// An attempt begins; its number.
+    pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>, reason: Reason) -> u32 {
         let record = self.record_mut();
-        if answered {
-            record.first_output = Some(record.arrived.elapsed());
+        let work = record.work();
+        let now = moment(Instant::now());
+        let watched = endpoint.monitor.start(now, work);
+        // The plan looked a moment ago; whoever is asked in spite of what it saw is asked anyway.
+        let watched = watched.unwrap_or_else(|_| endpoint.monitor.start_anyway(now, work));
+        record.attempts.begin(Arc::clone(endpoint), reason, record.request_bytes, watched)
+    }
+
+    /// The endpoint answers: its first piece is here.
+    pub(super) fn answered(&mut self, number: u32, streams: bool) {
+        let record = self.record_mut();
+        record.first_output.get_or_insert_with(|| record.arrived.elapsed());
+        if let Some(attempted) = record.attempts.get_mut(number) {
+            attempted.began_to_answer();
+            if streams {
+                attempted.streams();
+            }
         }
-        if let Some(endpoint) = &record.endpoint {
-            endpoint.metrics.attempted(answered);
+    }
+
+    /// The attempt failed before its first piece.
+    pub(super) fn failed(&mut self, number: u32, failure: &Failure) {
+        if let Some(attempted) = self.record_mut().attempts.get_mut(number) {
+            attempted.failed(failure);
+            attempted.endpoint.metrics.attempted(false);
+        }
+    }
+
+    /// The attempt was overtaken by another, and cancelled.
+    pub(super) fn lost(&mut self, number: u32) {
+        if let Some(attempted) = self.record_mut().attempts.get_mut(number) {
+            attempted.fate = Fate::Lost;
+            attempted.finish(monitor::Outcome::Abandoned);
+        }
+    }
+
+    /// Whoever was answering broke off.
+    pub(super) fn broke_off(&mut self, failure: &Failure) {
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.failed(failure);
         }
     }
 
@@ -179,21 +238,29 @@ impl Ticket {
 
     /// Counts events that were passed on.
     pub fn relayed(&mut self, events: u64) {
-        self.record_mut().relayed_events += events;
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.relayed_events += events;
+        }
     }
 
     /// Notes what the endpoint reported before it was done.
     pub fn used_so_far(&mut self, usage: Usage) {
-        self.record_mut().usage_so_far = Some(usage);
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.usage_so_far = Some(usage);
+        }
     }
 
     pub(super) fn dropped(&mut self, names: &mut Vec<String>) {
-        self.record_mut().dropped = std::mem::take(names);
+        let dropped = &mut self.record_mut().dropped;
+        names.retain(|name| !dropped.contains(name));
+        dropped.append(names);
     }
 
     /// Notes what the endpoint reported.
     pub fn used(&mut self, usage: Usage) {
-        self.record_mut().usage = Some(usage);
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.usage = Some(usage);
+        }
     }
 }
 
@@ -215,25 +282,14 @@ impl Record {
         self.first_output.unwrap_or_else(|| self.arrived.elapsed()).saturating_sub(self.waited)
     }
 
-    /// Whether tokens were used: an attempt that failed before its first piece used none.
-    pub fn consumed(&self, outcome: &Outcome<'_>) -> bool {
-        matches!(outcome, Outcome::Answered) || self.first_output.is_some()
+    /// How much an attempt was expected to be.
+    pub(super) fn work(&self) -> Work {
+        self.reading.map(|reading| reading.work()).unwrap_or_default()
     }
 
-    /// What was used: as reported, or as far as can be told.
-    pub fn usage_or_estimate(&self) -> Usage {
-        self.usage.unwrap_or_else(|| {
-            let known =
-                self.usage_so_far.unwrap_or_else(|| Usage::estimated(self.request_bytes, 0));
-            let text_output = known.text_output.max(self.relayed_events);
-            Usage { text_output, source: Source::Estimated, ..known }
-        })
-    }
-
-    /// What that costs, where the endpoint's price is known.
-    pub fn cost(&self) -> Option<Money> {
-        let price = self.endpoint.as_ref()?.price.as_ref()?;
-        Some(price.cost(&self.usage_or_estimate()))
+    /// The endpoint that answers, or else was tried last.
+    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        self.attempts.current().map(|attempted| &attempted.endpoint)
     }
 
     fn settle(mut self, metrics: &Metrics, outcome: Outcome<'_>) {
@@ -241,7 +297,56 @@ impl Record {
         if let Some(began) = self.waiting_since.take() {
             self.waited += began.elapsed();
         }
+        self.teach(outcome);
         CallFinished { record: &self, outcome }.emit(metrics);
+        if let Some(considered) = self.considered.take() {
+            let (came, sink) = (self.came(outcome), considered.sink.clone());
+            sink.note(move || considered.decided(came));
+        }
+    }
+
+    /// What came of the call, for the log of decisions.
+    fn came(&self, outcome: Outcome<'_>) -> Came {
+        let age = i64::try_from(self.arrived.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let used = self.attempts.iter().any(attempts::Attempted::consumed);
+        Came {
+            at: unix_milliseconds().saturating_sub(age),
+            request_id: self.id.to_string(),
+            model: self.model.as_ref().map(ToString::to_string).unwrap_or_default(),
+            endpoint: self.endpoint().map(|endpoint| endpoint.name.to_string()),
+            outcome: match outcome {
+                Outcome::Answered => "answered",
+                Outcome::Failed(failure) => failure.kind.as_str(),
+                Outcome::Abandoned => "abandoned",
+            },
+            usage: used.then(|| self.attempts.usage()),
+            cost: if used { self.attempts.cost() } else { None },
+        }
+    }
+
+    /// What the call teaches of endpoints and of requests.
+    fn teach(&mut self, outcome: Outcome<'_>) {
+        if let Some(attempted) = self.attempts.current_mut()
+            && attempted.fate == Fate::Answered
+        {
+            match outcome {
+                Outcome::Answered => attempted.finish_well(),
+                Outcome::Failed(failure) => attempted.failed(failure),
+                Outcome::Abandoned => {}
+            }
+        }
+        self.attempts.iter_mut().for_each(|left| left.finish(monitor::Outcome::Abandoned));
+        let (Some(pool), Some(reading)) = (&self.pool, &self.reading) else { return };
+        let Some(answering) = self.attempts.current().filter(|it| it.first_output.is_some()) else {
+            return;
+        };
+        let number = pool.endpoints.iter().position(|it| Arc::ptr_eq(it, &answering.endpoint));
+        if let Some(number) = number {
+            pool.learnt.began(moment(Instant::now()), reading, number);
+        }
+        if let Some(usage) = answering.usage.filter(|usage| usage.source == Source::Reported) {
+            pool.learnt.counted(reading, self.request_bytes, usage.input(), usage.output());
+        }
     }
 }
 

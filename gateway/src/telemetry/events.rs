@@ -3,6 +3,8 @@
 //! Names say who did what (`CallFinished`, `AttemptFailed`). A message is a fixed sentence; what
 //! varies stands in fields, so that machines can group lines and people can still read them.
 
+pub mod policies;
+
 use std::net::SocketAddr;
 
 use isthmus_inference::failure::{Blame, Failure};
@@ -11,8 +13,8 @@ use isthmus_ledger::store::StoreError;
 use isthmus_runtime::LoadError;
 use tracing::{debug, error, info, warn};
 
-use crate::directory::Endpoint;
 use crate::pipeline::settle::{Outcome, Record};
+use crate::pool::Endpoint;
 use crate::telemetry::metrics::Metrics;
 
 /// The doors are open.
@@ -48,6 +50,20 @@ pub struct KeysReloaded {
 
 /// Keys could not be read; those last seen stay in force.
 pub struct KeysReloadFailed<'a> {
+    /// Why.
+    pub error: &'a StoreError,
+}
+
+/// Decisions could not be logged.
+pub struct DecisionsNotWritten<'a> {
+    /// How many.
+    pub count: usize,
+    /// Why.
+    pub error: &'a StoreError,
+}
+
+/// Decisions that are older than they are kept could not be removed.
+pub struct DecisionsNotForgotten<'a> {
     /// Why.
     pub error: &'a StoreError,
 }
@@ -142,6 +158,24 @@ impl KeysReloadFailed<'_> {
     }
 }
 
+// === impl DecisionsNotWritten ===
+
+impl DecisionsNotWritten<'_> {
+    /// Tells.
+    pub fn emit(self) {
+        error!(count = self.count, error = %self.error, "decisions not logged, and lost to `isthmus explain` and `isthmus replay`");
+    }
+}
+
+// === impl DecisionsNotForgotten ===
+
+impl DecisionsNotForgotten<'_> {
+    /// Tells.
+    pub fn emit(self) {
+        error!(error = %self.error, "old decisions not removed; tried again in an hour");
+    }
+}
+
 // === impl AttemptFailed ===
 
 impl AttemptFailed<'_> {
@@ -172,23 +206,24 @@ impl CallFinished<'_> {
     }
 
     fn count(&self, metrics: &Metrics) {
-        let Self { record, outcome } = self;
+        let record = self.record;
         metrics.in_flight.dec();
         metrics.overhead.observe(record.overhead().as_secs_f64());
-        let label = record.label.as_deref().unwrap_or("unknown");
+        let label = record.pool.as_ref().map_or("unknown", |pool| &*pool.label);
         metrics.request(label, record.operation.as_str(), self.status());
-        let Some(endpoint) = record.endpoint.as_ref().filter(|_| record.consumed(outcome)) else {
-            return;
-        };
-        let usage = record.usage_or_estimate();
-        endpoint.metrics.input_tokens.observe(usage.input() as f64);
-        endpoint.metrics.output_tokens.observe(usage.output() as f64);
-        endpoint.metrics.duration.observe(record.arrived.elapsed().as_secs_f64());
-        if let Some(first) = record.first_output {
-            endpoint.metrics.first_token.observe(first.as_secs_f64());
+        for attempted in record.attempts.iter().filter(|attempted| attempted.consumed()) {
+            let metrics = &attempted.endpoint.metrics;
+            let usage = attempted.usage_or_estimate();
+            metrics.input_tokens.observe(usage.input() as f64);
+            metrics.output_tokens.observe(usage.output() as f64);
+            if let Some(cost) = attempted.cost() {
+                metrics.cost.inc_by(cost.pico_dollars() as f64 / 1e12);
+            }
         }
-        if let Some(cost) = record.cost() {
-            endpoint.metrics.cost.inc_by(cost.pico_dollars() as f64 / 1e12);
+        // What the caller waited for is put down to whoever answered him.
+        if let (Some(first), Some(endpoint)) = (record.first_output, record.endpoint()) {
+            endpoint.metrics.first_token.observe(first.as_secs_f64());
+            endpoint.metrics.duration.observe(record.arrived.elapsed().as_secs_f64());
         }
     }
 
@@ -197,26 +232,31 @@ impl CallFinished<'_> {
         let request_id = &record.id;
         let tenant = record.tenant.as_ref().map_or("", |tenant| tenant.name());
         let model = record.model.as_ref().map_or("", |model| model.as_str());
-        let endpoint = record.endpoint.as_ref().map_or("", |endpoint| endpoint.name.as_str());
+        let attempt = record.attempts.current();
+        let endpoint = attempt.map_or("", |attempt| attempt.endpoint.name.as_str());
+        let chosen = attempt.map_or("", |attempt| attempt.reason.as_str());
+        // The words alone; what was found stays in the request.
+        let class = record.classified.map_or("", |told| told.class.strictest().as_str());
+        let class_by = record.classified.map_or("", |told| told.by.as_str());
         let ms = record.arrived.elapsed().as_millis() as u64;
         let overhead_us = record.overhead().as_micros() as u64;
-        let usage = record.usage_or_estimate();
+        let usage = record.attempts.usage();
         let (attempts, operation, status) =
-            (record.attempts, record.operation.as_str(), self.status());
+            (record.attempts.made(), record.operation.as_str(), self.status());
         match outcome {
             Outcome::Answered => {
-                info!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
+                info!(%request_id, operation, model, endpoint, chosen, tenant, class, class_by, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
             }
             Outcome::Abandoned => {
-                info!(%request_id, operation, model, endpoint, tenant, attempts, ms, events = record.relayed_events, "caller left");
+                info!(%request_id, operation, model, endpoint, tenant, class, class_by, attempts, ms, events = attempt.map_or(0, |attempt| attempt.relayed_events), "caller left");
             }
             Outcome::Failed(failure) => {
                 let (kind, reason) = (failure.kind.as_str(), &failure.message);
                 let detail = failure.detail.as_deref().unwrap_or_default();
                 if failure.blame == Blame::Caller {
-                    info!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, kind, reason, "refused");
+                    info!(%request_id, operation, model, endpoint, tenant, class, class_by, status, attempts, ms, kind, reason, "refused");
                 } else {
-                    warn!(%request_id, operation, model, endpoint, tenant, status, attempts, ms, kind, reason, detail, "failed");
+                    warn!(%request_id, operation, model, endpoint, tenant, class, class_by, status, attempts, ms, kind, reason, detail, "failed");
                 }
             }
         }

@@ -23,6 +23,8 @@ pub struct Metrics {
     /// Calls being answered.
     pub in_flight: IntGauge,
     connections: IntGaugeVec,
+    /// Decisions that were not logged.
+    pub decisions_lost: IntCounter,
     /// The engine's slots that are busy.
     pub engine_slots_busy: Gauge,
     /// Requests waiting for a slot of the engine.
@@ -114,6 +116,10 @@ impl Metrics {
                 Opts::new("isthmus_connections", "Open connections, by door"),
                 &["door"],
             )?,
+            decisions_lost: IntCounter::new(
+                "isthmus_decisions_lost_total",
+                "Decisions that could not be logged; the calls themselves went on",
+            )?,
             engine_slots_busy: Gauge::new(
                 "isthmus_engine_slots_busy",
                 "Slots of the embedded engine that are generating",
@@ -164,6 +170,7 @@ impl Metrics {
         self.registry.register(Box::new(self.overhead.clone()))?;
         self.registry.register(Box::new(self.in_flight.clone()))?;
         self.registry.register(Box::new(self.connections.clone()))?;
+        self.registry.register(Box::new(self.decisions_lost.clone()))?;
         self.registry.register(Box::new(self.engine_slots_busy.clone()))?;
         self.registry.register(Box::new(self.engine_queue.clone()))
     }

@@ -1,6 +1,8 @@
 //! The plan carried out against scripted endpoints, in paused time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod hedges;
+mod places;
 mod scripted;
 
 use std::time::Duration;

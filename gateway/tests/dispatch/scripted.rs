@@ -1,6 +1,7 @@
 //! A house with endpoints that do as they are told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,16 +13,23 @@ use http_body_util::Full;
 use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
-use isthmus_gateway::app::App;
-use isthmus_gateway::directory::{Directory, Endpoint, Pool, Prices, Shown};
+use isthmus_gateway::app::{App, Built};
+use isthmus_gateway::directory::{Directory, Known};
+use isthmus_gateway::pipeline::settle::attempts::{Attempted, Fate, Reason};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
+use isthmus_gateway::pool::{Endpoint, EndpointParts, Learnt, Pool};
 use isthmus_gateway::telemetry::metrics::Metrics;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
+use isthmus_inference::money::{Money, Price, Rate};
 use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::usage::Usage;
-use isthmus_policies::retry::RetryRules;
+use isthmus_policies::facts::Facts;
+use isthmus_policies::hedge::{HedgeAfter, HedgeRules};
+use isthmus_policies::monitor::Limits;
+use isthmus_policies::offer::Pricing;
+use isthmus_policies::plan::Strategy;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +41,10 @@ pub(crate) enum Step {
     Stream,
     StreamThatBreaks(Failure),
     Stall,
+    /// Answers after a while.
+    AnswerAfter(Duration),
+    /// Fails after a while.
+    FailAfter(Duration, Failure),
 }
 
 /// What a caller is told.
@@ -40,6 +52,10 @@ pub(crate) enum Step {
 pub(crate) struct Told {
     pub(crate) endpoint: String,
     pub(crate) attempts: u32,
+    /// Each attempt's endpoint, with why it was tried and how it ended.
+    pub(crate) lines: Vec<(String, Reason, Fate)>,
+    /// In pico-dollars.
+    pub(crate) cost: Option<i128>,
 }
 
 /// How long one attempt may take here.
@@ -51,12 +67,23 @@ struct Scripted {
     name: &'static str,
     steps: Mutex<VecDeque<Step>>,
     calls: Calls,
+    cancelled: Calls,
+}
+
+/// Tells of a call that was dropped before it was answered.
+struct Cancelled(Option<(&'static str, Calls)>);
+
+/// A call that is being answered.
+pub(crate) struct Begun {
+    pub(crate) endpoint: String,
+    pub(crate) answer: pipeline::dispatch::Answer,
 }
 
 pub(crate) struct House {
     app: Arc<App>,
     reaper: Option<Reaper>,
     calls: Calls,
+    cancelled: Calls,
 }
 
 impl House {
@@ -65,25 +92,53 @@ impl House {
         Self::limited(endpoints, |_| None)
     }
 
+    /// The same with a second copy of a request after this time.
+    pub(crate) fn hedged(after: Duration, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
+        Self::built(endpoints, |_| None, None, Some(after))
+    }
+
+    /// The same with so many places at each endpoint.
+    pub(crate) fn crowded(places: u32, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
+        Self::built(endpoints, |_| None, Some(places), None)
+    }
+
     /// The same, with what the operator says that each can do.
     pub(crate) fn limited(
         endpoints: &[(&'static str, Vec<Step>)],
         capabilities: fn(&str) -> Option<Capabilities>,
     ) -> Self {
+        Self::built(endpoints, capabilities, None, None)
+    }
+
+    fn built(
+        endpoints: &[(&'static str, Vec<Step>)],
+        capabilities: fn(&str) -> Option<Capabilities>,
+        places: Option<u32>,
+        hedge: Option<Duration>,
+    ) -> Self {
+        let cancelled = Calls::default();
         let metrics = Arc::new(Metrics::new().unwrap());
         let calls = Calls::default();
         let endpoints = endpoints.iter().map(|(name, steps)| {
             let steps = Mutex::new(steps.clone().into());
-            let adapter = Arc::new(Scripted { name, steps, calls: Arc::clone(&calls) });
-            Arc::new(Endpoint {
+            let (calls, cancelled) = (Arc::clone(&calls), Arc::clone(&cancelled));
+            let adapter = Arc::new(Scripted { name, steps, calls, cancelled });
+            Arc::new(Endpoint::new(EndpointParts {
                 name: (*name).into(),
                 provider: "scripted".into(),
+                kind: "openai".into(),
                 model: "model".into(),
-                shown: Shown::of(name, "scripted", "model"),
                 adapter,
                 narrows: false,
-                price: None,
+                pricing: Pricing::Tokens(price()),
                 capabilities: capabilities(name),
+                continues: false,
+                in_process: false,
+                facts: Arc::new(Facts::default()),
+                limits: Limits {
+                    concurrency: places.and_then(NonZeroU32::new),
+                    ..Limits::default()
+                },
                 timeouts: Timeouts {
                     connect: ATTEMPT_LIMIT,
                     first_byte: ATTEMPT_LIMIT,
@@ -91,19 +146,25 @@ impl House {
                     total: ATTEMPT_LIMIT,
                 },
                 metrics: metrics.endpoint(name, "scripted"),
-            })
+            }))
         });
         let pool = Pool {
             name: "chat".into(),
             label: "chat".into(),
             endpoints: endpoints.collect(),
-            fallback: true,
-            retry: RetryRules::default(),
+            strategy: Strategy {
+                hedge: hedge.map(|after| HedgeRules {
+                    after: HedgeAfter::Fixed(after),
+                    max_extra_cost_percent: 100.0,
+                }),
+                ..Strategy::default()
+            },
+            learnt: Learnt::default(),
         };
-        let directory = Directory::new(vec![pool], BTreeMap::new(), Prices::new());
+        let directory = Directory::new(vec![pool], BTreeMap::new(), Known::new());
         let settings = isthmus_config::zero(&|_| None).unwrap().settings;
-        let (app, reaper) = App::new(&settings, directory, metrics, vec![]);
-        Self { app, reaper: Some(reaper), calls }
+        let Built { app, reaper, .. } = App::new(&settings, directory, metrics, vec![]).unwrap();
+        Self { app, reaper: Some(reaper), calls, cancelled }
     }
 
     pub(crate) async fn ask(&self) -> Result<Told, Failure> {
@@ -121,6 +182,11 @@ impl House {
     /// The endpoints in the order in which they were called.
     pub(crate) fn calls(&self) -> Vec<&'static str> {
         self.calls.lock().unwrap().clone()
+    }
+
+    /// The endpoints whose calls were dropped before they were answered.
+    pub(crate) fn cancelled(&self) -> Vec<&'static str> {
+        self.cancelled.lock().unwrap().clone()
     }
 
     pub(crate) fn metrics(&self) -> String {
@@ -144,6 +210,36 @@ impl House {
     }
 
     async fn sent(&self, model: &str, members: &str, time: Duration) -> Result<Told, Failure> {
+        let (answer, ticket) = self.run(model, members, time).await;
+        let told = answer.map(|answer| {
+            let attempts = &ticket.record().attempts;
+            let line = |at: &Attempted| (at.endpoint.name.to_string(), at.reason, at.fate);
+            Told {
+                endpoint: answer.endpoint.name.to_string(),
+                attempts: attempts.made(),
+                lines: attempts.iter().map(line).collect(),
+                cost: attempts.cost().map(Money::pico_dollars),
+            }
+        });
+        let outcome = told.as_ref().err().map_or(Outcome::Answered, Outcome::Failed);
+        ticket.settle(&self.app.metrics, outcome);
+        told
+    }
+
+    /// Asks, and keeps the answer open.
+    pub(crate) async fn begin(&self) -> Begun {
+        let (answer, ticket) = self.run("chat", r#""n":1"#, Duration::from_secs(60)).await;
+        let answer = answer.unwrap();
+        ticket.settle(&self.app.metrics, Outcome::Answered);
+        Begun { endpoint: answer.endpoint.name.to_string(), answer }
+    }
+
+    async fn run(
+        &self,
+        model: &str,
+        members: &str,
+        time: Duration,
+    ) -> (Result<pipeline::dispatch::Answer, Failure>, Ticket) {
         let messages = r#"[{"role":"user","content":"x"}]"#;
         let body = format!(r#"{{"model":"{model}","messages":{messages},{members}}}"#);
         let arrived = Instant::now();
@@ -159,13 +255,28 @@ impl House {
         let mut ticket = Ticket::open(&self.app.metrics, &self.app.reaper, &call);
         let body = Full::new(Bytes::from(body));
         let answer = pipeline::run(&self.app, call, body, &mut ticket).await;
-        let told = answer.map(|answer| Told {
-            endpoint: answer.endpoint.name.to_string(),
-            attempts: ticket.record().attempts,
-        });
-        let outcome = told.as_ref().err().map_or(Outcome::Answered, Outcome::Failed);
-        ticket.settle(&self.app.metrics, outcome);
-        told
+        (answer, ticket)
+    }
+}
+
+/// What all endpoints charge: a dollar for a million tokens, in and out.
+fn price() -> Price {
+    let rate: Rate = "1".parse().unwrap();
+    Price {
+        input: rate,
+        output: rate,
+        cache_read: None,
+        cache_write_5m: None,
+        cache_write_1h: None,
+        reasoning: None,
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        if let Some((name, cancelled)) = self.0.take() {
+            cancelled.lock().unwrap().push(name);
+        }
     }
 }
 
@@ -173,8 +284,25 @@ impl Adapter for Scripted {
     fn call(&self, _: Attempt) -> BoxFuture<'_, Result<Answer, Failure>> {
         self.calls.lock().unwrap().push(self.name);
         let step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Stall);
+        let cancelled = Cancelled(Some((self.name, Arc::clone(&self.cancelled))));
         async move {
-            match step {
+            // All of it, not the part that is changed below: dropping it is what tells.
+            let mut cancelled = cancelled;
+            let answer = match step {
+                Step::AnswerAfter(time) => {
+                    tokio::time::sleep(time).await;
+                    Step::Answer
+                }
+                Step::FailAfter(time, failure) => {
+                    tokio::time::sleep(time).await;
+                    Step::Fail(failure)
+                }
+                step => step,
+            };
+            if !matches!(answer, Step::Stall) {
+                cancelled.0 = None;
+            }
+            match answer {
                 Step::Answer => Ok(Answer::Whole(Whole {
                     content: Content::Relay(Bytes::from_static(b"{}")),
                     usage: Usage::default(),
@@ -184,7 +312,9 @@ impl Adapter for Scripted {
                 Step::Fail(failure) => Err(failure),
                 Step::Stream => Ok(streamed(Ok(Piece::Relay(Bytes::from_static(b"data: {}\n\n"))))),
                 Step::StreamThatBreaks(failure) => Ok(streamed(Err(failure))),
-                Step::Stall => std::future::pending().await,
+                Step::Stall | Step::AnswerAfter(_) | Step::FailAfter(..) => {
+                    std::future::pending().await
+                }
             }
         }
         .boxed()

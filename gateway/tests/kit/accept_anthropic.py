@@ -153,6 +153,7 @@ CLIENT = Client(
     observe=observe,
     finishes=STOP_REASONS,
     errors=ERRORS,
+    failure_is_an_end=True,
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-//! Keys in one SQLite file: nothing to install, safe with several processes on one machine.
+//! Everything in one SQLite file: nothing to install, safe with several processes on one machine.
+
+mod decisions;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row, SqlitePool};
 
-use crate::key::{Key, KeyHash, Minted, NewKey};
+use crate::key::{Holder, Key, KeyHash, Minted, NewKey};
 use crate::store::{Store, StoreError};
 
 /// A store in one file.
@@ -36,7 +38,7 @@ impl Sqlite {
             .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(BUSY_TIMEOUT);
-        // `data_version` reports the writes of *other* connections, so there must be one only.
+        // One writer at a time is all that SQLite has; a second connection would only wait for it.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
@@ -71,8 +73,9 @@ impl Store for Sqlite {
         }
         let minted = Minted::new()?;
         let inserted = sqlx::query(
-            "INSERT INTO keys (id, name, hash, models, created_at, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO keys (id, name, hash, models, created_at, expires_at,
+                               organisation, team, app, data_class, may_declassify)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&minted.id)
         .bind(&new.name)
@@ -80,6 +83,11 @@ impl Store for Sqlite {
         .bind(new.models.join("\n"))
         .bind(now)
         .bind(new.expires_at)
+        .bind(&new.holder.organisation)
+        .bind(&new.holder.team)
+        .bind(&new.holder.app)
+        .bind(&new.holder.data_class)
+        .bind(new.holder.may_declassify)
         .execute(&self.pool)
         .await;
         match inserted {
@@ -112,7 +120,7 @@ impl Store for Sqlite {
     }
 
     async fn version(&self) -> Result<i64, StoreError> {
-        sqlx::query_scalar("PRAGMA data_version")
+        sqlx::query_scalar("SELECT count FROM key_changes")
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(&error))
@@ -130,6 +138,13 @@ fn read(row: &SqliteRow) -> Result<(KeyHash, Key), sqlx::Error> {
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
         revoked_at: row.try_get("revoked_at")?,
+        holder: Holder {
+            organisation: row.try_get("organisation")?,
+            team: row.try_get("team")?,
+            app: row.try_get("app")?,
+            data_class: row.try_get("data_class")?,
+            may_declassify: row.try_get("may_declassify")?,
+        },
     };
     Ok((KeyHash::from_bytes(hash), key))
 }

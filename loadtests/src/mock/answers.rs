@@ -1,8 +1,11 @@
 //! All that the mock ever says, as bytes made before the first request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::languages::Language;
 use super::script::Script;
 
 /// The mock's answers.
@@ -10,16 +13,26 @@ use super::script::Script;
 pub struct Answers {
     /// A whole chat completion.
     pub whole: Bytes,
-    /// One event for each token.
-    pub deltas: Vec<Bytes>,
-    /// What follows the last token: the finish reason and `[DONE]`.
-    pub ending: Bytes,
-    /// The same with a usage event in between.
-    pub ending_with_usage: Bytes,
+    /// A streamed one.
+    pub(super) stream: Arc<Stream>,
+    /// The same with a usage event before its end.
+    pub(super) stream_with_usage: Arc<Stream>,
+    /// Streams in other languages.
+    others: Vec<(Language, Arc<Stream>)>,
     /// An error body.
     pub failure: Bytes,
     /// The list of models.
     pub models: Bytes,
+}
+
+/// One streamed answer.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) content_type: &'static str,
+    /// One event for each token.
+    pub(super) deltas: Vec<Bytes>,
+    /// What follows the last token.
+    pub(super) ending: Bytes,
 }
 
 const ID: &str = "chatcmpl-mock";
@@ -40,11 +53,19 @@ impl Answers {
         usage_chunk["choices"] = json!([]);
         usage_chunk["usage"] = usage.clone();
         let done = "data: [DONE]\n\n";
+        let stream = |ending: String| {
+            Arc::new(Stream {
+                content_type: "text/event-stream",
+                deltas: (0..script.tokens).map(|index| delta(index).into()).collect(),
+                ending: ending.into(),
+            })
+        };
+        let others = [Language::Anthropic, Language::Gemini, Language::Bedrock];
         Self {
             whole: whole(script.answer_bytes, &usage),
-            deltas: (0..script.tokens).map(|index| delta(index).into()).collect(),
-            ending: format!("{finish}{done}").into(),
-            ending_with_usage: format!("{finish}{}{done}", event(&usage_chunk)).into(),
+            stream: stream(format!("{finish}{done}")),
+            stream_with_usage: stream(format!("{finish}{}{done}", event(&usage_chunk))),
+            others: others.map(|of| (of, Arc::new(of.stream(script.tokens)))).into(),
             failure: json!({ "error": {
                 "message": "the mock was told to fail", "type": "server_error",
                 "param": null, "code": null,
@@ -57,6 +78,14 @@ impl Answers {
             .to_string()
             .into(),
         }
+    }
+}
+
+impl Answers {
+    /// The stream in another language.
+    pub(super) fn in_language(&self, language: Language) -> Option<Arc<Stream>> {
+        let found = self.others.iter().find(|(of, _)| *of == language);
+        found.map(|(_, stream)| Arc::clone(stream))
     }
 }
 
@@ -125,9 +154,9 @@ mod tests {
     #[test]
     fn a_stream_holds_a_delta_for_each_token_and_usage_only_when_asked() {
         let answers = Answers::prepare(&Script { tokens: 3, ..Script::default() });
-        assert_eq!(answers.deltas.len(), 3);
-        let with_usage = std::str::from_utf8(&answers.ending_with_usage).unwrap();
-        let without = std::str::from_utf8(&answers.ending).unwrap();
+        assert_eq!(answers.stream.deltas.len(), 3);
+        let with_usage = std::str::from_utf8(&answers.stream_with_usage.ending).unwrap();
+        let without = std::str::from_utf8(&answers.stream.ending).unwrap();
         assert!(with_usage.contains("\"usage\"") && !without.contains("\"usage\""));
         assert!(with_usage.ends_with("data: [DONE]\n\n") && without.ends_with("data: [DONE]\n\n"));
     }

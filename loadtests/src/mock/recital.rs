@@ -9,14 +9,13 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
-use super::answers::Answers;
+use super::answers::Stream;
 use super::script::{Dice, Script};
 
 /// The body of a streamed answer.
 pub(super) struct Recital {
-    answers: Arc<Answers>,
+    stream: Arc<Stream>,
     next: usize,
-    includes_usage: bool,
     /// The token before which the connection breaks.
     cut_before: Option<usize>,
     interval: Duration,
@@ -35,22 +34,16 @@ pub(super) struct Cut;
 // === impl Recital ===
 
 impl Recital {
-    pub(super) fn begin(
-        answers: Arc<Answers>,
-        includes_usage: bool,
-        script: &Script,
-        dice: &Dice,
-    ) -> Self {
+    pub(super) fn begin(stream: Arc<Stream>, script: &Script, dice: &Dice) -> Self {
         let thinking = script.first_token(dice);
         let cut = dice.falls_within(script.cut_rate);
         Self {
             next: 0,
-            includes_usage,
-            cut_before: cut.then_some(answers.deltas.len() / 2),
+            cut_before: cut.then_some(stream.deltas.len() / 2),
             interval: script.wait(script.token_interval_ms, dice),
             timer: Box::pin(tokio::time::sleep(thinking)),
             waits: !thinking.is_zero(),
-            answers,
+            stream,
             ended: false,
         }
     }
@@ -58,14 +51,11 @@ impl Recital {
     fn take(&mut self) -> Bytes {
         let index = self.next;
         self.next += 1;
-        if let Some(delta) = self.answers.deltas.get(index) {
+        if let Some(delta) = self.stream.deltas.get(index) {
             return delta.clone();
         }
         self.ended = true;
-        match self.includes_usage {
-            true => self.answers.ending_with_usage.clone(),
-            false => self.answers.ending.clone(),
-        }
+        self.stream.ending.clone()
     }
 }
 
@@ -81,7 +71,7 @@ impl Body for Recital {
             return Poll::Ready(None);
         }
         // The ending follows the last token at once.
-        if self.next < self.answers.deltas.len() {
+        if self.next < self.stream.deltas.len() {
             if self.waits {
                 ready!(self.timer.as_mut().poll(context));
             }

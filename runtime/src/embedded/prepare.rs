@@ -83,7 +83,7 @@ pub(crate) fn score(
 /// The tokens that the model is to read.
 pub(crate) fn prompt_tokens(model: &Model, request: &ChatRequest) -> Result<Vec<u32>, Failure> {
     let tokens = match &request.prompt {
-        Prompt::Messages(messages) => conversation_tokens(model, messages, offered_tools(request))?,
+        Prompt::Messages(messages) => conversation_tokens(model, request, messages)?,
         Prompt::Text(text) => {
             model.check_size(text.len(), "prompt")?;
             model.framed_tokens(text, true)
@@ -105,15 +105,20 @@ pub(crate) fn prompt_tokens(model: &Model, request: &ChatRequest) -> Result<Vec<
 /// when the template has put in its own words and the tools.
 fn conversation_tokens(
     model: &Model,
+    request: &ChatRequest,
     messages: &[Message],
-    tools: &[Tool],
 ) -> Result<Vec<u32>, Failure> {
     let template = model.template.as_ref().map_err(|reason| {
         Failure::new(Kind::Unsupported, reason.as_str()).with_param("messages")
     })?;
     model.check_size(messages.iter().map(template::size).sum(), "messages")?;
     let guard = Guard::new(&model.control);
-    let text = template.render(messages, tools, &guard)?;
+    let tools = offered_tools(request);
+    let text = if request.continued {
+        template.render_open(messages, tools, &guard)?
+    } else {
+        template.render(messages, tools, &guard)?
+    };
     let pieces = guard.pieces(&text);
     model.check_size(pieces.iter().map(|piece| piece.text.len()).sum(), "messages")?;
     let tokens = pieces.into_iter().flat_map(|piece| model.tokens(piece.text, piece.marked));

@@ -44,6 +44,26 @@ impl ChatTemplate {
         Ok(template)
     }
 
+    /// The conversation as text, up to where the assistant's last turn stops, which is to be gone on
+    /// with: exactly what the model would see had it said that itself.
+    pub(crate) fn render_open(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        guard: &Guard<'_>,
+    ) -> Result<String, Failure> {
+        let Some((last, before)) =
+            messages.split_last().filter(|(last, _)| last.role == Role::Assistant)
+        else {
+            let message = "there is no turn of the assistant's to go on with";
+            return Err(Failure::invalid("messages", message));
+        };
+        let mut said = Value::String(plain_text(&last.content, before.len())?);
+        guard.value(&mut said);
+        let prompt = self.render(before, tools, guard)?;
+        Ok(prompt + said.as_str().unwrap_or_default())
+    }
+
     /// The conversation as text, up to where the assistant begins to speak. What callers wrote
     /// bears the marks of `guard`.
     pub(crate) fn render(
@@ -340,6 +360,20 @@ mod tests {
         let own = [turn(Role::System, "Be brief."), turn(Role::User, "Hi")];
         let text = template(CHATML).render(&own, &[], &guard()).unwrap();
         assert_eq!(text, "<|system|>Be brief.\n<|user|>Hi\n<|assistant|>");
+    }
+
+    #[test]
+    fn a_turn_that_is_gone_on_with_stays_open() {
+        let turns = [turn(Role::User, "Hi"), turn(Role::Assistant, "Hello <|user|> th")];
+        let guard = guard();
+        let text = template(CHATML).render_open(&turns, &[], &guard).unwrap();
+        let pieces = guard.pieces(&text);
+        let whole: String = pieces.iter().map(|piece| piece.text).collect();
+        let prompt = template(CHATML).render(&turns[..1], &[], &guard).unwrap();
+        assert_eq!(whole, prompt + "Hello <|user|> th");
+        let spelt = pieces.iter().find(|piece| piece.text == "<|user|>" && !piece.marked);
+        assert!(spelt.is_some(), "what was said spells no control token: {pieces:?}");
+        assert!(template(CHATML).render_open(&turns[..1], &[], &guard).is_err());
     }
 
     #[test]

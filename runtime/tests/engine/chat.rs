@@ -41,6 +41,20 @@ async fn a_stream_ends_with_a_finish_and_its_usage() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_begun_is_gone_on_with_as_it_would_have_gone_on() {
+    let question = ask("Name three colours.", 24);
+    let all = text(&question).await;
+    // Behind a whole word: within one, other tokens could spell the beginning.
+    let middle = all.len() / 2 + all[all.len() / 2..].find(' ').unwrap();
+    let mut begun = question;
+    let Prompt::Messages(turns) = &mut begun.prompt else { panic!("a conversation") };
+    turns.push(turn(Role::Assistant, &all[..middle]));
+    begun.continued = true;
+    let rest = text(&begun).await;
+    assert!(rest.starts_with(&all[middle..]), "`{all}`, behind {middle}: `{rest}`");
+}
+
+#[tokio::test]
 async fn the_same_seed_draws_the_same_answer() {
     // Alone on its engine: neighbours in a batch change the last digits of a probability, which is
     // enough to change a draw now and then.

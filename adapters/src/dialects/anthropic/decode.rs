@@ -45,15 +45,12 @@ struct Told<'a> {
     r#type: Cow<'a, str>,
     #[serde(default)]
     index: u32,
-    message: Option<Begun>,
+    /// The beginning of an answer, or a text that belongs to an error.
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
     content_block: Option<Value>,
     #[serde(borrow)]
     delta: Option<&'a RawValue>,
-    usage: Option<Counts>,
-}
-
-#[derive(Deserialize)]
-struct Begun {
     usage: Option<Counts>,
 }
 
@@ -82,7 +79,8 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
     }
     let reason = whole.stop_reason.as_deref().map_or(FinishReason::Stop, finish::of_word);
     events.push(Event::Finish { choice: 0, reason, stop_sequence: whole.stop_sequence });
-    events.push(Event::Usage(whole.usage.unwrap_or_default().apart()));
+    let said = events.iter().map(Event::said).sum();
+    events.push(Event::Usage(whole.usage.unwrap_or_default().of_answer(said)));
     let mut fold = Fold::default();
     events.into_iter().for_each(|event| fold.push(event));
     fold.finish(whole.model.unwrap_or_default().into()).ok_or_else(malformed)
@@ -96,6 +94,8 @@ pub(super) type Decoder = SseDecoder<Reader>;
 pub(in crate::dialects) struct Reader {
     blocks: Blocks,
     counts: Counts,
+    /// How many bytes were told, for an estimate.
+    said: usize,
     finished: bool,
     over: bool,
 }
@@ -114,6 +114,23 @@ struct Blocks {
 
 impl EventReader for Reader {
     fn event(&mut self, event: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
+        let before = events.len();
+        let outcome = self.read(event, events);
+        self.said += events[before..].iter().map(Event::said).sum::<usize>();
+        outcome
+    }
+
+    fn is_whole(event: &[u8]) -> bool {
+        sse::data(event).is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+impl Reader {
+    fn read(&mut self, event: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
         let Some(data) = sse::data(event) else { return Ok(()) };
         if data.trim_ascii().is_empty() {
             return Ok(());
@@ -121,8 +138,8 @@ impl EventReader for Reader {
         let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(&data))?;
         match &*told.r#type {
             "message_start" => {
-                self.counts = told.message.and_then(|begun| begun.usage).unwrap_or_default();
-                events.push(Event::UsageSoFar(self.counts.apart()));
+                self.counts = Counts::of_begun(told.message);
+                events.extend(self.counts.told().map(Event::UsageSoFar));
             }
             "content_block_start" => {
                 let block = told.content_block.ok_or_else(|| no_event_stream(&data))?;
@@ -141,25 +158,16 @@ impl EventReader for Reader {
             }
             "message_stop" => {
                 self.finish(FinishReason::Stop, None, events);
-                events.push(Event::Usage(self.counts.apart()));
+                events.push(Event::Usage(self.counts.of_answer(self.said)));
                 self.over = true;
             }
             "error" => return Err(error::in_answer(&data)),
+            _ if sse::name(event) == Some(b"error") => return Err(error::in_answer(&data)),
             _ => {}
         }
         Ok(())
     }
 
-    fn is_whole(event: &[u8]) -> bool {
-        sse::data(event).is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
-    }
-
-    fn is_over(&self) -> bool {
-        self.over
-    }
-}
-
-impl Reader {
     fn ending(&mut self, delta: &RawValue, events: &mut Vec<Event>) {
         let ending = serde_json::from_str::<Ending>(delta.get()).ok();
         let Some(Ending { stop_reason: Some(word), stop_sequence }) = ending else { return };

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use isthmus_inference::failure::{Failure, Kind, Retry, UpstreamError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::dialect::{Refused, Told};
@@ -33,26 +33,20 @@ const SPENT: [&str; 3] = ["credit balance is too low", "api usage limits", "spen
 const FILTERED: [&str; 2] = ["content filtering policy", "content policy"];
 
 /// An error, as far as it is read here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Said {
-    error: Inner,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Inner {
-    r#type: Option<String>,
+    kind: Option<String>,
     message: Option<String>,
+    request_id: Option<String>,
 }
 
 /// The failure that an answer with an error's status tells of.
 pub(super) fn of_response(refused: Refused<'_>) -> Failure {
     let Refused { status, headers, body, request_id, now } = refused;
     let status = status.as_u16();
-    let said: Said = serde_json::from_slice(&body).unwrap_or_default();
-    let message = said.error.message.or_else(|| plain_text(&body));
-    let mut failure = failure(status, said.error.r#type.as_deref(), message);
+    let said = Said::of(&body);
+    let message = said.message.or_else(|| plain_text(&body));
+    let mut failure = failure(status, said.kind.as_deref(), message);
     let limited = failure.kind == Kind::RateLimited;
     failure.retry_after = retry_after::read(headers, now, limited);
     let detail = format!("HTTP {status}: {}", excerpt(&body));
@@ -61,17 +55,29 @@ pub(super) fn of_response(refused: Refused<'_>) -> Failure {
 
 /// The failure that an error in an answer's place, or in the middle of a stream, tells of.
 pub(super) fn in_answer(body: &[u8]) -> Failure {
-    #[derive(Deserialize)]
-    struct Named {
-        request_id: Option<String>,
-    }
-    let said: Said = serde_json::from_slice(body).unwrap_or_default();
-    let kind = said.error.r#type.as_deref();
+    let Said { kind, message, request_id } = Said::of(body);
+    let kind = kind.as_deref();
     let status = kind.and_then(status_of).unwrap_or(500);
     let detail = format!("an error inside an answer, of type {kind:?}");
-    let failure = failure(status, kind, said.error.message.clone()).with_detail(detail);
-    let request_id = serde_json::from_slice::<Named>(body).ok().and_then(|named| named.request_id);
+    let failure = failure(status, kind, message).with_detail(detail);
     failure.with_upstream(UpstreamError { status, body: Bytes::copy_from_slice(body), request_id })
+}
+
+impl Said {
+    /// Servers that are only like the vendor's write the error as a text, or its message beside it.
+    fn of(body: &[u8]) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let error = &body["error"];
+        // A text is the error's type if it is one.
+        let word = text(error).filter(|word| status_of(word).is_some());
+        let said = if word.is_none() { text(error) } else { None };
+        Self {
+            kind: text(&error["type"]).or(word),
+            message: text(&error["message"]).or_else(|| text(&body["message"])).or(said),
+            request_id: text(&body["request_id"]),
+        }
+    }
 }
 
 /// The text of a body that is no JSON.
@@ -236,6 +242,14 @@ mod tests {
             assert_eq!(failure.upstream.unwrap().status, status);
             // In the middle of a stream the type alone tells the status.
             assert_eq!(in_answer(body(kind, message).as_bytes()).kind, expected);
+        }
+        for (body, kind, message) in [
+            (r#"{"error":{"type":"overloaded_error"},"message":"m"}"#, Kind::Overloaded, "m"),
+            (r#"{"error":"overloaded_error","message":"m"}"#, Kind::Overloaded, "m"),
+            (r#"{"error":"m"}"#, Kind::ProviderError, "m"),
+        ] {
+            let failure = in_answer(body.as_bytes());
+            assert_eq!((failure.kind, &*failure.message), (kind, message), "{body}");
         }
         assert_eq!(refused(503, "<html>").kind, Kind::Overloaded);
         assert_eq!(refused(502, "bad gateway").message, "bad gateway");

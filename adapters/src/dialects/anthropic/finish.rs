@@ -24,7 +24,7 @@ pub(super) fn of_word(word: &str) -> FinishReason {
 pub(super) fn word(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::ContentFilter => "refusal",
-        // The vendor has no word for it, and its clients take any.
+        // The vendor has no word for it, and its clients take any. A stream ends as an error instead.
         FinishReason::Failed => "error",
         other => {
             WORDS.iter().find(|(_, known)| *known == other).map_or("end_turn", |known| known.0)

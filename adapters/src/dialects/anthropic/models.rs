@@ -25,6 +25,9 @@ pub(in crate::dialects) struct Abilities {
     pub(in crate::dialects) forced_tools: bool,
     /// Whether a turn of the system may stand among the others.
     pub(in crate::dialects) system_turns: bool,
+    /// Whether a last turn of the assistant's is gone on with ("What's new in Claude 4.6", "Prefill
+    /// removal").
+    pub(in crate::dialects) continues: bool,
     /// The most tokens where the caller sets no limit, for the API wants one: what every model of
     /// the generation accepts.
     pub(in crate::dialects) max_tokens: u32,
@@ -92,6 +95,7 @@ impl Abilities {
             schemas: version >= 405 || version == 401,
             forced_tools: !(is("opus") && version >= 505
                 || (is("fable") || is("mythos")) && version >= 501),
+            continues: version < 406,
             system_turns: version >= 408 && !is("preview"),
             max_tokens: match version {
                 0..305 => 4096,

@@ -113,6 +113,10 @@ impl Open {
                 if let Ok(input) = serde_json::from_str(&input) {
                     block.insert("input".to_owned(), input);
                 }
+                // Of a kind that is yet to come, its text is what all can read.
+                if let Some(Value::String(text)) = block.get_mut("text").map(Value::take) {
+                    return tell_text(text, events);
+                }
                 let value = Value::Object(block);
                 let part = Part::Native { format: formats::ANTHROPIC, value };
                 events.push(Event::Part { choice: 0, part });

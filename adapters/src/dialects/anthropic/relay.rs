@@ -11,6 +11,7 @@ use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Operation, Request};
 use isthmus_inference::usage::Usage;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::usage::Counts;
 use super::{Flavour, betas, error};
@@ -19,6 +20,7 @@ use crate::dialect::{Encoded, Watch};
 use crate::dialects::broken::{answer_too_large, cut, no_event_stream};
 use crate::dialects::edits::{Edit, splice, take_out};
 use crate::dialects::openai_error::class;
+use crate::dialects::openai_relay::is_closed;
 use crate::dialects::openai_relay::prelude::Prelude;
 use crate::dialects::openai_relay::run::Run;
 use crate::framing::sse::{self, Splitter};
@@ -38,12 +40,9 @@ const PLAIN: [&[u8]; 4] = [
 struct Seen<'a> {
     #[serde(borrow, default)]
     r#type: Cow<'a, str>,
-    message: Option<Begun>,
-    usage: Option<Counts>,
-}
-
-#[derive(Deserialize)]
-struct Begun {
+    /// The beginning of an answer, or a text that belongs to an error.
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
     usage: Option<Counts>,
 }
 
@@ -100,7 +99,8 @@ pub(super) fn usage(request: &Request, body: &[u8]) -> Result<Option<Usage>, Fai
     }
     // To count is free.
     let counted = (request.operation == Operation::CountTokens).then(Usage::default);
-    Ok(counted.or_else(|| seen.usage.map(|counts| counts.apart())))
+    let told = |counts: Counts| counts.is_whole().then(|| counts.told()).flatten();
+    Ok(counted.or_else(|| seen.usage.and_then(told)))
 }
 
 /// A stream, watched while it passes.
@@ -155,7 +155,7 @@ impl Relay {
                 }
                 Meaning::Usage { so_far } => {
                     self.flush(run);
-                    let (usage, only_usage) = (self.counts.apart(), false);
+                    let (usage, only_usage) = (self.counts.told().unwrap_or_default(), false);
                     self.pieces.push_back(Piece::Usage { usage, event, only_usage, so_far });
                 }
                 Meaning::Done => {
@@ -169,12 +169,17 @@ impl Relay {
         Ok(())
     }
 
+    /// What an event means that could have counted; nothing if it did not.
+    fn counted(&self, so_far: bool) -> Meaning {
+        self.counts.told().map_or(Meaning::Plain, |_| Meaning::Usage { so_far })
+    }
+
     fn flush(&mut self, run: &mut Run) {
         self.pieces.extend(run.take().map(Piece::Relay));
     }
 
     fn meaning(&mut self, event: &[u8]) -> Result<Meaning, Failure> {
-        if PLAIN.iter().any(|start| event.starts_with(start)) {
+        if PLAIN.iter().any(|start| event.starts_with(start)) && is_closed(event) {
             return Ok(Meaning::Plain);
         }
         let data = sse::data(event).unwrap_or_default();
@@ -184,12 +189,12 @@ impl Relay {
         let seen: Seen<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(&data))?;
         match &*seen.r#type {
             "message_start" => {
-                self.counts = seen.message.and_then(|begun| begun.usage).unwrap_or_default();
-                Ok(Meaning::Usage { so_far: true })
+                self.counts = Counts::of_begun(seen.message);
+                Ok(self.counted(true))
             }
             "message_delta" => {
                 self.counts.update(seen.usage.unwrap_or_default());
-                Ok(Meaning::Usage { so_far: false })
+                Ok(self.counted(!self.counts.is_whole()))
             }
             "message_stop" => Ok(Meaning::Done),
             "error" => Err(error::in_answer(&data)),
@@ -315,7 +320,23 @@ mod tests {
             (format!("{START}{TEXT}{END}"), Kind::Malformed, 3),
             (format!("{START}{error}"), Kind::Overloaded, 1),
             (error.to_owned(), Kind::Overloaded, 0),
+            // Beside the error, or in its place, stands a text.
+            (
+                format!(
+                    "{START}data: {{\"type\":\"error\",\"error\":{{\"type\":\"overloaded_error\"}},\"message\":\"m\"}}\n\n"
+                ),
+                Kind::Overloaded,
+                1,
+            ),
+            (
+                format!(
+                    "{START}data: {{\"type\":\"error\",\"error\":\"rate_limit_error\",\"message\":\"m\"}}\n\n"
+                ),
+                Kind::RateLimited,
+                1,
+            ),
             ("data: hello\n\n".to_owned(), Kind::Malformed, 0),
+            (format!("{START}{}\n\n{STOP}", &TEXT[..60]), Kind::Malformed, 1),
         ];
         for (stream, kind, pieces) in cases {
             let (passed, outcome) = watched(&stream);
@@ -325,10 +346,29 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_does_not_count_passes_and_reports_nothing() {
+        let silent = START.replace("{\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}", "{}");
+        let end = END.replace(",\"usage\":{\"output_tokens\":5}", "");
+        let (pieces, outcome) = watched(&format!("{silent}{TEXT}{end}{STOP}"));
+        outcome.unwrap();
+        let [Piece::Relay(passed), Piece::Done { .. }] = &pieces[..] else { panic!("{pieces:?}") };
+        assert_eq!(passed, &format!("{silent}{TEXT}{end}"));
+        // What came without its output is not the last word.
+        let start = START.replace(",\"output_tokens\":1", "");
+        let (pieces, _) = watched(&format!("{start}{TEXT}{end}{STOP}"));
+        assert!(
+            pieces.iter().all(|piece| !matches!(piece, Piece::Usage { so_far: false, .. })),
+            "{pieces:?}"
+        );
+    }
+
+    #[test]
     fn whole_answers_are_counted_and_errors_found() {
         let chat = request(Operation::Chat, r#"{"model":"a","max_tokens":1,"messages":[{}]}"#);
         let body = br#"{"type":"message","usage":{"input_tokens":2,"output_tokens":1}}"#;
         assert_eq!(usage(&chat, body).unwrap().unwrap().total(), 3);
+        let silent = br#"{"type":"message","usage":{}}"#;
+        assert_eq!(usage(&chat, silent).unwrap(), None, "it is for others to estimate");
         let error = br#"{"type":"error","error":{"type":"rate_limit_error","message":"m"}}"#;
         assert_eq!(usage(&chat, error).unwrap_err().kind, Kind::RateLimited);
         assert_eq!(usage(&chat, b"<html>").unwrap_err().kind, Kind::Malformed);

@@ -14,6 +14,7 @@ use super::answer::{blocks, call_signature, thought};
 use super::usage::UsageOut;
 use super::{error, finish, replay};
 use crate::dialect::{Stamp, StreamEncoder, Told};
+use crate::dialects::broken::BROKEN_OFF;
 
 /// Writes one streamed answer.
 pub(super) struct Writer {
@@ -51,6 +52,15 @@ impl Writer {
             usage: Usage::default(),
             finish: None,
         }
+    }
+
+    /// The same for a message that has begun elsewhere: with the index of its next block, and whether
+    /// the one before, of text, is open.
+    pub(super) fn begun(mut self, next: u32, open: bool) -> Self {
+        self.begun = true;
+        self.next = next;
+        self.open = open.then_some(Open::Text);
+        self
     }
 
     fn event(&mut self, kind: &str, mut data: Value) {
@@ -206,13 +216,20 @@ impl StreamEncoder for Writer {
         self.begin();
         self.close();
         let (reason, stop_sequence) = self.finish.take().unzip();
+        // What the provider broke off has no reason that the vendor knows: it ends as an error.
+        let broken = reason == Some(FinishReason::Failed);
         let delta = json!({
-            "stop_reason": reason.map(finish::word),
+            "stop_reason": reason.filter(|_| !broken).map(finish::word),
             "stop_sequence": stop_sequence.flatten(),
         });
         let usage = UsageOut::of(&self.usage);
         self.event("message_delta", json!({ "type": "", "delta": delta, "usage": usage }));
-        self.event("message_stop", json!({ "type": "" }));
+        if broken {
+            let error = json!({ "type": "api_error", "message": BROKEN_OFF });
+            self.event("error", json!({ "type": "", "error": error }));
+        } else {
+            self.event("message_stop", json!({ "type": "" }));
+        }
         self.out.split().freeze()
     }
 
@@ -386,6 +403,19 @@ mod tests {
             stream.contains(r#"{"type":"signature_delta","signature":"isthmus:unsigned"}"#),
             "{stream}"
         );
+    }
+
+    #[test]
+    fn what_the_provider_broke_off_ends_as_an_error_with_its_usage() {
+        let usage = Usage { text_output: 9, ..Usage::default() };
+        let stream = written(&[text("Hel"), finish(FinishReason::Failed), Event::Usage(usage)]);
+        let names = names(&stream);
+        assert_eq!(names[names.len() - 2..], ["message_delta", "error"]);
+        assert!(stream.contains(r#""stop_reason":null"#), "{stream}");
+        assert!(stream.contains(r#""output_tokens":9"#), "{stream}");
+        let mut read = Vec::new();
+        let failure = Decoder::new().push(stream.into(), &mut read).unwrap_err();
+        assert_eq!(failure.kind, Kind::ProviderError);
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! twice: in `message_start` with all details, in `message_delta` cumulatively with fewer (the
 //! vendor's SDK, `Usage` and `MessageDeltaUsage`).
 
-use isthmus_inference::usage::{Source, Usage};
+use isthmus_inference::usage::{Source, Usage, estimate_tokens};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// The counts of an answer, or of a part of a stream; what a part does not say is `None`.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -40,6 +41,16 @@ const MOST: u64 = 1 << 48;
 // === impl Counts ===
 
 impl Counts {
+    /// The counts in the `message` of a stream's first event.
+    pub(super) fn of_begun(message: Option<&RawValue>) -> Self {
+        #[derive(Deserialize)]
+        struct Begun {
+            usage: Option<Counts>,
+        }
+        let begun = message.and_then(|message| serde_json::from_str::<Begun>(message.get()).ok());
+        begun.and_then(|begun| begun.usage).unwrap_or_default()
+    }
+
     /// Takes in what a later part says.
     pub(super) fn update(&mut self, later: Self) {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
@@ -52,8 +63,37 @@ impl Counts {
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
     }
 
+    /// Whether the prompt's tokens were told, in any bucket.
+    fn knows_input(&self) -> bool {
+        self.input_tokens.or(self.cache_read_input_tokens).is_some()
+            || self.cache_creation_input_tokens.is_some()
+            || self.cache_creation.is_some()
+    }
+
+    /// Whether everything was told. A server that is only like the vendor's may leave it out.
+    pub(super) fn is_whole(&self) -> bool {
+        self.knows_input() && self.output_tokens.is_some()
+    }
+
+    /// What was told until now; `None` if nothing was.
+    pub(super) fn told(&self) -> Option<Usage> {
+        (self.knows_input() || self.output_tokens.is_some()).then(|| self.apart())
+    }
+
+    /// The tokens of an answer that said so many bytes; what was not told is estimated, the prompt
+    /// by whoever sees it.
+    pub(super) fn of_answer(&self, said: usize) -> Usage {
+        let told = self.apart();
+        if self.is_whole() {
+            return told;
+        }
+        let text_output =
+            if self.output_tokens.is_some() { told.text_output } else { estimate_tokens(said) };
+        Usage { text_output, source: Source::Estimated, ..told }
+    }
+
     /// The tokens, each in one bucket.
-    pub(super) fn apart(&self) -> Usage {
+    fn apart(&self) -> Usage {
         let count = |told: Option<u64>| told.unwrap_or(0).min(MOST);
         let created = self.cache_creation.unwrap_or_default();
         let hour = count(created.ephemeral_1h_input_tokens);
@@ -167,5 +207,28 @@ mod tests {
         let usage = so_far.apart();
         assert_eq!((usage.uncached_input, usage.cache_read, usage.cache_write_1h), (11, 4, 6));
         assert_eq!(usage.output(), 20);
+    }
+
+    #[test]
+    fn what_is_not_told_is_estimated_never_none() {
+        let cases = [
+            ("{}", None, (0, 3), Source::Estimated),
+            (r#"{"input_tokens":null,"output_tokens":null}"#, None, (0, 3), Source::Estimated),
+            (r#"{"input_tokens":5}"#, Some((5, 0)), (5, 3), Source::Estimated),
+            (r#"{"output_tokens":2}"#, Some((0, 2)), (0, 2), Source::Estimated),
+            (r#"{"input_tokens":0,"output_tokens":0}"#, Some((0, 0)), (0, 0), Source::Reported),
+            (
+                r#"{"cache_read_input_tokens":7,"output_tokens":2}"#,
+                Some((7, 2)),
+                (7, 2),
+                Source::Reported,
+            ),
+        ];
+        for (json, told, answered, source) in cases {
+            let sums = |usage: Usage| (usage.input(), usage.output());
+            assert_eq!(counts(json).told().map(sums), told, "{json}");
+            let usage = counts(json).of_answer(12);
+            assert_eq!((sums(usage), usage.source), (answered, source), "{json}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use isthmus_inference::answer::{ChatAnswer, Choice};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::part::{Media, Part, Signature, ToolCall, formats};
+use isthmus_inference::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -37,7 +38,7 @@ struct Message<'a> {
 }
 
 /// A `ContentBlock`: one of these, or something newer.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Block {
     text: Option<String>,
@@ -105,8 +106,8 @@ pub(super) fn decode(body: &[u8], format: &'static str) -> Result<ChatAnswer, Fa
         let told = in_place_of_an_answer(&Bytes::copy_from_slice(body));
         return Err(told.unwrap_or_else(|| malformed("it has no `output`")));
     };
-    let (Some(reason), Some(usage)) = (answer.stop_reason, answer.usage) else {
-        return Err(malformed("it has no `stopReason` or no `usage`"));
+    let Some(reason) = answer.stop_reason else {
+        return Err(malformed("it has no `stopReason`"));
     };
     let mut content = Vec::new();
     for block in output.message.content {
@@ -118,7 +119,14 @@ pub(super) fn decode(body: &[u8], format: &'static str) -> Result<ChatAnswer, Fa
         stop_sequence: stop_sequence(answer.additional_model_response_fields.as_ref()),
         logprobs: vec![],
     };
-    Ok(ChatAnswer { model: Arc::from(""), choices: vec![choice], usage: usage.apart() })
+    let usage = answer.usage.map_or_else(|| estimated(&choice), |usage| usage.apart());
+    Ok(ChatAnswer { model: Arc::from(""), choices: vec![choice], usage })
+}
+
+/// A rough count of an answer that tells none.
+fn estimated(choice: &Choice) -> Usage {
+    let arguments: usize = choice.tool_calls().map(|call| call.arguments.len()).sum();
+    Usage::estimated(0, choice.text().len() + choice.reasoning().len() + arguments)
 }
 
 /// The stop text that was met, where the model was asked to say it.
@@ -144,7 +152,11 @@ fn take(
     format: &'static str,
     content: &mut Vec<Part>,
 ) -> Result<(), serde_json::Error> {
-    let block: Block = serde_json::from_str(raw.get())?;
+    let block = match serde_json::from_str::<Block>(raw.get()) {
+        // A block that is not read is of a kind that came later; a call must not be lost.
+        Err(_) if !raw.get().contains("toolUse") => Block::default(),
+        read => read?,
+    };
     match block {
         Block { text: Some(text), .. } => say(content, text),
         Block { tool_use: Some(call), .. } if call.r#type.as_deref() != Some(SERVER_CALL) => {

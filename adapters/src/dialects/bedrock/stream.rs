@@ -30,6 +30,8 @@ pub(super) struct Reader {
     /// How many calls there were.
     calls: u32,
     stopped: bool,
+    /// How many bytes were told, for an estimate.
+    said: usize,
     /// What it took, once that was said.
     usage: Option<Usage>,
     over: bool,
@@ -81,7 +83,7 @@ struct MessageStop {
 
 #[derive(Deserialize)]
 struct Metadata {
-    usage: TokenUsage,
+    usage: Option<TokenUsage>,
 }
 
 // === impl Reader ===
@@ -95,6 +97,7 @@ impl Reader {
             open: Vec::new(),
             calls: 0,
             stopped: false,
+            said: 0,
             usage: None,
             over: false,
             failed: false,
@@ -112,6 +115,13 @@ impl Reader {
     }
 
     fn take_in(&mut self, message: &Message, events: &mut Vec<Event>) -> Result<(), Failure> {
+        let before = events.len();
+        self.tell(message, events)?;
+        self.said += events[before..].iter().map(Event::said).sum::<usize>();
+        Ok(())
+    }
+
+    fn tell(&mut self, message: &Message, events: &mut Vec<Event>) -> Result<(), Failure> {
         let body = &message.payload;
         match message.kind() {
             Said::Event { name: "contentBlockStart" } => self.start(read(body)?, events)?,
@@ -122,7 +132,8 @@ impl Reader {
             }
             Said::Event { name: "messageStop" } => self.stop(&read(body)?, events),
             Said::Event { name: "metadata" } => {
-                self.usage = Some(read::<Metadata>(body)?.usage.apart());
+                let counted = read::<Metadata>(body)?.usage.map(|usage| usage.apart());
+                self.usage = Some(counted.unwrap_or_else(|| Usage::estimated(0, self.said)));
             }
             // `messageStart`, and whatever there will be.
             Said::Event { .. } => {}
@@ -265,7 +276,8 @@ mod tests {
             (vec![stop(), usage(), ("contentBlockDelta", json!("after the end"))], None),
             (vec![stop()], Some(Kind::Malformed)),
             (vec![usage()], Some(Kind::Malformed)),
-            (vec![stop(), ("metadata", json!({"metrics": {}}))], Some(Kind::Malformed)),
+            // Without a count it is estimated.
+            (vec![stop(), ("metadata", json!({"metrics": {}}))], None),
         ] {
             let (events, ended) = read(&messages);
             assert_eq!(ended, ends, "{messages:?}");

@@ -10,12 +10,13 @@ use isthmus_inference::answer::{ChatAnswer, FinishReason};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Signature, ToolCall, formats};
 use isthmus_inference::stream::{Event, Fold};
+use isthmus_inference::usage::Usage;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::error;
 use super::turns::PLAN;
-use super::usage::{Counts, estimated};
+use super::usage::Counts;
 use crate::dialects::broken::{answer_too_large, no_event_stream};
 use crate::dialects::openai_error::class;
 use crate::dialects::sse_decoder::{EventReader, SseDecoder};
@@ -42,8 +43,7 @@ const REASONS: [(&str, FinishReason); 9] = [
 struct Whole {
     message: Option<Message>,
     finish_reason: Option<String>,
-    #[serde(default)]
-    usage: Counts,
+    usage: Option<Counts>,
 }
 
 #[derive(Deserialize, Default)]
@@ -65,7 +65,7 @@ struct Content {
 #[serde(default)]
 struct Call {
     id: Option<String>,
-    function: Function,
+    function: Option<Function>,
 }
 
 #[derive(Deserialize, Default)]
@@ -80,9 +80,8 @@ struct Function {
 struct Told<'a> {
     #[serde(borrow)]
     r#type: Option<Cow<'a, str>>,
-    #[serde(default)]
-    index: u64,
-    #[serde(default)]
+    /// Which call; a server may leave it out where there is but one at a time.
+    index: Option<u64>,
     delta: Option<Delta>,
 }
 
@@ -91,7 +90,7 @@ struct Told<'a> {
 struct Delta {
     message: Option<Piece>,
     finish_reason: Option<String>,
-    usage: Counts,
+    usage: Option<Counts>,
 }
 
 #[derive(Deserialize, Default)]
@@ -133,11 +132,11 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
         teller.content(content, &mut events);
         teller.end_thought(&mut events);
     }
-    for (index, call) in (0..).zip(message.tool_calls.unwrap_or_default()) {
-        teller.call(index, call, &mut events)?;
-        teller.end_call(index, &mut events);
+    for call in message.tool_calls.unwrap_or_default() {
+        teller.call(None, call, &mut events)?;
+        teller.end_call(None, &mut events);
     }
-    teller.finish(finish_reason.as_deref(), &usage, &mut events);
+    teller.finish(finish_reason.as_deref(), usage, &mut events);
     let mut fold = Fold::default();
     events.into_iter().for_each(|event| fold.push(event));
     fold.finish("".into()).ok_or_else(malformed)
@@ -160,6 +159,8 @@ struct Teller {
     thought: Option<&'static str>,
     /// The calls by the vendor's index, with their own and whether arguments came.
     calls: BTreeMap<u64, (u32, bool)>,
+    /// The vendor's index of the call that began last.
+    last: u64,
     /// How many bytes were told, for an estimate.
     told: usize,
 }
@@ -191,12 +192,13 @@ impl EventReader for Reader {
                 self.teller.call(told.index, call, events)?;
             }
             ("tool-call-delta", _, OneOf::Item(call)) => {
-                let piece = call.function.arguments.unwrap_or_default();
+                let piece = call.function.and_then(|function| function.arguments);
+                let piece = piece.unwrap_or_default();
                 self.teller.arguments(told.index, piece, events);
             }
             ("tool-call-end", ..) => self.teller.end_call(told.index, events),
             ("message-end", ..) => {
-                self.teller.finish(finish_reason.as_deref(), &usage, events);
+                self.teller.finish(finish_reason.as_deref(), usage, events);
                 self.over = true;
             }
             _ => {}
@@ -248,21 +250,31 @@ impl Teller {
         }
     }
 
-    fn call(&mut self, at: u64, call: Call, events: &mut Vec<Event>) -> Result<(), Failure> {
+    /// Begins a call. One that has no index, or that of another, has the next.
+    fn call(
+        &mut self,
+        at: Option<u64>,
+        call: Call,
+        events: &mut Vec<Event>,
+    ) -> Result<(), Failure> {
         self.end_thought(events);
         if self.calls.len() >= MOST_CALLS {
             return Err(answer_too_large("too many calls"));
         }
         let index = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-        self.calls.insert(at, (index, false));
-        let (id, name) = (call.id.unwrap_or_default(), call.function.name.unwrap_or_default());
+        let next = self.calls.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        self.last = at.filter(|at| !self.calls.contains_key(at)).unwrap_or(next);
+        self.calls.insert(self.last, (index, false));
+        let Function { name, arguments } = call.function.unwrap_or_default();
+        let (id, name) = (call.id.unwrap_or_default(), name.unwrap_or_default());
         let begun = ToolCall { id, name, ..ToolCall::default() };
         events.push(Event::ToolCallStart { choice: 0, index, call: begun });
-        self.arguments(at, call.function.arguments.unwrap_or_default(), events);
+        self.arguments(Some(self.last), arguments.unwrap_or_default(), events);
         Ok(())
     }
 
-    fn arguments(&mut self, at: u64, text: String, events: &mut Vec<Event>) {
+    fn arguments(&mut self, at: Option<u64>, text: String, events: &mut Vec<Event>) {
+        let at = at.unwrap_or(self.last);
         let Some((index, told)) = self.calls.get_mut(&at) else { return };
         if text.is_empty() {
             return;
@@ -273,18 +285,19 @@ impl Teller {
     }
 
     /// A function without arguments is called with none.
-    fn end_call(&mut self, at: u64, events: &mut Vec<Event>) {
-        if self.calls.get(&at).is_some_and(|(_, told)| !told) {
+    fn end_call(&mut self, at: Option<u64>, events: &mut Vec<Event>) {
+        if self.calls.get(&at.unwrap_or(self.last)).is_some_and(|(_, told)| !told) {
             self.arguments(at, "{}".to_owned(), events);
         }
     }
 
-    fn finish(&mut self, word: Option<&str>, counts: &Counts, events: &mut Vec<Event>) {
+    fn finish(&mut self, word: Option<&str>, counts: Option<Counts>, events: &mut Vec<Event>) {
         self.end_thought(events);
         let known = |word: &str| REASONS.iter().find(|(known, _)| *known == word);
         let reason = word.and_then(known).map_or(FinishReason::Stop, |(_, reason)| *reason);
         events.push(Event::Finish { choice: 0, reason, stop_sequence: None });
-        events.push(Event::Usage(counts.of_chat().unwrap_or_else(|| estimated(self.told))));
+        let counted = counts.and_then(|counts| counts.of_chat());
+        events.push(Event::Usage(counted.unwrap_or_else(|| Usage::estimated(0, self.told))));
     }
 }
 

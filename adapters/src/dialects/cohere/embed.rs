@@ -20,8 +20,7 @@ const USUAL_TYPE: &str = "search_document";
 #[derive(Deserialize)]
 struct Answer {
     embeddings: Option<Vectors>,
-    #[serde(default)]
-    meta: Counts,
+    meta: Option<Counts>,
 }
 
 /// By type, as asked for; or bare, as the first version of the API gave them.
@@ -80,7 +79,8 @@ pub(super) fn decode(body: &[u8]) -> Result<EmbeddingAnswer, Failure> {
     };
     let nothing_said =
         || Usage { source: isthmus_inference::usage::Source::Estimated, ..Usage::default() };
-    let usage = answer.meta.of_embeddings().unwrap_or_else(nothing_said);
+    let counted = answer.meta.and_then(|meta| meta.of_embeddings());
+    let usage = counted.unwrap_or_else(nothing_said);
     Ok(EmbeddingAnswer { model: "".into(), vectors, usage })
 }
 

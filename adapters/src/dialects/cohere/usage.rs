@@ -4,7 +4,7 @@
 //! `billed_units` with what the account is charged for. The latter is what counts here (the vendor's
 //! page "How does Cohere's pricing work"); `tokens` steps in where it is missing.
 
-use isthmus_inference::usage::{Source, Usage, estimate_tokens};
+use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
 
 /// More tokens than any answer takes. What claims more is cut, so that sums never overflow.
@@ -56,11 +56,6 @@ impl Counts {
             ..Usage::default()
         })
     }
-}
-
-/// An estimate for a chat whose answer was so long, where nothing was counted.
-pub(super) fn estimated(answer: usize) -> Usage {
-    Usage { text_output: estimate_tokens(answer), source: Source::Estimated, ..Usage::default() }
 }
 
 /// The vendor's counts are decimal numbers.

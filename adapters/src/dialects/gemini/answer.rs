@@ -182,7 +182,11 @@ impl Reader {
         let mut logprobs = candidate.logprobs_result.map(tokens).unwrap_or_default();
         let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
         for raw in parts {
-            let mut part: PartIn<'_> = serde_json::from_str(raw.get())?;
+            let mut part = match serde_json::from_str::<PartIn<'_>>(raw.get()) {
+                // A part that is not read is of a kind that came later; a call must not be lost.
+                Err(_) if !raw.get().contains("functionCall") => PartIn::default(),
+                read => read?,
+            };
             let thought = part.thought == Some(true);
             let signature = part.thought_signature.take();
             match part {

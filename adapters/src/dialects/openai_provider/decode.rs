@@ -13,6 +13,7 @@ use isthmus_inference::stream::{Event, Fold};
 use isthmus_inference::usage::Usage;
 use serde_json::Value;
 
+use crate::dialects::citations::{ANNOTATIONS, annotated};
 use crate::dialects::openai_chat::reasoning::{self, Detail};
 use crate::dialects::{openai_error, openai_usage};
 
@@ -132,7 +133,7 @@ impl Reader {
             let from = events.len();
             let said = self.said_in.of(choice);
             self.choices[place].read(place as u32, choice, said, events)?;
-            self.said += events[from..].iter().map(size).sum::<usize>();
+            self.said += events[from..].iter().map(Event::said).sum::<usize>();
         }
         Ok(())
     }
@@ -154,16 +155,6 @@ impl Reader {
         let usage = self.usage.unwrap_or_else(|| Usage::estimated(0, self.said));
         events.push(Event::Usage(usage));
         Ok(())
-    }
-}
-
-fn size(event: &Event) -> usize {
-    match event {
-        Event::Text { text, .. }
-        | Event::Refusal { text, .. }
-        | Event::Reasoning { text, .. }
-        | Event::ToolCallArguments { text, .. } => text.len(),
-        _ => 0,
     }
 }
 
@@ -382,6 +373,9 @@ fn say(choice: u32, said: &Value, logprobs: Option<&Value>, events: &mut Vec<Eve
     {
         events.push(Event::Refusal { choice, text: text.to_owned() });
     }
+    let annotations = said.get(ANNOTATIONS);
+    let cited = annotations.and_then(|cited| annotated(formats::OPENAI_CHAT, cited));
+    events.extend(cited.map(|part| Event::Part { choice, part }));
     let images = said.get("images").and_then(Value::as_array);
     events.extend(images.into_iter().flatten().filter_map(|image| picture(choice, image)));
 }
@@ -402,6 +396,11 @@ fn chunk(choice: u32, part: &Value, events: &mut Vec<Event>) {
             events.push(Event::Reasoning { choice, text });
         }
         Some("image_url") => events.extend(picture(choice, part)),
+        // A kind that is yet to come: of what it says, its text is what all can read.
+        _ if part["text"].is_string() => {
+            let text = part["text"].as_str().unwrap_or_default().to_owned();
+            events.push(Event::Text { choice, text, logprobs: vec![] });
+        }
         _ => {
             let part = Part::Native { format: formats::OPENAI_CHAT, value: part.clone() };
             events.push(Event::Part { choice, part });

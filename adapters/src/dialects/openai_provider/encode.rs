@@ -8,7 +8,7 @@ use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::part::formats;
 use serde_json::{Map, Value, json};
 
-use super::style::{self, Style, Thinking};
+use super::style::{Continuation, Style, Thinking, nearest};
 use super::turns::{self, cache_control};
 use crate::dialect::Encoded;
 use crate::dialects::openai_request::StreamUsage;
@@ -36,14 +36,19 @@ pub(super) fn encode(
 ) -> Result<Encoded, Failure> {
     let mut writer = Writer { style, body: Map::new(), dropped: Vec::new() };
     writer.put("model", model.as_str());
-    writer.put("messages", turns::messages(style, chat.messages())?);
+    writer.put("messages", turns::messages(style, chat.messages(), chat.continued)?);
+    if chat.continued && style.continuation == Continuation::FinalMessage {
+        // Both speak of the same place: an open turn leaves no room for the start of another.
+        writer.put("continue_final_message", true);
+        writer.put("add_generation_prompt", false);
+    }
     if stream {
         writer.put("stream", true);
         if style.stream_usage == StreamUsage::Asked {
             writer.put("stream_options", json!({"include_usage": true}));
         }
     }
-    let drawn_freely = style.openai_models && style::reasons(model.as_str());
+    let drawn_freely = (style.drawn_freely)(model.as_str());
     writer.sampling(chat, drawn_freely)?;
     writer.tools(chat)?;
     writer.format(&chat.format)?;
@@ -222,7 +227,7 @@ impl Writer<'_> {
     fn reasoning(&mut self, reasoning: &Reasoning, max_tokens: Option<u32>, model: &str) {
         let written = match self.style.thinking {
             Thinking::Effort(efforts) => effort_of(reasoning, max_tokens)
-                .and_then(|wanted| style::nearest(wanted, efforts(model)))
+                .and_then(|wanted| nearest(wanted, efforts(model)))
                 .map(|effort| ("reasoning_effort", effort.as_str().into())),
             Thinking::Object => reasoning_object(reasoning).map(|value| ("reasoning", value)),
             Thinking::Switch => reasoning.is_asked().then(|| {

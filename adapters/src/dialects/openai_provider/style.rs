@@ -35,11 +35,14 @@ pub struct Style {
     pub short_ids: bool,
     /// Whether a last turn of the assistant must be marked as a beginning to be continued.
     pub prefix: bool,
+    /// How it is asked to go on with a turn of the assistant's.
+    pub continuation: Continuation,
     /// Whether it fetches what an address points to.
     pub fetches: bool,
-    /// Whether models named like OpenAI's are OpenAI's, whose reasoning models refuse to be told how
-    /// tokens are drawn.
+    /// Whether models are OpenAI's.
     pub openai_models: bool,
+    /// Whether a model refuses to be told how tokens are drawn, as OpenAI's reasoning models do.
+    pub drawn_freely: fn(&str) -> bool,
 }
 
 /// How a provider is told how much to think.
@@ -51,6 +54,20 @@ pub enum Thinking {
     Object,
     /// By `thinking: {"type": "enabled" | "disabled"}`.
     Switch,
+}
+
+/// How a provider is asked to go on with the last turn, which is the assistant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continuation {
+    /// It cannot be asked: it would answer that turn.
+    Unknown,
+    /// The turn's place is enough (OpenRouter, its page "Assistant prefill"; Groq, its page
+    /// "Prefilling").
+    Place,
+    /// By `prefix` in the turn (Mistral; DeepSeek, its guide "Chat Prefix Completion").
+    Prefix,
+    /// By `continue_final_message` beside the turns (vLLM's and SGLang's chat completions).
+    FinalMessage,
 }
 
 /// What a provider is told of earlier thoughts.
@@ -111,8 +128,20 @@ pub const OPENAI: Style = Style {
     names: true,
     short_ids: false,
     prefix: false,
+    continuation: Continuation::Unknown,
     fetches: true,
     openai_models: true,
+    drawn_freely: reasons,
+};
+
+/// OpenAI's for a model that is known to think, under a name that may not tell: a deployment on Azure.
+pub const REASONING: Style = Style {
+    thinking: Thinking::Effort(|model| match openai_efforts(model) {
+        [] => &COMMON_EFFORTS,
+        known => known,
+    }),
+    drawn_freely: |_| true,
+    ..OPENAI
 };
 
 /// What servers that call themselves compatible have in common: vLLM, SGLang, llama.cpp and the
@@ -134,7 +163,9 @@ pub const COMPATIBLE: Style = Style {
     thinking: Thinking::Effort(|_| &COMMON_EFFORTS),
     documents: Documents::Refused,
     video: true,
+    continuation: Continuation::FinalMessage,
     openai_models: false,
+    drawn_freely: |_| false,
     ..OPENAI
 };
 

@@ -7,14 +7,18 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::encode::unsupported;
-use super::style::{Documents, Style, Thoughts};
+use super::style::{Continuation, Documents, Style, Thoughts};
 use crate::dialects::openai_chat::reasoning;
 
 /// The length of a call's id where a provider prescribes it (Mistral).
 const SHORT_ID: usize = 9;
 
-/// Writes `messages`.
-pub(super) fn messages(style: &Style, turns: &[Message]) -> Result<Vec<Value>, Failure> {
+/// Writes `messages`; the last one may be `continued`.
+pub(super) fn messages(
+    style: &Style,
+    turns: &[Message],
+    continued: bool,
+) -> Result<Vec<Value>, Failure> {
     let mut messages = Vec::with_capacity(turns.len());
     let mut shown = Vec::new();
     for (at, turn) in turns.iter().enumerate() {
@@ -30,7 +34,8 @@ pub(super) fn messages(style: &Style, turns: &[Message]) -> Result<Vec<Value>, F
             messages.push(json!({"role": "user", "content": std::mem::take(&mut shown)}));
         }
     }
-    if style.prefix
+    let marked = continued && style.continuation == Continuation::Prefix;
+    if (style.prefix || marked)
         && let Some(last) = messages.last_mut().filter(|last| last["role"] == "assistant")
     {
         last["prefix"] = true.into();

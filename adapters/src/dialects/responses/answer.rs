@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 use super::sealed;
 use super::usage::Wire;
 use crate::dialect::Stamp;
+use crate::dialects::broken::BROKEN_OFF;
+use crate::dialects::citations::{ANNOTATIONS, annotations};
 use crate::dialects::openai_answer::{extra_content, finite};
 
 /// What a response repeats of its request, and what it says where the request said nothing.
@@ -56,6 +58,11 @@ pub(super) fn encode(request: &Request, answer: &ChatAnswer, stamp: &Stamp<'_>) 
             }
             (Some(spoken), _) => {
                 output.push(message(&response.id("msg", output.len()), "completed", &[spoken]));
+            }
+            (None, Some(last)) if last["type"] == "message" => {
+                if !annotate(last, part) {
+                    output.extend(response.item(part, output.len()));
+                }
             }
             (None, _) => output.extend(response.item(part, output.len())),
         }
@@ -108,6 +115,13 @@ impl Response {
         Self { members, tail }
     }
 
+    /// A response as somebody else created it.
+    pub(super) fn created(members: Map<String, Value>) -> Self {
+        let id = members.get("id").and_then(Value::as_str).unwrap_or_default();
+        let tail = id.strip_prefix("resp_").unwrap_or(id).to_owned();
+        Self { members, tail }
+    }
+
     /// The id of an item.
     pub(super) fn id(&self, kind: &str, index: usize) -> String {
         format!("{kind}_{}{index:02}", self.tail)
@@ -131,6 +145,10 @@ impl Response {
                 ("incomplete", Some("max_output_tokens"))
             }
             Some(FinishReason::ContentFilter) => ("incomplete", Some("content_filter")),
+            // A refusal that says so is an answer; one without words must not look like one.
+            Some(FinishReason::Refusal) if !output.iter().any(refuses) => {
+                ("incomplete", Some("content_filter"))
+            }
             Some(FinishReason::Failed) => ("failed", None),
             _ => ("completed", None),
         };
@@ -139,8 +157,7 @@ impl Response {
             members["incomplete_details"] = json!({ "reason": reason });
         }
         if status == "failed" {
-            let message = "the provider broke the answer off";
-            members["error"] = json!({"code": "server_error", "message": message});
+            members["error"] = json!({"code": "server_error", "message": BROKEN_OFF});
         }
         members["output"] = output.into();
         members["usage"] = serde_json::to_value(Wire::of(usage)).unwrap_or_default();
@@ -165,10 +182,30 @@ impl Response {
                 "output_format": media_type.strip_prefix("image/").unwrap_or("png"),
                 "result": base64,
             })),
-            Part::Native { format, value } if *format == formats::RESPONSES => Some(value.clone()),
+            // What has no type is no item: citations, which belong to a text.
+            Part::Native { format, value }
+                if *format == formats::RESPONSES && value["type"].is_string() =>
+            {
+                Some(value.clone())
+            }
             _ => None,
         }
     }
+}
+
+// === citations ===
+
+/// Adds what a part cites to the last text of a message; `false` if it cites nothing.
+fn annotate(message: &mut Value, part: &Part) -> bool {
+    let cited = annotations(part, formats::RESPONSES);
+    if cited.is_empty() {
+        return false;
+    }
+    let content = message["content"].as_array_mut().and_then(|content| content.last_mut());
+    if let Some(written) = content.and_then(|last| last[ANNOTATIONS].as_array_mut()) {
+        written.extend(cited);
+    }
+    true
 }
 
 // === the items ===
@@ -186,6 +223,12 @@ pub(super) fn text(text: &str, logprobs: &[Value]) -> Value {
 /// The model's words for why it does not answer.
 pub(super) fn refusal(text: &str) -> Value {
     json!({"type": "refusal", "refusal": text})
+}
+
+/// Whether an item holds the model's words for why it does not answer.
+fn refuses(item: &Value) -> bool {
+    let content = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    content.iter().any(|part| part["type"] == "refusal")
 }
 
 /// A thought, with what must be sent back with the next turn.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::events::failed;
 use super::{malformed, usage};
+use crate::dialects::citations::{ANNOTATIONS, annotated};
 use crate::dialects::{openai_error, openai_usage};
 
 /// The most items in one response.
@@ -119,12 +120,13 @@ impl Reader {
     ) -> Result<(), Failure> {
         let streamed = self.item(index)?.streamed;
         match item["type"].as_str() {
-            Some("message") if streamed => {}
             Some("message") => {
                 for part in item["content"].as_array().into_iter().flatten() {
-                    if let Some(event) = said(part) {
+                    if let Some(event) = said(part).filter(|_| !streamed) {
                         self.text(index, event, events)?;
                     }
+                    let cited = annotated(formats::RESPONSES, &part[ANNOTATIONS]);
+                    events.extend(cited.map(|part| Event::Part { choice: 0, part }));
                 }
             }
             Some("reasoning") => {
@@ -160,6 +162,12 @@ impl Reader {
         response: &Value,
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
+        // A server that is only like OpenAI's may tell an item nowhere but here.
+        for (index, item) in (0..).zip(response["output"].as_array().into_iter().flatten()) {
+            if !self.items.contains_key(&index) {
+                self.item_done(index, item, events)?;
+            }
+        }
         let reason = self.finish(response)?;
         events.push(Event::Finish { choice: 0, reason, stop_sequence: None });
         let usage = usage::of_value(response).unwrap_or_else(|| Usage::estimated(0, self.said));
@@ -218,7 +226,11 @@ fn said(part: &Value) -> Option<Event> {
             Some(Event::Text { choice: 0, text, logprobs: tokens(&part["logprobs"]) })
         }
         "refusal" => Some(Event::Refusal { choice: 0, text: part["refusal"].as_str()?.to_owned() }),
-        _ => None,
+        // A kind that is yet to come: of what it says, its text is what all can read.
+        _ => {
+            let text = part["text"].as_str()?.to_owned();
+            Some(Event::Text { choice: 0, text, logprobs: vec![] })
+        }
     }
 }
 

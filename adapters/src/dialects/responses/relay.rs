@@ -17,7 +17,7 @@ use crate::dialect::Watch;
 use crate::dialects::broken::{cut, event_too_large, no_event_stream};
 use crate::dialects::openai_relay::prelude::Prelude;
 use crate::dialects::openai_relay::run::Run;
-use crate::dialects::openai_relay::{DONE, LARGEST_EVENT, data_of};
+use crate::dialects::openai_relay::{DONE, LARGEST_EVENT, data_of, is_closed};
 use crate::framing::sse::{self, Splitter};
 
 /// Turns what the network brings into pieces of an answer.
@@ -49,7 +49,8 @@ impl Default for Relay {
 impl Relay {
     fn take_in(&mut self, event: Bytes, run: &mut Run) -> Result<(), Failure> {
         let name = sse::name(&event).map(<[u8]>::to_vec);
-        let named = name.as_deref().is_some_and(|name| name.starts_with(b"response."));
+        let known = name.as_deref().is_some_and(|name| name.starts_with(b"response."));
+        let named = known && is_closed(&event);
         let data = if named { None } else { data_of(&event)? };
         let kind = match (&name, &data) {
             (Some(name), None) if named => name.as_slice(),
@@ -202,6 +203,11 @@ mod tests {
             ("", Kind::Malformed, "cut"),
             ("event: response.completed\ndata: {", Kind::Malformed, "cut"),
             ("hello\n\n", Kind::Malformed, "event stream"),
+            (
+                "event: response.output_text.delta\ndata: {\"type\":\"resp\n\n",
+                Kind::Malformed,
+                "event stream",
+            ),
         ];
         for (event, kind, said) in cases {
             let (pieces, outcome) = relay(&format!("{TEXT}{event}"));

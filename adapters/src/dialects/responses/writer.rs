@@ -5,14 +5,18 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus_inference::answer::{FinishReason, TokenLogprob};
-use isthmus_inference::part::{Signature, ToolCall};
+use isthmus_inference::failure::Failure;
+use isthmus_inference::part::{Signature, ToolCall, formats};
 use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Usage;
 use serde_json::{Value, json};
 
 use super::answer::{self, Response};
+use super::transcript::Begun;
 use crate::dialect::{Stamp, StreamEncoder, Told};
+use crate::dialects::broken::answer_too_large;
+use crate::dialects::citations::{ANNOTATIONS, annotations};
 
 /// Writes the events of one streamed response.
 #[derive(Debug)]
@@ -25,9 +29,14 @@ pub(super) struct EventWriter {
     output: Vec<Value>,
     open: Open,
     calls: Vec<OpenCall>,
+    /// Bytes written since the beginning: the last event holds the whole answer once more.
+    kept: usize,
     finish: Option<FinishReason>,
     usage: Usage,
 }
+
+/// The most bytes of an answer's events; of what they say is kept no more.
+const MOST_KEPT: usize = 32 << 20;
 
 /// The thought or text that is being written, at the end of the output.
 #[derive(Debug, Default)]
@@ -44,6 +53,7 @@ enum Open {
         content: Vec<Value>,
         kind: Spoken,
         text: String,
+        annotations: Vec<Value>,
         logprobs: Vec<Value>,
     },
 }
@@ -75,9 +85,33 @@ impl EventWriter {
             output: Vec::new(),
             open: Open::Nothing,
             calls: Vec::new(),
+            kept: 0,
             finish: None,
             usage: Usage::default(),
         }
+    }
+
+    /// The same for a response that has begun elsewhere.
+    pub(super) fn begun(mut self, begun: &Begun) -> Self {
+        self.sequence = begun.sequence;
+        if let Some(members) = &begun.response {
+            self.response = Response::created(members.clone());
+        }
+        let Some(id) = begun.message.clone() else { return self };
+        self.output.push(Value::Null);
+        let (text, logprobs) = (begun.text.clone(), begun.logprobs.clone());
+        self.open = Open::Message {
+            id,
+            content: vec![],
+            kind: Spoken::Text,
+            text,
+            logprobs,
+            annotations: vec![],
+        };
+        if !begun.part {
+            self.part_added();
+        }
+        self
     }
 
     /// Writes an event; `members` lack its type and number.
@@ -170,8 +204,9 @@ impl EventWriter {
             self.close(None);
             let id = self.response.id("msg", self.output.len());
             self.add(&answer::message(&id, "in_progress", &[]));
-            let (content, text, logprobs) = (vec![], String::new(), vec![]);
-            self.open = Open::Message { id, content, kind, text, logprobs };
+            let (content, text) = (vec![], String::new());
+            let (annotations, logprobs) = (vec![], vec![]);
+            self.open = Open::Message { id, content, kind, text, annotations, logprobs };
             self.part_added();
         } else if !matches!(self.open, Open::Message { kind: open, .. } if open == kind) {
             self.part_done();
@@ -210,9 +245,15 @@ impl EventWriter {
 
     fn part_done(&mut self) {
         let place = self.place();
-        let Open::Message { id, content, kind, text, logprobs } = &mut self.open else { return };
+        let Open::Message { id, content, kind, text, annotations, logprobs } = &mut self.open
+        else {
+            return;
+        };
         let (said, tokens) = (std::mem::take(text), std::mem::take(logprobs));
-        let part = kind.part(&said, &tokens);
+        let mut part = kind.part(&said, &tokens);
+        if !annotations.is_empty() {
+            part[ANNOTATIONS] = std::mem::take(annotations).into();
+        }
         let place = json!({"item_id": id, "output_index": place, "content_index": content.len()});
         content.push(part.clone());
         let with = |name: &str, value: Value| {
@@ -232,6 +273,23 @@ impl EventWriter {
             }
         }
         self.write("response.content_part.done", with("part", part));
+    }
+
+    /// What the open text is from; without one it has no place.
+    fn cite(&mut self, cited: Vec<Value>) {
+        let place = self.place();
+        for annotation in cited {
+            let Open::Message { id, content, kind: Spoken::Text, annotations, .. } = &mut self.open
+            else {
+                return;
+            };
+            let members = json!({
+                "item_id": id, "output_index": place, "content_index": content.len(),
+                "annotation_index": annotations.len(), "annotation": annotation,
+            });
+            annotations.push(annotation);
+            self.write("response.output_text.annotation.added", members);
+        }
     }
 
     // === calls ===
@@ -292,6 +350,7 @@ impl EventWriter {
     }
 
     fn taken(&mut self) -> Bytes {
+        self.kept += self.out.len();
         self.out.split().freeze()
     }
 }
@@ -307,6 +366,7 @@ impl StreamEncoder for EventWriter {
             Event::ToolCallStart { choice: 0, index, call } => self.call(*index, call),
             Event::ToolCallArguments { choice: 0, index, text } => self.arguments(*index, text),
             Event::Part { choice: 0, part } => {
+                self.cite(annotations(part, formats::RESPONSES));
                 if let Some(item) = self.response.item(part, self.output.len()) {
                     self.close(None);
                     self.whole(item);
@@ -321,6 +381,13 @@ impl StreamEncoder for EventWriter {
             _ => {}
         }
         self.taken()
+    }
+
+    fn room(&self) -> Result<(), Failure> {
+        match self.kept {
+            0..=MOST_KEPT => Ok(()),
+            _ => Err(answer_too_large("too much to be repeated at its end")),
+        }
     }
 
     fn done(&mut self) -> Bytes {
@@ -368,8 +435,8 @@ impl Spoken {
 
 #[cfg(test)]
 mod tests {
-    use isthmus_inference::failure::{Failure, Kind};
-    use isthmus_inference::part::formats;
+    use isthmus_inference::failure::Kind;
+    use isthmus_inference::part::Part;
     use isthmus_inference::request::Operation;
     use isthmus_inference::stream::Fold;
 
@@ -431,7 +498,7 @@ mod tests {
     fn how_an_answer_ended_is_the_name_of_its_last_event() {
         let cases = [
             (FinishReason::Stop, "response.completed"),
-            (FinishReason::Refusal, "response.completed"),
+            (FinishReason::Refusal, "response.incomplete"),
             (FinishReason::Length, "response.incomplete"),
             (FinishReason::ContentFilter, "response.incomplete"),
             (FinishReason::Failed, "response.failed"),
@@ -442,6 +509,27 @@ mod tests {
             let last = stream.trim_end().rsplit("\n\n").next().unwrap();
             assert!(last.starts_with(&format!("event: {name}\n")), "{reason:?}: {last}");
         }
+        let refused = Event::Refusal { choice: 0, text: "no".into() };
+        let finish =
+            Event::Finish { choice: 0, reason: FinishReason::Refusal, stop_sequence: None };
+        let stream = String::from_utf8(written(&[refused, finish]).to_vec()).unwrap();
+        assert!(stream.contains("event: response.completed\n"), "{stream}");
+    }
+
+    #[test]
+    fn an_answer_that_never_ends_is_not_kept_for_ever() {
+        let mut writer = writer();
+        let text = Event::Text { choice: 0, text: "x".repeat(1 << 20), logprobs: vec![] };
+        for _ in 1..MOST_KEPT >> 20 {
+            assert!(writer.encode(&text).len() > 1 << 20);
+            writer.room().unwrap();
+        }
+        writer.encode(&text);
+        assert_eq!(writer.room().unwrap_err().kind, Kind::Malformed);
+        let call = ToolCall { arguments: "x".repeat(MOST_KEPT), ..ToolCall::default() };
+        let mut writer = self::writer();
+        writer.encode(&Event::Part { choice: 0, part: Part::ToolCall(call) });
+        writer.room().unwrap_err();
     }
 
     #[test]

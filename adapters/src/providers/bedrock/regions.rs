@@ -1,20 +1,59 @@
 //! Where Bedrock may process what it is sent.
 //!
 //! A model's id may begin with the prefix of a cross-region inference profile: its calls are answered
-//! in any region of a geography, and `global.` ones in any commercial region (user guide, "Increase
-//! throughput with cross-Region inference", "Geographic cross-Region inference", "Supported Regions
-//! and models for inference profiles"). Each model's profile has a list of its own; the lists here
-//! are their union, so that no region is missed.
+//! in any region of a geography, and `global.` ones in any commercial region. Each model's profile has
+//! a list of its own, and which part of it counts depends on the region that is called; the lists here
+//! are their union, so that no region is missed. The region that is called always counts besides.
+//!
+//! Sources, read in November 2026:
+//! - AWS's user guide, "Geographic cross-Region inference" (a call stays in the geography where it was
+//!   made) and "Cross Region support required for Bedrock Data Automation" (whose tables list `us`,
+//!   `eu` and most of `apac` by the region that is called); its tables for models have moved to a page
+//!   for each model.
+//! - AWS's construct library, `CrossRegionInferenceProfileRegion`: `eu` may include London and Zurich,
+//!   `apac` the Middle East (UAE) among others; `us-gov`, `jp`, `au`.
+//! - AWS's blog, "Unlocking AI flexibility in Europe" (2026): calls made in regions of the European
+//!   Union are not sent to regions outside it. "Run Generative AI inference with Amazon Bedrock in Asia
+//!   Pacific (New Zealand)" (2026): of `au`, Auckland counts for calls made there alone.
+//! - For `ca`, the description that the service gives of such a profile ("Routes requests to … in
+//!   ca-central-1 and ca-west-1"), as operators published it; no page of AWS's lists it.
+//!
+//! What none of them states is taken to be wider, never narrower: a prefix that is not known here may
+//! process anywhere.
 
 use crate::places::Processing;
 
-/// The prefixes of inference profiles, with the regions to which they send calls.
-const PROFILES: [(&str, &[&str]); 7] = [
-    ("us", &["us-east-1", "us-east-2", "us-west-1", "us-west-2"]),
-    ("eu", &["eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3"]),
-    (
-        "apac",
-        &[
+/// What a profile's prefix tells.
+struct Profile {
+    prefix: &'static str,
+    /// Where its calls may always be sent.
+    regions: &'static [&'static str],
+    /// Where they may be sent besides, unless they are made in one of [`Profile::regions`].
+    outside: &'static [&'static str],
+}
+
+const PROFILES: [Profile; 7] = [
+    Profile {
+        prefix: "us",
+        regions: &["us-east-1", "us-east-2", "us-west-1", "us-west-2"],
+        outside: &["ca-central-1", "ca-west-1"],
+    },
+    Profile {
+        prefix: "eu",
+        regions: &[
+            "eu-central-1",
+            "eu-north-1",
+            "eu-south-1",
+            "eu-south-2",
+            "eu-west-1",
+            "eu-west-3",
+        ],
+        outside: &["eu-central-2", "eu-west-2"],
+    },
+    Profile {
+        prefix: "apac",
+        regions: &[
+            "ap-east-2",
             "ap-northeast-1",
             "ap-northeast-2",
             "ap-northeast-3",
@@ -22,13 +61,46 @@ const PROFILES: [(&str, &[&str]); 7] = [
             "ap-south-2",
             "ap-southeast-1",
             "ap-southeast-2",
+            "ap-southeast-3",
             "ap-southeast-4",
+            "ap-southeast-5",
+            "ap-southeast-7",
+            "me-central-1",
         ],
-    ),
-    ("jp", &["ap-northeast-1", "ap-northeast-3"]),
-    ("au", &["ap-southeast-2", "ap-southeast-4"]),
-    ("ca", &["ca-central-1", "ca-west-1"]),
-    ("us-gov", &["us-gov-east-1", "us-gov-west-1"]),
+        outside: &[],
+    },
+    Profile { prefix: "jp", regions: &["ap-northeast-1", "ap-northeast-3"], outside: &[] },
+    Profile {
+        prefix: "au",
+        regions: &["ap-southeast-2", "ap-southeast-4"],
+        outside: &["ap-southeast-6"],
+    },
+    Profile { prefix: "ca", regions: &["ca-central-1", "ca-west-1"], outside: &[] },
+    Profile { prefix: "us-gov", regions: &["us-gov-east-1", "us-gov-west-1"], outside: &[] },
+];
+
+/// What the ids of models begin with: their makers, as Bedrock names them. Before one of these stands
+/// a geography.
+const MAKERS: [&str; 19] = [
+    "ai21",
+    "amazon",
+    "anthropic",
+    "cohere",
+    "deepseek",
+    "google",
+    "luma",
+    "meta",
+    "minimax",
+    "mistral",
+    "moonshot",
+    "moonshotai",
+    "nvidia",
+    "openai",
+    "qwen",
+    "stability",
+    "twelvelabs",
+    "writer",
+    "zai",
 ];
 
 /// Where calls to this model may be processed that are made in `region`, which is empty if nobody
@@ -41,24 +113,27 @@ pub fn processing_regions(model: &str, region: &str) -> Processing {
         }
         None => (model, region),
     };
-    let prefix = id.split_once('.').map_or("", |(prefix, _)| prefix);
-    if prefix == "global" {
-        return Processing::Anywhere;
-    }
-    let profile = PROFILES.iter().find(|(known, _)| *known == prefix);
-    let elsewhere = profile.map_or(&[][..], |(_, regions)| *regions);
-    if region.is_empty() && elsewhere.is_empty() {
-        return Processing::Unknown;
-    }
+    let (prefix, rest) = id.split_once('.').unwrap_or_default();
+    let Some(profile) = PROFILES.iter().find(|profile| profile.prefix == prefix) else {
+        return match region {
+            _ if is_geography(prefix, rest) => Processing::Anywhere,
+            "" => Processing::Unknown,
+            region => Processing::In([region.to_owned()].into()),
+        };
+    };
+    let inside = profile.regions.contains(&region);
+    let outside = if inside { &[][..] } else { profile.outside };
     // The region that is called may always answer by itself.
-    Processing::In(
-        elsewhere
-            .iter()
-            .chain([&region])
-            .filter(|region| !region.is_empty())
-            .map(|region| (*region).to_owned())
-            .collect(),
-    )
+    let called = [region].into_iter().filter(|region| !region.is_empty());
+    let regions = profile.regions.iter().chain(outside).copied().chain(called);
+    Processing::In(regions.map(str::to_owned).collect())
+}
+
+/// Whether an id that begins so names a geography: `global`, or one that came after this was written.
+fn is_geography(prefix: &str, rest: &str) -> bool {
+    let maker = |word: &str| MAKERS.contains(&word);
+    let next = rest.split('.').next().unwrap_or_default();
+    prefix == "global" || !maker(prefix) && maker(next)
 }
 
 /// What an ARN names.
@@ -90,7 +165,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::places::country;
+    use isthmus_inference::place::country;
 
     fn countries(model: &str, region: &str) -> Vec<&'static str> {
         let Processing::In(regions) = processing_regions(model, region) else {
@@ -109,10 +184,16 @@ mod tests {
             // Made in Canada, a call may stay there.
             ("us.", "ca-central-1", vec!["CA", "US"]),
             ("eu.", "eu-west-1", vec!["DE", "ES", "FR", "IE", "IT", "SE"]),
-            ("eu.", "eu-west-2", vec!["DE", "ES", "FR", "GB", "IE", "IT", "SE"]),
-            ("apac.", "ap-south-1", vec!["AU", "IN", "JP", "KR", "SG"]),
+            // Made outside the Union, it may stay outside.
+            ("eu.", "eu-west-2", vec!["CH", "DE", "ES", "FR", "GB", "IE", "IT", "SE"]),
+            (
+                "apac.",
+                "ap-south-1",
+                vec!["AE", "AU", "ID", "IN", "JP", "KR", "MY", "SG", "TH", "TW"],
+            ),
             ("jp.", "ap-northeast-1", vec!["JP"]),
             ("au.", "ap-southeast-2", vec!["AU"]),
+            ("au.", "ap-southeast-6", vec!["AU", "NZ"]),
             ("ca.", "ca-central-1", vec!["CA"]),
             ("us-gov.", "us-gov-west-1", vec!["US"]),
         ];
@@ -127,12 +208,20 @@ mod tests {
     fn without_a_region_only_a_profile_tells() {
         assert_eq!(processing_regions("anthropic.claude-sonnet-5", ""), Processing::Unknown);
         assert_eq!(countries("jp.anthropic.claude-sonnet-5", ""), ["JP"]);
+        // Nobody said where calls are made: it may be where they go furthest.
+        assert_eq!(countries("us.anthropic.claude-sonnet-5", ""), ["CA", "US"]);
+        assert_eq!(countries("au.anthropic.claude-sonnet-5", ""), ["AU", "NZ"]);
+        let union = ["CH", "DE", "ES", "FR", "GB", "IE", "IT", "SE"];
+        assert_eq!(countries("eu.anthropic.claude-sonnet-5", ""), union);
     }
 
     #[test]
     fn what_is_not_known_is_said() {
         let cases = [
             ("global.anthropic.claude-sonnet-5", Processing::Anywhere),
+            ("a-new-geography.amazon.nova-9", Processing::Anywhere),
+            ("qwen.qwen3.5-coder", Processing::In(["eu-west-1".to_owned()].into())),
+            ("a-new-maker.model-1.5", Processing::In(["eu-west-1".to_owned()].into())),
             ("arn:aws:bedrock:us-east-1:1:application-inference-profile/x", Processing::Unknown),
             ("arn:aws:bedrock:us-east-1:1:default-prompt-router/x", Processing::Unknown),
         ];
@@ -151,8 +240,9 @@ mod tests {
 
     #[test]
     fn every_region_of_a_profile_has_a_country() {
-        for (prefix, regions) in PROFILES {
-            assert!(regions.iter().all(|region| country(region).is_some()), "{prefix}");
+        for Profile { prefix, regions, outside } in PROFILES {
+            let mut all = regions.iter().chain(outside);
+            assert!(all.all(|region| country(region).is_some()), "{prefix}");
         }
     }
 }

@@ -216,3 +216,33 @@ proptest! {
         prop_assert_eq!(counted, usize::from(outcome.is_ok()));
     }
 }
+
+#[test]
+fn an_error_keeps_its_kind_whatever_stands_beside_it() {
+    for error in [
+        json!({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}),
+        json!({"type": "error", "error": {"type": "overloaded_error"}, "message": "m"}),
+        json!({"type": "error", "error": "overloaded_error", "message": "m"}),
+    ] {
+        let failure = stream(&[begin(), error.clone()]).1.unwrap_err();
+        assert_eq!((failure.kind, &*failure.message), (Kind::Overloaded, "m"), "{error}");
+    }
+}
+
+#[test]
+fn what_was_never_counted_is_estimated() {
+    let text = json!({"type": "text", "text": "twelve bytes"});
+    let silent = [
+        vec![json!({"type": "message_start", "message": {"model": "m"}})],
+        block(0, &text, &[]),
+        vec![json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})],
+        vec![json!({"type": "message_stop"})],
+    ];
+    let (events, outcome) = stream(&silent.concat());
+    outcome.unwrap();
+    assert!(!events.iter().any(|event| matches!(event, Event::UsageSoFar(_))), "{events:?}");
+    let whole = json!({"type": "message", "content": [text], "stop_reason": "end_turn"});
+    let whole = decode(whole.to_string().as_bytes()).unwrap().usage;
+    let expected = isthmus_inference::usage::Usage::estimated(0, 12);
+    assert_eq!((events.last(), whole), (Some(&Event::Usage(expected)), expected));
+}

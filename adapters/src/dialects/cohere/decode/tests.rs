@@ -96,9 +96,51 @@ fn each_end_has_its_reason() {
         outcome.unwrap();
         assert_eq!(folded(events).choices[0].finish, Some(*reason), "{word}");
     }
-    let uncounted =
-        json!({"type": "message-end", "delta": {"finish_reason": "ERROR", "usage": {}}});
-    assert_eq!(folded(stream(&[begin(), uncounted]).0).usage.source, Source::Estimated);
+    for usage in [json!({}), Value::Null] {
+        let end =
+            json!({"type": "message-end", "delta": {"finish_reason": "ERROR", "usage": usage}});
+        assert_eq!(folded(stream(&[begin(), end]).0).usage.source, Source::Estimated);
+        let whole = json!({"message": {"content": null}, "finish_reason": null, "usage": usage});
+        let whole = decode(whole.to_string().as_bytes()).unwrap();
+        assert_eq!(whole.usage.source, Source::Estimated);
+    }
+}
+
+#[test]
+fn calls_without_an_index_are_kept_apart() {
+    let unnumbered = |kind: &str, call: &Value| json!({"type": kind, "delta": {"message": {"tool_calls": call}}});
+    let begun = |id: &str| {
+        unnumbered(
+            "tool-call-start",
+            &json!({"id": id, "function": {"name": "f", "arguments": null}}),
+        )
+    };
+    let piece =
+        |text: &str| unnumbered("tool-call-delta", &json!({"function": {"arguments": text}}));
+    let over = json!({"type": "tool-call-end"});
+    let data = [
+        begin(),
+        begun("a"),
+        piece("{\"x\":"),
+        piece("1}"),
+        over.clone(),
+        begun("b"),
+        piece("{\"y\":2}"),
+        over.clone(),
+        begun("c"),
+        over,
+        end("TOOL_CALL"),
+    ];
+    let answer = folded(stream(&data).0);
+    let calls: Vec<_> = answer.choices[0]
+        .tool_calls()
+        .map(|call| (call.id.as_str(), call.arguments.as_str()))
+        .collect();
+    assert_eq!(calls, [("a", "{\"x\":1}"), ("b", "{\"y\":2}"), ("c", "{}")]);
+    // One that has the number of another is none the less another.
+    let twice = ["a", "b"].map(|id| call("tool-call-start", 0, &json!({"id": id})));
+    let data = [vec![begin()], twice.to_vec(), vec![end("TOOL_CALL")]].concat();
+    assert_eq!(folded(stream(&data).0).choices[0].tool_calls().count(), 2);
 }
 
 #[test]

@@ -1,0 +1,448 @@
+//! Watches one endpoint (with its model and credential): admits attempts, learns from how they end,
+//! and puts up what decisions read.
+//!
+//! Shared by all threads. [`Monitor::view`] takes no lock; the others hold one for a moment and
+//! never wait for anything while they do.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use isthmus_inference::failure::{Blame, Failure, Kind};
+
+use crate::board::{Board, Gates};
+use crate::breaker::{Breaker, BreakerState};
+use crate::concurrency::Concurrency;
+use crate::lease::{Backlog, Lease};
+use crate::live::{Gate, LiveView};
+use crate::moment::Moment;
+use crate::prior::Prior;
+use crate::quota::PerMinute;
+use crate::stats::{BUCKETS, EndpointStats, bucket};
+
+/// One endpoint under watch.
+pub struct Monitor {
+    state: Mutex<State>,
+    board: Board,
+}
+
+/// What an operator allows an endpoint. What is not given is unlimited, or found out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests per minute.
+    pub rpm: Option<NonZeroU64>,
+    /// Tokens per minute, input and output together.
+    pub tpm: Option<NonZeroU64>,
+    /// Attempts at once; else it is found out ([`crate::concurrency`]).
+    pub concurrency: Option<NonZeroU32>,
+}
+
+/// How much an attempt is expected to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+}
+
+/// An attempt that is under way. Whoever drops it without [`Monitor::finish`] leaves its place
+/// taken.
+#[derive(Debug)]
+#[must_use = "an attempt that is not finished keeps its place for ever"]
+pub struct Started {
+    at: Moment,
+    first_token_at: Option<Moment>,
+    work: Work,
+    probe: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a whole answer of these tokens, as far as they are known.
+    Answered(Work),
+    /// The endpoint failed: no connection, a broken stream, an error of its own.
+    Failed,
+    /// It was silent for too long, before the first token or after it.
+    Stalled,
+    /// It said that it has no room (503, 529).
+    Overloaded {
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// It said that the house asks too much of it (429).
+    Limited {
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// It refused the request for what is in it, which shows that it is well.
+    Declined,
+    /// The house broke it off: the caller left, or another copy of the request was faster.
+    Abandoned,
+}
+
+struct State {
+    stats: EndpointStats,
+    breaker: Breaker,
+    concurrency: Concurrency,
+    requests: Option<PerMinute>,
+    tokens: Option<PerMinute>,
+    lease: Option<Lease>,
+    backlog: Backlog,
+    cooling_until: Moment,
+    /// Refusals without an answer between, for the wait where none was asked for.
+    refusals: u32,
+    /// When each size of prompts was last put up.
+    put_up_at: [Moment; BUCKETS],
+}
+
+/// The first token of a whole answer took at least one part in so many of its time.
+const WHOLE: u32 = 20;
+/// Figures of a size that is often seen are put up this often; they cost microseconds.
+const PUT_UP_EVERY: Duration = Duration::from_millis(500);
+/// As long as fewer were seen, each one is news.
+const NEWS: u32 = 32;
+/// The wait after a 429 that names none; doubles with each further one,
+const FIRST_COOLING: Duration = Duration::from_secs(1);
+/// up to this. A named one counts as far as this, too: a clock that is wrong must not lock out an
+/// endpoint for days.
+const LONGEST_COOLING: Duration = Duration::from_mins(10);
+
+// === impl Monitor ===
+
+impl Monitor {
+    /// A stranger of whom that much is assumed.
+    pub fn new(prior: Prior, limits: Limits, lease: Option<Lease>) -> Self {
+        let state = State {
+            stats: EndpointStats::new(prior),
+            breaker: Breaker::new(),
+            concurrency: Concurrency::new(limits.concurrency),
+            requests: limits.rpm.map(PerMinute::new),
+            tokens: limits.tpm.map(PerMinute::new),
+            lease,
+            backlog: Backlog::default(),
+            cooling_until: Moment::START,
+            refusals: 0,
+            put_up_at: [Moment::START; BUCKETS],
+        };
+        let monitor = Self { state: Mutex::new(state), board: Board::default() };
+        monitor.refresh(Moment::START);
+        monitor
+    }
+
+    /// How it fares, for a request with so many input tokens that no cache holds.
+    pub fn view(&self, now: Moment, input_tokens: u64) -> LiveView {
+        self.board.view(now, input_tokens)
+    }
+
+    /// Begins an attempt, if the endpoint may be asked. A plan read the figures a moment before;
+    /// this decides, so that no two probes and no more attempts than allowed are ever under way.
+    pub fn start(&self, now: Moment, work: Work) -> Result<Started, Gate> {
+        let mut state = self.lock();
+        let pending = self.board.pending.load(Relaxed);
+        match state.gates().at(now, pending) {
+            Gate::Clear => {}
+            closed => return Err(closed),
+        }
+        self.board.pending.store(pending + 1, Relaxed);
+        let probe = state.breaker.pass(now);
+        state.take(now, work);
+        self.put_up(&state, now);
+        Ok(Started { at: now, first_token_at: None, work, probe })
+    }
+
+    /// Begins an attempt that nobody asks leave for: somebody has waited for room, or there is nobody
+    /// else to ask.
+    pub fn start_anyway(&self, now: Moment, work: Work) -> Started {
+        let mut state = self.lock();
+        let pending = self.board.pending.load(Relaxed);
+        self.board.pending.store(pending.saturating_add(1), Relaxed);
+        let well = matches!(state.gates().at(now, 0), Gate::Clear);
+        let probe = well && state.breaker.pass(now);
+        state.take(now, work);
+        self.put_up(&state, now);
+        Started { at: now, first_token_at: None, work, probe }
+    }
+
+    /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
+    /// endpoint's usual pace, had still to be generated.
+    pub fn whole(&self, started: &mut Started, now: Moment, output_tokens: u64) {
+        let pace = self.view(now, started.work.input_tokens).tokens_per_second.max(0.001);
+        let all = now.since(started.at);
+        let generation = Duration::try_from_secs_f64(output_tokens as f64 / pace);
+        let first = all.saturating_sub(generation.unwrap_or(all)).max(all / WHOLE);
+        self.first_token(started, started.at + first);
+    }
+
+    /// The first token of the answer is here; only the first call counts. For an answer that comes as
+    /// a whole there is none to see; [`Monitor::whole`] is for that.
+    pub fn first_token(&self, started: &mut Started, now: Moment) {
+        if started.first_token_at.is_none() {
+            started.first_token_at = Some(now);
+            let mut state = self.lock();
+            let ttft = now.since(started.at);
+            state.stats.first_token(now, started.work.input_tokens, ttft);
+            self.put_up_ttft(&mut state, now, started.work.input_tokens);
+        }
+    }
+
+    /// Ends an attempt, and learns from it.
+    pub fn finish(&self, started: Started, now: Moment, outcome: Outcome) {
+        let mut state = self.lock();
+        let pending = self.board.pending.load(Relaxed);
+        self.board.pending.store(pending.saturating_sub(1), Relaxed);
+        let usual_first = self.board.view(now, started.work.input_tokens).ttft.p50;
+        state.learn(now, &started, outcome, pending, usual_first);
+        let (size, waited) = (started.work.input_tokens, now.since(started.at));
+        if started.first_token_at.is_none() && self.shows_slowness(outcome, size, waited) {
+            state.stats.first_token(now, size, waited);
+            self.put_up_ttft(&mut state, now, size);
+        }
+        self.put_up(&state, now);
+    }
+
+    /// Puts up all figures anew, as those that nobody moved grow old. To be called every few
+    /// seconds.
+    pub fn refresh(&self, now: Moment) {
+        let mut state = self.lock();
+        self.board.put_shape(state.stats.shape());
+        for bucket in 0..BUCKETS {
+            let (ttft, samples) = state.stats.ttft(now, bucket);
+            self.board.put_ttft(bucket, ttft, samples);
+            state.put_up_at[bucket] = now;
+        }
+        self.put_up(&state, now);
+    }
+
+    /// The state of its breaker.
+    pub fn breaker(&self, now: Moment) -> BreakerState {
+        self.lock().breaker.state(now)
+    }
+
+    /// How many attempts it is allowed at once at present.
+    pub fn concurrency(&self) -> u32 {
+        self.lock().concurrency.limit()
+    }
+
+    fn put_up(&self, state: &State, now: Moment) {
+        self.board.put_gates(state.gates());
+        self.board.put_queue(state.backlog.empty_at());
+        let stats = &state.stats;
+        self.board.put_rates(stats.tokens_per_second(now), stats.failure(now));
+    }
+
+    fn put_up_ttft(&self, state: &mut State, now: Moment, input_tokens: u64) {
+        let bucket = bucket(input_tokens);
+        let often_seen = self.board.samples(bucket) >= NEWS;
+        if often_seen && now.since(state.put_up_at[bucket]) < PUT_UP_EVERY {
+            return;
+        }
+        let (ttft, samples) = state.stats.ttft(now, bucket);
+        self.board.put_shape(state.stats.shape());
+        self.board.put_ttft(bucket, ttft, samples);
+        state.put_up_at[bucket] = now;
+    }
+
+    /// Whether the lack of a first token, after so long, is news: it would have taken longer still. A
+    /// failure that is fast says nothing of the kind, and its haste is not taken for speed; nor is
+    /// that of a caller who leaves early.
+    fn shows_slowness(&self, outcome: Outcome, input_tokens: u64, waited: Duration) -> bool {
+        match outcome {
+            Outcome::Stalled => true,
+            Outcome::Abandoned => {
+                waited.as_secs_f64() > self.board.view(Moment::START, input_tokens).ttft.p95
+            }
+            Outcome::Answered(_)
+            | Outcome::Failed
+            | Outcome::Overloaded { .. }
+            | Outcome::Limited { .. }
+            | Outcome::Declined => false,
+        }
+    }
+
+    /// A panic of another thread leaves figures behind that are as good as any.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn gates(&self) -> Gates {
+        let free_at = |limit: &Option<PerMinute>| limit.map_or(Moment::START, |it| it.free_at());
+        Gates {
+            sick_until: self.breaker.opens_at(),
+            cooling_until: self.cooling_until,
+            spent_until: free_at(&self.requests).max(free_at(&self.tokens)),
+            limit: self.concurrency.limit(),
+        }
+    }
+
+    fn take(&mut self, now: Moment, work: Work) {
+        if let Some(requests) = &mut self.requests {
+            requests.take(now, 1);
+        }
+        if let Some(tokens) = &mut self.tokens {
+            tokens.take(now, work.tokens());
+        }
+        if let Some(lease) = self.lease {
+            self.backlog.add(now, lease.time_for(work.input_tokens, work.output_tokens));
+        }
+    }
+
+    /// Corrects what was taken by what it was.
+    fn give_back(&mut self, now: Moment, thought: Work, was: Work) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.correct(thought.tokens(), was.tokens());
+        }
+        if let Some(lease) = self.lease {
+            let time = |work: Work| lease.time_for(work.input_tokens, work.output_tokens);
+            self.backlog.correct(now, time(thought), time(was));
+        }
+    }
+
+    fn learn(
+        &mut self,
+        now: Moment,
+        started: &Started,
+        outcome: Outcome,
+        pending: u32,
+        usual_first: f64,
+    ) {
+        match outcome {
+            Outcome::Answered(was) => {
+                self.give_back(now, started.work, was);
+                self.stats.generated(now, was.output_tokens, started.generation(now, usual_first));
+                self.concurrency.went_well(pending);
+                self.well(now, started.probe);
+            }
+            Outcome::Declined => self.well(now, started.probe),
+            Outcome::Failed => self.sick(now, started.probe),
+            Outcome::Stalled => {
+                self.concurrency.was_too_much(now);
+                self.sick(now, started.probe);
+            }
+            Outcome::Overloaded { retry_after } => {
+                self.concurrency.was_too_much(now);
+                match retry_after {
+                    Some(wait) => self.cool(now, Some(wait)),
+                    None => self.sick(now, started.probe),
+                }
+            }
+            Outcome::Limited { retry_after } => self.cool(now, retry_after),
+            Outcome::Abandoned => {}
+        }
+        let was_no_work =
+            !matches!(outcome, Outcome::Answered(_)) && started.first_token_at.is_none();
+        if was_no_work {
+            self.give_back(now, started.work, Work::default());
+        }
+        if started.probe {
+            // Whatever was learnt has moved the breaker on; this is for the rest.
+            self.breaker.learnt_nothing(now);
+        }
+    }
+
+    fn well(&mut self, now: Moment, probe: bool) {
+        self.refusals = 0;
+        self.stats.attempted(now, false);
+        self.breaker.succeeded(now, probe);
+    }
+
+    fn sick(&mut self, now: Moment, probe: bool) {
+        self.stats.attempted(now, true);
+        let (attempts, failures) = self.stats.recent(now);
+        self.breaker.failed(now, probe, attempts, failures);
+    }
+
+    fn cool(&mut self, now: Moment, asked: Option<Duration>) {
+        let doubled = FIRST_COOLING.saturating_mul(1 << self.refusals.min(16));
+        if self.cooling_until <= now {
+            self.refusals = self.refusals.saturating_add(1);
+        } else if asked.is_none() {
+            // Refusals of one crowded moment count once: this one was under way when it began.
+            return;
+        }
+        let wait = asked.unwrap_or(doubled).min(LONGEST_COOLING);
+        self.cooling_until = self.cooling_until.max(now + wait);
+    }
+}
+
+// === impl Work ===
+
+impl Work {
+    const fn tokens(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+// === impl Started ===
+
+impl Started {
+    /// When it began.
+    pub const fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// When its first token came.
+    pub const fn first_token_at(&self) -> Option<Moment> {
+        self.first_token_at
+    }
+
+    /// How long it took to generate the answer. Of one that came whole, that is the time without what
+    /// the first token usually takes.
+    fn generation(&self, now: Moment, usual_first: f64) -> Duration {
+        match self.first_token_at {
+            Some(first) => now.since(first),
+            None => {
+                let whole = now.since(self.at);
+                let usual_first = Duration::try_from_secs_f64(usual_first).unwrap_or_default();
+                whole.saturating_sub(usual_first).max(whole / 10)
+            }
+        }
+    }
+
+    /// Whether it shows if an endpoint has recovered.
+    pub const fn is_probe(&self) -> bool {
+        self.probe
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// How an attempt ended that failed like this.
+    pub fn of(failure: &Failure) -> Self {
+        let retry_after = failure.retry_after;
+        match failure.kind {
+            // Credit that is used up does not come back within seconds.
+            Kind::QuotaExhausted => {
+                Self::Limited { retry_after: retry_after.or(Some(Duration::from_mins(1))) }
+            }
+            Kind::RateLimited => Self::Limited { retry_after },
+            Kind::Overloaded => Self::Overloaded { retry_after },
+            Kind::Timeout => Self::Stalled,
+            Kind::Internal => Self::Abandoned,
+            _ if failure.blame == Blame::Caller => Self::Declined,
+            Kind::InvalidRequest
+            | Kind::TooLarge
+            | Kind::ContextLength
+            | Kind::Unauthenticated
+            | Kind::Forbidden
+            | Kind::PolicyDenied
+            | Kind::NotFound
+            | Kind::ContentFilter
+            | Kind::Unreachable
+            | Kind::Malformed
+            | Kind::ProviderError
+            | Kind::UpstreamAuth
+            | Kind::Unsupported => Self::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! Who is left after permit, narrowing, gates and bounds, and in which order.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::{Candidate, NoRoute, Situation, Strategy};
+use crate::bounds::BoundSet;
+use crate::explain::{Fate, Recorder};
+use crate::hedge::{Hedge, HedgeRules};
+use crate::live::Gate;
+use crate::objective::{Aim, Score, Weights};
+use crate::offer::Pricing;
+use crate::terms::Terms;
+
+/// One decision at work.
+pub(super) struct Judge<'a> {
+    pub(super) strategy: &'a Strategy,
+    pub(super) situation: &'a Situation<'a>,
+    pub(super) aim: &'static Aim,
+    pub(super) weights: Weights,
+}
+
+/// The ranked endpoints, the best first. Few pools are larger than this, and those use the heap.
+pub(super) type Ranked = SmallVec<[Standing; 32]>;
+
+/// An endpoint that may serve.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) number: u32,
+    /// Where it stands among the candidates.
+    pub(super) place: u32,
+    pub(super) may: May,
+    pub(super) class: Class,
+    pub(super) score: Score,
+    pub(super) pending: u32,
+    pub(super) samples: u32,
+}
+
+/// In which ways it may be contacted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct May {
+    pub(super) route: bool,
+    pub(super) fallback: bool,
+    pub(super) hedge: bool,
+}
+
+/// What comes before any score, the lower the better; the first difference decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Class {
+    /// Its place in the caller's own order.
+    asked_for: u16,
+    /// Whether its first token usually comes too late.
+    late: bool,
+    /// How many bounds had to be relaxed for it.
+    relaxed: u8,
+    /// Whether nobody knows what it costs.
+    unpriced: bool,
+    /// Whether it is a lease without room.
+    saturated: bool,
+    /// Whether it falls short of what the caller would like.
+    unpreferred: bool,
+}
+
+/// Why those who are not ranked are not.
+#[derive(Default)]
+struct Refused {
+    narrowed: Option<&'static str>,
+    closed: bool,
+    opens_in: Option<Duration>,
+    broken: BoundSet,
+}
+
+/// A partner is sought among so many of the best that permit it; the rest are seldom of use.
+const HEDGE_AMONG: usize = 8;
+
+// === impl Judge ===
+
+impl Judge<'_> {
+    /// Everyone who may serve, the best first. At least one of them may be the first choice.
+    pub(super) fn rank(&self, recorder: &mut impl Recorder) -> Result<Ranked, NoRoute> {
+        let candidates = self.situation.candidates;
+        let mut ranked = Ranked::new();
+        let mut refused = Refused::default();
+        for (place, candidate) in candidates.iter().enumerate() {
+            match self.judge(place, candidate, recorder) {
+                Ok(standing) => ranked.push(standing),
+                Err(fate) => {
+                    recorder.refused(candidate, fate);
+                    // Whoever may not be the first choice is no reason why there is none.
+                    if self.may(candidate).route {
+                        refused.count(fate, self.situation);
+                    }
+                }
+            }
+        }
+        if ranked.iter().any(|standing| standing.may.route) {
+            ranked.sort_unstable_by(Standing::compare);
+            return Ok(ranked);
+        }
+        Err(if candidates.is_empty() { NoRoute::Nobody } else { refused.reason() })
+    }
+
+    fn judge(
+        &self,
+        place: usize,
+        candidate: &Candidate<'_>,
+        recorder: &mut impl Recorder,
+    ) -> Result<Standing, Fate> {
+        let may = self.may(candidate);
+        if !(may.route || may.fallback || may.hedge) {
+            return Err(Fate::Denied);
+        }
+        let (offer, live) = (candidate.offer, &candidate.live);
+        if let Some(narrowing) = self.situation.narrowing {
+            narrowing.admits(offer, self.situation.today).map_err(|by| Fate::Narrowed { by })?;
+        }
+        if !live.gate.is_clear() {
+            return Err(Fate::Closed { gate: live.gate });
+        }
+        let objective = &self.strategy.objective;
+        let terms = self.terms(place, candidate);
+        let broken = objective.bounds.broken(&terms, &offer.pricing);
+        let steps = objective.when_infeasible.steps(broken);
+        let Some(relaxed) = steps else { return Err(Fate::OutOfBounds { broken }) };
+
+        let class = self.class(candidate, &terms, relaxed);
+        let score = (self.aim.score)(&terms, &self.weights, &self.strategy.tuning);
+        recorder.ranked(candidate, &terms, broken, score);
+        let (number, place) = (candidate.number as u32, place as u32);
+        Ok(Standing {
+            number,
+            place,
+            may,
+            class,
+            score,
+            pending: live.pending,
+            samples: live.samples,
+        })
+    }
+
+    /// The terms of one who is ranked, once more.
+    pub(super) fn terms_of(&self, standing: &Standing) -> Terms {
+        let place = standing.place as usize;
+        self.terms(place, &self.situation.candidates[place])
+    }
+
+    fn terms(&self, place: usize, candidate: &Candidate<'_>) -> Terms {
+        let Candidate { number, offer, live } = candidate;
+        let mut terms = Terms::of(self.situation.demand, *number, place, &offer.pricing, live);
+        terms.over = self.strategy.objective.bounds.seconds_over(&terms);
+        terms
+    }
+
+    fn class(&self, candidate: &Candidate<'_>, terms: &Terms, relaxed: u8) -> Class {
+        let narrowing = self.situation.narrowing;
+        let counts_money = self.aim.counts_money(&self.weights);
+        Class {
+            asked_for: narrowing.map_or(0, |narrowing| narrowing.place(candidate.offer)),
+            late: terms.ttft.p50 + terms.queue > self.situation.time_left.as_secs_f64(),
+            relaxed,
+            unpriced: counts_money && terms.cost.is_none(),
+            saturated: counts_money && is_saturated(&candidate.offer.pricing, terms.queue),
+            unpreferred: narrowing.is_some_and(|narrowing| !narrowing.prefers(&candidate.live)),
+        }
+    }
+
+    fn may(&self, candidate: &Candidate<'_>) -> May {
+        let permits = self.situation.permits;
+        May {
+            route: permits.route.has(candidate.number),
+            fallback: permits.fallback.has(candidate.number),
+            hedge: permits.hedge.has(candidate.number),
+        }
+    }
+
+    /// When a second copy is sent, and where: to the one among the better ones that would usually
+    /// answer soonest, what it costs being counted as waiting. `None` if nobody could help in time.
+    pub(super) fn hedge(
+        &self,
+        rules: &HedgeRules,
+        ranked: &[Standing],
+        first: &Standing,
+    ) -> Option<Hedge> {
+        if self.situation.narrowing.is_some_and(|narrowing| !narrowing.allows_fallbacks()) {
+            return None;
+        }
+        let candidate = |standing: &Standing| &self.situation.candidates[standing.place as usize];
+        let input_cost = |standing: &Standing| {
+            let Candidate { number, offer, live } = candidate(standing);
+            let demand = self.situation.demand;
+            let cached = demand.warm.cached(*number, demand.input_tokens);
+            offer.pricing.marginal(&demand.usage(cached, 0), live.queue)
+        };
+        let after = rules.after.delay(&candidate(first).live);
+        let second = self.strategy.tuning.second;
+        let pain = |standing: &Standing| {
+            let live = &candidate(standing).live;
+            let cost = input_cost(standing).map(|cost| cost.pico_dollars() as f64)?;
+            Some(cost + second * (live.ttft.p50 + live.queue))
+        };
+        let partner = ranked
+            .iter()
+            .filter(|other| other.may.hedge && other.number != first.number)
+            .take(HEDGE_AMONG)
+            .filter_map(|other| Some((other, pain(other)?)))
+            .min_by(|(_, left), (_, right)| left.total_cmp(right))?
+            .0;
+        // Whichever of the two loses, its prompt has been paid for.
+        let extra_cost = input_cost(partner)?.max(input_cost(first)?);
+        let in_time = after < self.situation.time_left;
+        in_time.then_some(Hedge { after, partner: partner.number as usize, extra_cost })
+    }
+}
+
+fn is_saturated(pricing: &Pricing, queue: f64) -> bool {
+    matches!(pricing, Pricing::Lease(lease) if lease.is_saturated(queue))
+}
+
+// === impl Class ===
+
+impl Class {
+    /// Whether one of this class may be tried for the sake of knowledge where one of the best class
+    /// is at hand: he may be slower than a bound, for that is what is to be found out, but not later,
+    /// dearer or less asked for.
+    pub(super) fn may_be_explored_beside(self, best: Self) -> bool {
+        Self { relaxed: best.relaxed, unpreferred: best.unpreferred, ..self } == best
+    }
+}
+
+// === impl Standing ===
+
+impl Standing {
+    /// The better one first; of equals the one that was written first, so that no order is left to
+    /// chance here.
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.class.cmp(&other.class))
+            .then_with(|| self.score.total.total_cmp(&other.score.total))
+            .then_with(|| self.place.cmp(&other.place))
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    fn count(&mut self, fate: Fate, situation: &Situation<'_>) {
+        match fate {
+            Fate::Denied => {}
+            Fate::Narrowed { by } => self.narrowed = Some(by),
+            Fate::Closed { gate } => {
+                self.closed = true;
+                let opens_in = gate.opens_in(situation.now);
+                // A full one has room again soon, though nobody knows when.
+                let sooner = self.opens_in.into_iter().chain(opens_in).min();
+                self.opens_in = if gate == Gate::Full { self.opens_in } else { sooner };
+            }
+            Fate::OutOfBounds { broken } => self.broken = self.broken.and(broken),
+        }
+    }
+
+    /// The reason of whoever came furthest: he is the one with whom something can be done.
+    fn reason(&self) -> NoRoute {
+        if self.closed {
+            NoRoute::Unavailable { retry_after: self.opens_in }
+        } else if !self.broken.is_empty() {
+            NoRoute::Infeasible { broken: self.broken }
+        } else if let Some(by) = self.narrowed {
+            NoRoute::Narrowed { by }
+        } else {
+            NoRoute::Denied
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a decision weighs of one endpoint, for one request. Kept as it was, it explains the decision.
+
+use isthmus_inference::money::Money;
+use isthmus_inference::usage::Usage;
+use serde::{Deserialize, Serialize};
+
+use crate::affinity::Warm;
+use crate::live::{LiveView, Quantiles};
+use crate::offer::Pricing;
+
+/// What is expected of a request, and how long it may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Demand {
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+    /// Who probably has how much of the prompt in a cache.
+    pub warm: Warm,
+}
+
+/// What speaks for and against an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Terms {
+    /// Its place in the order that the operator wrote.
+    pub place: usize,
+    /// What the exchange is expected to add to the bill; `None` where no price is known.
+    pub cost: Option<Money>,
+    /// Tokens of the prompt that its cache is expected to have.
+    pub cached_tokens: u64,
+    /// Seconds to the first token.
+    pub ttft: Quantiles,
+    /// Seconds of work that lie before it (leases only).
+    pub queue: f64,
+    /// Seconds to the last token: p95 of the first, the queue, and the expected answer at its pace.
+    pub latency: f64,
+    /// Output tokens per second.
+    pub tps: f64,
+    /// The probability that an attempt fails.
+    pub failure: f64,
+    /// Seconds beyond the bounds on time.
+    pub over: f64,
+}
+
+// === impl Demand ===
+
+impl Demand {
+    /// How many tokens of the prompt an endpoint has to compute: what its figures are looked up by.
+    pub fn fresh_input(&self, number: usize) -> u64 {
+        self.input_tokens - self.warm.cached(number, self.input_tokens).min(self.input_tokens)
+    }
+
+    /// What the exchange is expected to consume there.
+    pub(crate) fn usage(&self, cached_tokens: u64, output_tokens: u64) -> Usage {
+        Usage {
+            uncached_input: self.input_tokens - cached_tokens,
+            cache_read: cached_tokens,
+            text_output: output_tokens,
+            ..Usage::default()
+        }
+    }
+}
+
+// === impl Terms ===
+
+impl Terms {
+    /// The terms of one endpoint; [`Terms::over`] is left to the bounds.
+    pub(crate) fn of(
+        demand: &Demand,
+        number: usize,
+        place: usize,
+        pricing: &Pricing,
+        live: &LiveView,
+    ) -> Self {
+        let cached_tokens =
+            demand.warm.cached(number, demand.input_tokens).min(demand.input_tokens);
+        let usage = demand.usage(cached_tokens, demand.output_tokens);
+        let generation = demand.output_tokens as f64 / live.tokens_per_second.max(0.001);
+        Self {
+            place,
+            cost: pricing.marginal(&usage, live.queue),
+            cached_tokens,
+            ttft: live.ttft,
+            queue: live.queue,
+            latency: live.ttft.p95 + live.queue + generation,
+            tps: live.tokens_per_second,
+            failure: live.failure,
+            over: 0.0,
+        }
+    }
+
+    /// The cost in pico-dollars; nothing where it is unknown, since those are compared among
+    /// themselves. Exact up to 9,007 dollars, beyond any exchange.
+    pub(crate) fn pico_dollars(&self) -> f64 {
+        self.cost.map_or(0.0, |cost| cost.pico_dollars() as f64)
+    }
+}
