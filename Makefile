@@ -18,7 +18,7 @@ EMBEDDING_MODEL := models/all-minilm-l6-v2-f16.gguf
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: tools-build $(MODEL) ## Build and start the gateway on 127.0.0.1:8080, with the embedded model
@@ -102,6 +102,12 @@ target/tools/bin/cargo-fuzz:
 load: tools-load $(MODEL) ## Measure: direct, nginx and Isthmus side by side
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	target/release/isthmus-load compare all
+
+.PHONY: lab
+lab: tools-build ## Try routing policies on traces of real traffic: tables and plots
+	cargo build $(CARGO_FLAGS) --package isthmus-loadtests
+	mkdir -p loadtests/lab/figures
+	target/release/isthmus-load lab all --figures loadtests/lab/figures $(ARGS)
 
 $(EMBEDDING_MODEL): .venv/ready
 	PYTHON=$(PYTHON) scripts/embedding_model.sh

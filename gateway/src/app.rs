@@ -18,6 +18,7 @@ use isthmus_policies::facts::Facts;
 use isthmus_policies::offer::Pricing;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::calendar::{moment, today};
@@ -127,11 +128,11 @@ impl App {
         let accounts = accounts(settings, &metrics, &mut engines).await?;
         let pools = pools(settings, &accounts, &metrics);
         let known = known(settings, &accounts);
-        Self::new(settings, Directory::new(pools, accounts, known), metrics, engines)
+        Self::join(settings, Directory::new(pools, accounts, known), metrics, engines)
     }
 
     /// Joins ready parts; tests bring their own.
-    pub fn new(
+    pub fn join(
         settings: &Settings,
         directory: Directory,
         metrics: Arc<Metrics>,
@@ -189,8 +190,24 @@ impl App {
         self.engines.iter().for_each(|embedded| embedded.engine().stop());
     }
 
+    /// Brings the gauges up to date that are read off somebody else.
+    pub fn observe(&self) {
+        self.observe_engines();
+        let editions = self.permits.editions();
+        let trial = editions.trial.as_ref().map(|trial| trial.tally()).unwrap_or_default();
+        let shadow = editions.shadow.as_ref().map(|shadow| shadow.tally()).unwrap_or_default();
+        self.metrics.compared("trial", &trial);
+        self.metrics.compared("shadow", &shadow);
+        let now = moment(Instant::now());
+        for pool in self.directory.pools() {
+            for endpoint in &pool.endpoints {
+                self.metrics.gate(endpoint.name.as_str(), endpoint.monitor.view(now, 0).gate);
+            }
+        }
+    }
+
     /// Brings the engines' gauges up to date.
-    pub fn observe_engines(&self) {
+    fn observe_engines(&self) {
         let states = self.engines.iter().map(|embedded| embedded.engine().load_state());
         let (busy, queued) = states
             .fold((0, 0), |(busy, queued), state| (busy + state.slots_busy, queued + state.queued));

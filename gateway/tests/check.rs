@@ -53,6 +53,6 @@ fn every_complaint_of_both_folders_is_told_with_its_place() {
     let output = check(folder.path(), "policies: { dir: live, shadow_dir: next }");
     assert_eq!(output.status.code(), Some(1));
     let said = said(&output);
-    assert!(said.contains("live/a.cedar:2:47: error: ") && said.contains("`baa`"), "{said}");
+    assert!(said.contains("live/a.cedar:2:45: error: ") && said.contains("`baa`"), "{said}");
     assert!(said.contains("next: error: no policies"), "{said}");
 }

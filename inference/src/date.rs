@@ -48,7 +48,8 @@ impl Date {
         let month =
             if months_since_march < 10 { months_since_march + 3 } else { months_since_march - 9 };
         let year = year_of_era + era * 400 + u64::from(month <= 2);
-        Self::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?)
+        let day = Self::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?)?;
+        (day.year <= 9999).then_some(day)
     }
 
     /// The first moment of the day in UTC, in Unix seconds.

@@ -170,7 +170,7 @@ fn key(caller: u64) -> Key {
 }
 
 fn offer(number: usize) -> Offer {
-    let rate = |base: usize| format!("{}.{number:02}", base).parse().unwrap();
+    let rate = |base: usize| format!("{base}.{number:02}").parse().unwrap();
     Offer {
         name: format!("endpoint-{number}").into(),
         provider: format!("account-{}", number % 6).into(),

@@ -86,7 +86,7 @@ fn endpoint(number: usize) -> Described {
         storage_regions: places(),
         certifications: held.filter_map(|name| fact((*name).to_owned())).collect(),
         retention_days: fact(30),
-        trains_on_data: fact(number % 7 == 0),
+        trains_on_data: fact(number.is_multiple_of(7)),
         baa: fact(number.is_multiple_of(2)),
         ..Facts::default()
     };

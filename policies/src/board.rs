@@ -13,6 +13,8 @@ use crate::stats::{BUCKETS, bucket, scale};
 #[derive(Default)]
 pub(crate) struct Board {
     pub(crate) pending: AtomicU32,
+    /// Attempts whose first token is waited for.
+    pub(crate) unanswered: AtomicU32,
     limit: AtomicU32,
     sick_until: AtomicU64,
     cooling_until: AtomicU64,
@@ -22,6 +24,8 @@ pub(crate) struct Board {
     pace_and_failure: Pair,
     /// How first tokens grow with the prompt: seconds for an empty one, and per thousand tokens.
     shape: Pair,
+    /// By which share of a first token each of those delays the next; and nothing.
+    crowding: Pair,
     ttft: [Row; BUCKETS],
 }
 
@@ -54,7 +58,9 @@ impl Board {
         let (p50, p90) = row.p50_and_p90.read();
         let (p95, p99) = row.p95_and_p99.read();
         let (base, slope) = self.shape.read();
-        let scale = scale(base, slope, input_tokens);
+        let ahead = f64::from(self.unanswered.load(Relaxed));
+        let delay = 1.0 + self.crowding.read().0 * ahead;
+        let scale = scale(base, slope, input_tokens) * delay;
         let (tokens_per_second, failure) = self.pace_and_failure.read();
         let pending = self.pending.load(Relaxed);
         LiveView {
@@ -96,8 +102,9 @@ impl Board {
         self.pace_and_failure.write(tokens_per_second, failure);
     }
 
-    pub(crate) fn put_shape(&self, (base, slope): (f64, f64)) {
+    pub(crate) fn put_shape(&self, (base, slope): (f64, f64), crowding: f64) {
         self.shape.write(base, slope);
+        self.crowding.write(crowding, 0.0);
     }
 
     pub(crate) fn put_ttft(&self, bucket: usize, ttft: Quantiles, samples: u32) {

@@ -93,6 +93,14 @@ impl Bounds {
         broken
     }
 
+    /// Whether an endpoint may keep the bound on the first token after all: whether the quick end of
+    /// what is thought of it, as far below the median as the p95 is above, keeps it. Of a stranger
+    /// little is known and much may be hoped; of one that is known to be slow, nothing.
+    pub(crate) fn are_hoped_for(&self, terms: &Terms) -> bool {
+        let quick = terms.ttft.p50 * terms.ttft.p50 / terms.ttft.p95 + terms.queue;
+        self.p95_ttft.is_none_or(|bound| quick <= bound)
+    }
+
     /// By how many seconds an endpoint is slower than the bounds on time, together.
     pub fn seconds_over(&self, terms: &Terms) -> f64 {
         let over =

@@ -6,6 +6,7 @@ use std::time::Duration;
 use isthmus_inference::money::Money;
 
 use crate::allowance::{Allowance, Share};
+use crate::lease;
 use crate::live::{LiveView, Quantile};
 use crate::moment::Moment;
 
@@ -65,7 +66,7 @@ impl HedgeAfter {
         match self {
             Self::Fixed(delay) => delay,
             Self::Quantile(quantile) => {
-                let seconds = live.ttft.at(quantile) + live.queue;
+                let seconds = live.ttft.at(quantile) + lease::waiting(live.queue);
                 Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
             }
         }

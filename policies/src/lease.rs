@@ -62,6 +62,13 @@ const fn work(input_tokens: u64, output_tokens: u64) -> u64 {
     output_tokens.saturating_add(input_tokens.div_ceil(INPUT_PER_OUTPUT))
 }
 
+/// How long a first token waits behind so many seconds of work. A machine works on many answers at
+/// once, so what it has under way until it is saturated delays nobody; and what delay there is with
+/// that, measured first tokens show.
+pub(crate) fn waiting(queue: f64) -> f64 {
+    (queue - SATURATED).max(0.0)
+}
+
 // === impl Backlog ===
 
 impl Backlog {

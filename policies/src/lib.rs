@@ -23,7 +23,7 @@
 //!
 //! What is known of an endpoint at work:
 //!
-//! * [`monitor`] watches one, by [`stats`] in [`sketch`]es and a [`line`] over a [`prior`], a [`breaker`],
+//! * [`monitor`] watches one, by [`stats`] in [`sketch`]es and a [`line`] over a [`prior`], its [`crowding`], a [`breaker`],
 //!   [`concurrency`] and [`quota`]; [`live`] is what a decision sees of that
 //!
 //! What to do next:
@@ -42,6 +42,7 @@ pub mod chance;
 pub mod class;
 pub mod classify;
 pub mod concurrency;
+pub mod crowding;
 pub mod detector;
 pub mod endpoint_set;
 pub mod estimate;

@@ -38,14 +38,17 @@ struct Sums {
     squares: f64,
 }
 
-/// After so many seconds an observation counts half.
-const HALF_LIFE: f64 = 300.0;
+/// After so many seconds an observation counts half: an endpoint that was slow, and is left alone for
+/// it, becomes a stranger again within minutes, and is given another chance.
+const HALF_LIFE: f64 = 120.0;
+/// No more observations than this count, however many come.
+const MOST: f64 = 100.0;
 /// The prior counts like so many observations at either end of this range of thousands of tokens,
 const PRIOR: f64 = 2.0;
 const RANGE: [f64; 2] = [0.0, 4.0];
 /// and its spread like so many.
 const PRIOR_SPREAD: f64 = 2.0;
-/// What a new observation moves the bias, once there are many; the first ones move the level more.
+/// What a new observation moves level and bias, once there are many; while there are few, more.
 const GAIN: f64 = 0.05;
 /// The furthest that one observation is believed to be off, as a logarithm.
 const FURTHEST: f64 = 3.0;
@@ -77,12 +80,13 @@ impl Line {
         let above_prior = (y / self.assumed(x)).ln() - self.level;
         self.level += gain * above_prior.clamp(-FURTHEST, FURTHEST);
         if self.sums.count >= 1.0 {
-            self.bias += GAIN * left_over;
+            self.bias += gain * left_over;
             self.sums.squares += left_over * left_over;
         }
         let w = 1.0 / (y * y);
         self.sums.add(x, y, w);
         self.sums.count += 1.0;
+        self.sums.scale((MOST / self.sums.count).min(1.0));
         self.fit();
     }
 
@@ -221,7 +225,7 @@ mod tests {
             line.observe(at(41), 1000, 1.05);
         }
         assert!((0.85..1.3).contains(&line.at(1000)), "{}", line.at(1000));
-        assert!(line.count(at(41)) > 400.0 && line.count(at(3641)) < 1.0);
+        assert!(line.count(at(41)) > 99.0 && line.count(at(3641)) < 1.0);
         assert!(line.spread(at(3641)) > 2.0 * line.spread(at(41)));
     }
 

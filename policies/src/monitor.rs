@@ -55,6 +55,8 @@ pub struct Started {
     at: Moment,
     first_token_at: Option<Moment>,
     work: Work,
+    /// How many first tokens were waited for there when it began.
+    ahead: u32,
     probe: bool,
 }
 
@@ -116,7 +118,7 @@ impl Monitor {
     /// A stranger of whom that much is assumed.
     pub fn new(prior: Prior, limits: Limits, lease: Option<Lease>) -> Self {
         let state = State {
-            stats: EndpointStats::new(prior),
+            stats: EndpointStats::new(prior, lease.is_some()),
             breaker: Breaker::new(),
             concurrency: Concurrency::new(limits.concurrency),
             requests: limits.rpm.map(PerMinute::new),
@@ -146,24 +148,26 @@ impl Monitor {
             Gate::Clear => {}
             closed => return Err(closed),
         }
-        self.board.pending.store(pending + 1, Relaxed);
         let probe = state.breaker.pass(now);
-        state.take(now, work);
-        self.put_up(&state, now);
-        Ok(Started { at: now, first_token_at: None, work, probe })
+        Ok(self.begin(&mut state, now, work, probe))
     }
 
     /// Begins an attempt that nobody asks leave for: somebody has waited for room, or there is nobody
     /// else to ask.
     pub fn start_anyway(&self, now: Moment, work: Work) -> Started {
         let mut state = self.lock();
-        let pending = self.board.pending.load(Relaxed);
-        self.board.pending.store(pending.saturating_add(1), Relaxed);
         let well = matches!(state.gates().at(now, 0), Gate::Clear);
         let probe = well && state.breaker.pass(now);
+        self.begin(&mut state, now, work, probe)
+    }
+
+    fn begin(&self, state: &mut State, now: Moment, work: Work, probe: bool) -> Started {
+        let pending = self.board.pending.load(Relaxed);
+        self.board.pending.store(pending.saturating_add(1), Relaxed);
         state.take(now, work);
-        self.put_up(&state, now);
-        Started { at: now, first_token_at: None, work, probe }
+        self.put_up(state, now);
+        let ahead = self.board.unanswered.fetch_add(1, Relaxed);
+        Started { at: now, first_token_at: None, work, ahead, probe }
     }
 
     /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
@@ -183,12 +187,14 @@ impl Monitor {
             started.first_token_at = Some(now);
             let mut state = self.lock();
             let ttft = now.since(started.at);
-            state.stats.first_token(now, started.work.input_tokens, ttft);
+            self.board.unanswered.fetch_sub(1, Relaxed);
+            state.stats.first_token(now, started.work.input_tokens, started.ahead, ttft);
             self.put_up_ttft(&mut state, now, started.work.input_tokens);
         }
     }
 
     /// Ends an attempt, and learns from it.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt ends once")]
     pub fn finish(&self, started: Started, now: Moment, outcome: Outcome) {
         let mut state = self.lock();
         let pending = self.board.pending.load(Relaxed);
@@ -196,9 +202,12 @@ impl Monitor {
         let usual_first = self.board.view(now, started.work.input_tokens).ttft.p50;
         state.learn(now, &started, outcome, pending, usual_first);
         let (size, waited) = (started.work.input_tokens, now.since(started.at));
-        if started.first_token_at.is_none() && self.shows_slowness(outcome, size, waited) {
-            state.stats.first_token(now, size, waited);
-            self.put_up_ttft(&mut state, now, size);
+        if started.first_token_at.is_none() {
+            self.board.unanswered.fetch_sub(1, Relaxed);
+            if self.shows_slowness(outcome, size, waited) {
+                state.stats.first_token(now, size, started.ahead, waited);
+                self.put_up_ttft(&mut state, now, size);
+            }
         }
         self.put_up(&state, now);
     }
@@ -207,7 +216,7 @@ impl Monitor {
     /// seconds.
     pub fn refresh(&self, now: Moment) {
         let mut state = self.lock();
-        self.board.put_shape(state.stats.shape());
+        self.board.put_shape(state.stats.shape(), state.stats.crowding());
         for bucket in 0..BUCKETS {
             let (ttft, samples) = state.stats.ttft(now, bucket);
             self.board.put_ttft(bucket, ttft, samples);
@@ -240,7 +249,7 @@ impl Monitor {
             return;
         }
         let (ttft, samples) = state.stats.ttft(now, bucket);
-        self.board.put_shape(state.stats.shape());
+        self.board.put_shape(state.stats.shape(), state.stats.crowding());
         self.board.put_ttft(bucket, ttft, samples);
         state.put_up_at[bucket] = now;
     }

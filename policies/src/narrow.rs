@@ -144,9 +144,16 @@ impl Narrowing {
 
 /// Whether a caller's name means this endpoint: its own, its account's, or its provider's kind.
 fn is_named(offer: &Offer, name: &str) -> bool {
-    [offer.name.as_str(), offer.provider.as_str(), &offer.kind]
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(name))
+    is_same(offer.name.as_str(), name)
+        || is_same(offer.provider.as_str(), name)
+        || is_same(&offer.kind, name)
+}
+
+/// Whether two names are the same but for their case. Names of one house tend to begin alike and to
+/// differ at the end, so that is where the first look goes.
+fn is_same(known: &str, name: &str) -> bool {
+    let last = |name: &str| name.bytes().last().map(|byte| byte.to_ascii_lowercase());
+    known.len() == name.len() && last(known) == last(name) && known.eq_ignore_ascii_case(name)
 }
 
 #[cfg(test)]

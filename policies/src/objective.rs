@@ -87,9 +87,10 @@ pub struct Tuning {
     pub near: f64,
     /// The last choice stays unless another is better by this share of what is measured.
     pub hysteresis: f64,
-    /// The share of requests that go to an endpoint that was seldom seen.
+    /// The share of requests that go to an endpoint that was seldom seen and might be better; five
+    /// times as many while nothing is known of it.
     pub exploration: f64,
-    /// An endpoint is seldom seen with fewer first tokens than this, of this size, in five minutes.
+    /// An endpoint is seldom seen with fewer first tokens than this, older ones counting less.
     pub seldom: u32,
     /// Whether the one with less pending work is taken of two that are nearly equal.
     pub two_choices: bool,

@@ -164,15 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn without_allowance_nothing_is_tried_again() {
-        let mut allowance = Allowance::new(Share { of_requests: 0.0, at_least: 2 });
+    fn without_allowance_nobody_is_tried_again_and_others_still_are() {
         let failure = Failure::new(Kind::ProviderError, "500");
-        let progress = Progress { attempts_here: 3, has_alternative: true, time_left: AMPLE };
-        let mut next = || {
-            let rules = RetryRules::default();
-            rules.next_within(&mut allowance, Moment::START, progress, &failure, 0.5)
-        };
-        assert_eq!([next(), next(), next()], [Next::Elsewhere, Next::Elsewhere, Next::GiveUp]);
+        for (has_alternative, instead) in [(true, Next::Elsewhere), (false, Next::GiveUp)] {
+            let mut allowance = Allowance::new(Share { of_requests: 0.0, at_least: 2 });
+            let progress = Progress { attempts_here: 1, has_alternative, time_left: AMPLE };
+            let mut next = || {
+                let rules = RetryRules::default();
+                rules.next_within(&mut allowance, Moment::START, progress, &failure, 0.5)
+            };
+            assert!(matches!([next(), next()], [Next::Again { .. }, Next::Again { .. }]));
+            assert_eq!(next(), instead);
+        }
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::lease;
 use crate::live::LiveView;
 
 /// Beyond so many times its p99 an endpoint's silence is no slowness any more.
@@ -19,7 +20,7 @@ pub fn until_first_token(live: &LiveView, limit: Duration, has_alternative: bool
     if !has_alternative {
         return limit;
     }
-    let usual = BEYOND_P99 * (live.ttft.p99 + live.queue);
+    let usual = BEYOND_P99 * (live.ttft.p99 + lease::waiting(live.queue));
     Duration::try_from_secs_f64(usual).unwrap_or(limit).max(AT_LEAST).min(limit)
 }
 

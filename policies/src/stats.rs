@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::crowding::Crowding;
 use crate::line::Line;
 use crate::live::Quantiles;
 use crate::moment::Moment;
@@ -17,6 +18,8 @@ pub struct EndpointStats {
     ttft: [Windows; BUCKETS],
     /// What sizes that were seen say of those that were not.
     line: Line,
+    /// How prompts that wait delay each other, where it is a machine of one's own.
+    crowding: Option<Crowding>,
     /// Tokens that were generated and the seconds that it took.
     pace: (Fading, Fading),
     attempts: Fading,
@@ -70,12 +73,13 @@ pub(crate) fn scale(base: f64, slope: f64, input_tokens: u64) -> f64 {
 // === impl EndpointStats ===
 
 impl EndpointStats {
-    /// A stranger.
-    pub fn new(prior: Prior) -> Self {
+    /// A stranger; `is_own` is a machine of one's own, whose prompts delay each other.
+    pub fn new(prior: Prior, is_own: bool) -> Self {
         Self {
             prior,
             ttft: Default::default(),
             line: Line::new(prior),
+            crowding: is_own.then(Crowding::default),
             pace: Default::default(),
             attempts: Fading::default(),
             failures: Fading::default(),
@@ -83,12 +87,18 @@ impl EndpointStats {
         }
     }
 
-    /// The first token of an answer came after so long. An attempt that was given up without one is
+    /// The first token of an answer came after so long, while so many others were waited for there
+    /// before it. An attempt that was given up without one is
     /// told here too: it took at least as long as it was waited for, so silence is not taken for
     /// speed.
-    pub fn first_token(&mut self, now: Moment, input_tokens: u64, ttft: Duration) {
+    pub fn first_token(&mut self, now: Moment, input_tokens: u64, ahead: u32, ttft: Duration) {
         let bucket = bucket(input_tokens);
-        let seconds = ttft.as_secs_f64();
+        let mut seconds = ttft.as_secs_f64();
+        if let Some(crowding) = &mut self.crowding {
+            crowding.observe(ahead, seconds / self.line.at(input_tokens));
+            // What is kept is how long it takes undisturbed.
+            seconds /= crowding.times(ahead);
+        }
         self.line.observe(now, input_tokens, seconds);
         let (base, slope) = self.line.shape();
         self.ttft[bucket].add(now, seconds / scale(base, slope, input_tokens));
@@ -128,6 +138,11 @@ impl EndpointStats {
             p99: mix(quantiles.p99, expected.p99),
         };
         (mixed, known)
+    }
+
+    /// By which share of a first token each prompt that waits delays the next one.
+    pub fn crowding(&self) -> f64 {
+        self.crowding.map_or(0.0, |crowding| crowding.share())
     }
 
     /// How time grows with the prompt: seconds for an empty one, and for each thousand tokens more.
@@ -179,7 +194,7 @@ mod tests {
     }
 
     fn stranger() -> EndpointStats {
-        EndpointStats::new(Prior::of(None))
+        EndpointStats::new(Prior::of(None), false)
     }
 
     #[test]
@@ -199,10 +214,10 @@ mod tests {
         let (assumed, samples) = stats.ttft(at(1), 1);
         assert_eq!(samples, 0);
         for _ in 0..400 {
-            stats.first_token(at(1), 1000, Duration::from_millis(200));
+            stats.first_token(at(1), 1000, 0, Duration::from_millis(200));
         }
         let (seen, samples) = stats.ttft(at(1), 1);
-        assert_eq!(samples, 400);
+        assert_eq!(samples, 100, "more would not make it surer");
         assert!(assumed.p95 > 3.0 && (seen.p95 - 0.2).abs() < 0.02, "{seen:?}");
         let (other_size, _) = stats.ttft(at(1), 2);
         assert!(other_size.p95 < assumed.p95 / 3.0, "a fast one is fast with other sizes too");

@@ -5,6 +5,7 @@ use isthmus_inference::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 use crate::affinity::Warm;
+use crate::lease;
 use crate::live::{LiveView, Quantiles};
 use crate::offer::Pricing;
 
@@ -30,7 +31,7 @@ pub struct Terms {
     pub cached_tokens: u64,
     /// Seconds to the first token.
     pub ttft: Quantiles,
-    /// Seconds of work that lie before it (leases only).
+    /// Seconds for which a first token waits behind the work of a saturated machine (leases only).
     pub queue: f64,
     /// Seconds to the last token: p95 of the first, the queue, and the expected answer at its pace.
     pub latency: f64,
@@ -76,13 +77,14 @@ impl Terms {
             demand.warm.cached(number, demand.input_tokens).min(demand.input_tokens);
         let usage = demand.usage(cached_tokens, demand.output_tokens);
         let generation = demand.output_tokens as f64 / live.tokens_per_second.max(0.001);
+        let waiting = lease::waiting(live.queue);
         Self {
             place,
             cost: pricing.marginal(&usage, live.queue),
             cached_tokens,
             ttft: live.ttft,
-            queue: live.queue,
-            latency: live.ttft.p95 + live.queue + generation,
+            queue: waiting,
+            latency: live.ttft.p95 + waiting + generation,
             tps: live.tokens_per_second,
             failure: live.failure,
             over: 0.0,

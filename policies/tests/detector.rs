@@ -6,7 +6,11 @@
 //! before, in other surroundings, and is only measured. With `ISTHMUS_BLESS=1` the table in
 //! `docs/classification.md` is written anew; with `ISTHMUS_MISSES=1` each mistake is printed.
 
-#![allow(clippy::unwrap_used, reason = "the helpers of a test panic like the test itself")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of a test panic and print like the test itself"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -129,7 +129,7 @@ mod tests {
             let item = citation.written(format);
             let items = json!([item, {"type": "file_citation", "file_id": "f"}]);
             let part = annotated(format, &items).unwrap();
-            assert_eq!(cited(&part), [citation.clone()], "{format}");
+            assert_eq!(cited(&part), std::slice::from_ref(&citation), "{format}");
             assert_eq!(annotations(&part, format), *items.as_array().unwrap(), "as they came");
             let other = [formats::RESPONSES, formats::OPENAI_CHAT]
                 .into_iter()

@@ -42,7 +42,6 @@ impl Line {
 
     /// Sends a request and waits for the head of its answer. A request that the connection had not
     /// begun to send comes back in the error.
-    #[expect(clippy::result_large_err, reason = "the request in it is the one to send again")]
     pub(super) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use isthmus_config::complaint::Complaint;
 
 use super::{CommandError, say_error};
+use crate::policy_files;
 use crate::proofs::ProofError;
 
 /// Tests, proves and compares policies, before they decide anything.
@@ -100,6 +101,13 @@ impl From<Vec<Complaint>> for Refusal {
     fn from(complaints: Vec<Complaint>) -> Self {
         let lines: Vec<_> = complaints.iter().map(ToString::to_string).collect();
         Self::Refused(lines.join("\n"))
+    }
+}
+
+impl From<policy_files::PolicyError> for Refusal {
+    fn from(error: policy_files::PolicyError) -> Self {
+        // Each of its complaints says `error` itself.
+        Self::Refused(error.to_string())
     }
 }
 

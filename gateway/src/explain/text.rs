@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use isthmus_inference::ident::EndpointName;
+
 use super::{EndpointTold, Explained, Figures, OutcomeTold, RuleTold, TermsTold};
 
 /// The columns of the table and their widths; the last one is as wide as it needs to be.
@@ -104,7 +106,7 @@ impl Explained {
         match &self.refused {
             Some(refused) => writeln!(f, "no plan: {refused}")?,
             None => {
-                let plan: Vec<&str> = self.plan.iter().map(|name| name.as_str()).collect();
+                let plan: Vec<&str> = self.plan.iter().map(EndpointName::as_str).collect();
                 let picked = self.picked.unwrap_or_default();
                 writeln!(f, "plan: {} (first choice: {picked})", plan.join(", then "))?;
             }

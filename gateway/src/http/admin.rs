@@ -59,7 +59,7 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 
 /// `GET /metrics`: in Prometheus' text format.
 pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    app.observe_engines();
+    app.observe();
     match app.metrics.render() {
         Ok(text) => {
             (StatusCode::OK, [(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()

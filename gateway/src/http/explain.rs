@@ -115,6 +115,7 @@ fn told(
     Explained::of(recorded, &told).map_err(internal)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "whoever hands over an error is done with it")]
 fn internal(error: impl ToString) -> Failure {
     Failure::new(Kind::Internal, error.to_string())
 }

@@ -252,7 +252,7 @@ mod tests {
         );
         let long = "ü".repeat(100);
         let many = names(&vec![long.as_str(); 1000]);
-        assert!(many.len() < 4 * LONGEST_LIST && many.ends_with(",+997"), "{many}");
+        assert!(many.len() < 4 * LONGEST_LIST && many.ends_with(",+996"), "{many}");
         assert_eq!(names(&["x".repeat(LONGEST_LIST + 1).as_str()]), "+1");
         HeaderValue::from_str(&many).unwrap();
     }

@@ -37,10 +37,6 @@ pub struct Answer {
 }
 
 /// All of an answer, or its beginning.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved a few times a call, which a box would cost more than"
-)]
 pub enum Content {
     /// All of it.
     Whole(Whole),

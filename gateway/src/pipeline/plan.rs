@@ -89,6 +89,7 @@ pub async fn plan(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Result<
     let (narrowed, narrowing) = narrowed(&asked, &pool)?;
     let judged = judge(app, &pool, &asked).await?;
     ticket.judged(&judged);
+    app.metrics.judged(!judged.permitted.route.allowed.is_empty());
     let weighed = weigh(&pool, &asked, &judged, &narrowing)?;
     ticket.expected(weighed.reading);
     let (now, plan) = (weighed.now, weighed.plan);

@@ -113,15 +113,15 @@ fn made_anonymous(
     };
     let stranger = Situation { principal: nobody, people: vec![], ..situation.clone() };
     if shows(&stranger) {
-        *situation = stranger
+        *situation = stranger;
     } else {
-        matters.push("principal")
+        matters.push("principal");
     }
     let unnamed = Situation { resource: nothing, account: vec![], ..situation.clone() };
     if shows(&unnamed) {
-        *situation = unnamed
+        *situation = unnamed;
     } else {
-        matters.push("endpoint")
+        matters.push("endpoint");
     }
     matters
 }

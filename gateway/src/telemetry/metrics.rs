@@ -4,6 +4,8 @@
 //! are `isthmus_*`. A label never takes a value that callers can invent: models are pools or
 //! `provider/*`.
 
+use isthmus_policies::live::Gate;
+use isthmus_policies::rollout::Tally;
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -23,6 +25,13 @@ pub struct Metrics {
     /// Calls being answered.
     pub in_flight: IntGauge,
     connections: IntGaugeVec,
+    /// Requests that policy was asked about, by whether it permits any endpoint.
+    policy_allowed: IntCounter,
+    policy_denied: IntCounter,
+    /// What editions on trial and in the shadow would do differently.
+    policy_compared: IntGaugeVec,
+    /// Whether an endpoint may be asked: 0 clear, 1 cooling, spent or full, 2 sick.
+    breakers: IntGaugeVec,
     /// Decisions that were not logged.
     pub decisions_lost: IntCounter,
     /// The engine's slots that are busy.
@@ -63,6 +72,12 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let endpoint = ["isthmus_endpoint", "gen_ai_provider_name"];
+        let policy = counter(
+            &registry,
+            "isthmus_policy_decisions_total",
+            "Requests that policy was asked about, by whether it permits any endpoint",
+            &["decision"],
+        )?;
         let metrics = Self {
             requests: counter(
                 &registry,
@@ -116,6 +131,20 @@ impl Metrics {
                 Opts::new("isthmus_connections", "Open connections, by door"),
                 &["door"],
             )?,
+            policy_allowed: policy.with_label_values(&["allowed"]),
+            policy_denied: policy.with_label_values(&["denied"]),
+            policy_compared: gauge(
+                &registry,
+                "isthmus_policy_compared",
+                "Requests that an edition on trial or in the shadow judged beside the one in force",
+                &["edition", "what"],
+            )?,
+            breakers: gauge(
+                &registry,
+                "isthmus_breaker_state",
+                "Whether an endpoint may be asked: 0 yes; 1 no, it has no room or asked for a pause; 2 no, it is sick",
+                &["isthmus_endpoint"],
+            )?,
             decisions_lost: IntCounter::new(
                 "isthmus_decisions_lost_total",
                 "Decisions that could not be logged; the calls themselves went on",
@@ -158,6 +187,35 @@ impl Metrics {
         self.requests.with_label_values(&[model, operation, status]).inc();
     }
 
+    /// Counts what policy said.
+    pub fn judged(&self, permits: bool) {
+        if permits { self.policy_allowed.inc() } else { self.policy_denied.inc() }
+    }
+
+    /// Puts up what an edition that is compared has seen.
+    pub fn compared(&self, edition: &str, tally: &Tally) {
+        let Tally { judged, newly_denied, newly_allowed, changed } = *tally;
+        for (what, count) in [
+            ("judged", judged),
+            ("newly_denied", newly_denied),
+            ("newly_allowed", newly_allowed),
+            ("changed", changed),
+        ] {
+            let gauge = self.policy_compared.with_label_values(&[edition, what]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Puts up whether an endpoint may be asked.
+    pub fn gate(&self, endpoint: &str, gate: Gate) {
+        let state = match gate {
+            Gate::Clear => 0,
+            Gate::Cooling { .. } | Gate::Spent { .. } | Gate::Full => 1,
+            Gate::Sick { .. } => 2,
+        };
+        self.breakers.with_label_values(&[endpoint]).set(state);
+    }
+
     /// All numbers in Prometheus' text format.
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
         let mut text = Vec::new();
@@ -192,6 +250,17 @@ fn counter(
     let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(counter.clone()))?;
     Ok(counter)
+}
+
+fn gauge(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntGaugeVec> {
+    let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
 }
 
 fn histogram(

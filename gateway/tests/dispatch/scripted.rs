@@ -163,7 +163,7 @@ impl House {
         };
         let directory = Directory::new(vec![pool], BTreeMap::new(), Known::new());
         let settings = isthmus_config::zero(&|_| None).unwrap().settings;
-        let Built { app, reaper, .. } = App::new(&settings, directory, metrics, vec![]).unwrap();
+        let Built { app, reaper, .. } = App::join(&settings, directory, metrics, vec![]).unwrap();
         Self { app, reaper: Some(reaper), calls, cancelled }
     }
 

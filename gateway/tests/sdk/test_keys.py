@@ -74,3 +74,45 @@ def test_the_list_shows_no_key(gateway):
     assert key[:12] in listed and key[12:] not in listed and "live" in listed
     again = gateway.run("keys", "create", "--name", "web")
     assert again.returncode == 1 and "exists already" in again.stderr
+
+
+def test_a_key_says_whose_it_is_and_what_its_data_is(gateway):
+    gateway.create_key(
+        "--name", "helpdesk", "--organisation", "acme", "--team", "support",
+        "--data-class", "pii", "--may-declassify",
+    )
+    gateway.create_key("--name", "web")
+    listed = gateway.run("keys", "list").stdout
+    assert "acme/support/." in listed and "pii (may lower)" in listed and "././." in listed
+    unknown = gateway.run("keys", "create", "--name", "x", "--data-class", "private")
+    assert unknown.returncode != 0 and "confidential" in unknown.stderr and "pii" in unknown.stderr
+
+
+def test_a_class_that_is_no_word_is_refused_with_those_that_are(gateway, upstream):
+    key = gateway.create_key("--name", "web")
+    with gateway:
+        client = OpenAI(base_url=gateway.base_url, api_key=key, max_retries=0)
+        before = len(upstream.requests)
+
+        def refused(**extra) -> str:
+            with pytest.raises(openai.BadRequestError) as raised:
+                client.chat.completions.create(model="chat", messages=MESSAGES, **extra)
+            return raised.value.message
+
+        header = {"x-isthmus-data-class": "pii, privat"}
+        assert "`privat`" in refused(extra_headers=header)
+        assert "confidential, pii" in refused(metadata={"isthmus.data_class": "privat"})
+        assert "DE" in refused(extra_headers={"x-isthmus-allowed-regions": "Europe"})
+        assert len(upstream.requests) == before, "nothing left the house"
+        public = {"x-isthmus-data-class": "public"}
+        assert client.chat.completions.create(model="chat", messages=MESSAGES, extra_headers=public)
+
+
+def test_the_log_names_the_class_and_never_what_was_found(tmp_path, upstream):
+    configuration = CONFIGURATION.format(upstream=upstream.base_url) + "policies: { detect: true }\n"
+    with Gateway(tmp_path, configuration) as gateway:
+        client = OpenAI(base_url=gateway.base_url, api_key="anyone", max_retries=0)
+        said = {"role": "user", "content": "my card is 4111 1111 1111 1111"}
+        client.chat.completions.create(model="chat", messages=[said])
+        gateway.wait_for(lambda: "class=\"pci\"" in gateway.log() or "class=pci" in gateway.log(), "the line")
+        assert "detector" in gateway.log() and "1111" not in gateway.log()

@@ -8,8 +8,11 @@ use super::chance::Chance;
 use super::router::{Ask, Attempt, Listing, Plan, Router};
 use super::world::Ending;
 
+/// Makes a contender for so many endpoints.
+type Make = fn(usize) -> Box<dyn Router>;
+
 /// Every baseline by name.
-pub const BASELINES: &[(&str, fn(usize) -> Box<dyn Router>)] = &[
+pub const BASELINES: &[(&str, Make)] = &[
     ("round-robin", |size| Box::new(RoundRobin { next: 0, size })),
     ("random", |size| Box::new(Random { size })),
     ("cheapest", |_| Box::new(Cheapest { output: Mean::default() })),

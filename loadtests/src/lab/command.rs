@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::market::{MARKET, Market};
+use super::plots;
 use super::report;
 use super::suite::{Comparison, Suite};
 use super::trace::{self, SYNTHETIC, TRACES, Trace};
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// Also write every figure to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also draw the plots into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    figures: Option<PathBuf>,
     /// Fail if the bar is missed on an Azure trace.
     #[arg(long)]
     enforce: bool,
@@ -61,6 +65,11 @@ impl Arguments {
             let name = suite.trace.name.clone();
             let comparison = suite.run(|seed| note(&format!("{name}, seed {seed} …")));
             print(&report::render(&comparison));
+            if let Some(folder) = &self.figures {
+                for (name, text) in plots::draw(&comparison) {
+                    write(&folder.join(name), &text)?;
+                }
+            }
             comparisons.push(comparison);
         }
         if let Some(path) = &self.json {

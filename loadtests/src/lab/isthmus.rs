@@ -17,7 +17,7 @@ use isthmus_policies::estimate::Calibration;
 use isthmus_policies::facts::{Fact, Facts};
 use isthmus_policies::hedge::{self, HedgeAfter, HedgeBudget, HedgeRules};
 use isthmus_policies::lease::Lease;
-use isthmus_policies::live::{Gate, LiveView, Quantile};
+use isthmus_policies::live::{Gate, LiveView, Quantile, Quantiles};
 use isthmus_policies::moment::Moment;
 use isthmus_policies::monitor::{Limits, Monitor, Outcome, Started, Work};
 use isthmus_policies::objective::{Aim, Objective};
@@ -173,7 +173,10 @@ impl Isthmus {
     fn view(&self, now: Moment, demand: &Demand, endpoint: usize) -> LiveView {
         let mut live = self.monitors[endpoint].view(now, demand.fresh_input(endpoint));
         if self.settings.median {
-            live.ttft.p95 = live.ttft.p50;
+            // What is hoped of a stranger stays what it was: it is judged by the square of the median
+            // over the p95.
+            let Quantiles { p50, p95, .. } = live.ttft;
+            live.ttft = Quantiles { p50: p50 * (p50 / p95).sqrt(), p95: p50, ..live.ttft };
         }
         if !self.settings.breaker && matches!(live.gate, Gate::Sick { .. }) {
             live.gate = Gate::Clear;

@@ -22,8 +22,9 @@ const LONG_WORD: usize = 16;
 /// The fewest digits of a run that can be something.
 const FEW_DIGITS: usize = 6;
 
-/// Begins `password`, `Passwort` and their like, whichever way their first letter is written.
-static PASSWORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("asswor"));
+/// Begin `password`, `Passwort` and their like, whichever way their first letter is written.
+static PASSWORDS: LazyLock<[Finder<'static>; 4]> =
+    LazyLock::new(|| ["asswor", "assphrase", "ot de passe", "ontrase"].map(Finder::new));
 
 /// Stands in the first line of an armoured private key.
 static ARMOUR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("PRIVATE KEY"));
@@ -167,9 +168,14 @@ fn marks(ground: Ground<'_>, findings: &mut Findings) {
         }
     }
     let reach = text.len().min(until + 16);
-    for at in PASSWORD.find_iter(&text[from..reach]).map(|at| from + at).filter(|at| *at < until) {
-        let end = at + text[at..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-        kinds(|find| matches!(find, Find::Value(find) if find(text, end)), findings);
+    for name in PASSWORDS.iter() {
+        let found = name.find_iter(&text[from..reach]).map(|at| from + at);
+        for at in found.filter(|at| *at < until) {
+            let known = at + name.needle().len();
+            let letter = |byte: &&u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+            let end = known + text[known..].iter().take_while(letter).count();
+            kinds(|find| matches!(find, Find::Value(find) if find(text, end)), findings);
+        }
     }
     for at in ARMOUR.find_iter(&text[from..reach]).map(|at| from + at).filter(|at| *at < until) {
         kinds(|find| matches!(find, Find::Armour(find) if find(text, at)), findings);

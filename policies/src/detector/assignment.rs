@@ -6,7 +6,7 @@ use crate::class::DataClass;
 pub(super) const KIND: Kind = Kind {
     name: "password",
     class: DataClass::Secret,
-    about: "a value after `password:`, `api_key=`, *password is* and their like, and the password in a URL; not placeholders, variables and plain words",
+    about: "a value after `password:`, `api_key=`, `--password`, *password is* and their like, and the password in a URL; not placeholders, variables and plain words",
     find: Find::Value(find),
 };
 
@@ -96,12 +96,28 @@ fn value_after(text: Text<'_>, at: usize) -> Option<(&[u8], bool)> {
     value(&rest[space..])
 }
 
-/// The value after *is*, as people say it.
+/// The value after *is*, as people say it, or right after the name, as after an option.
 fn said_after(text: Text<'_>, at: usize) -> Option<(&[u8], bool)> {
+    const SAID: &[&[u8]] = &[
+        b" is ",
+        b" ist ",
+        b" lautet ",
+        b" was ",
+        b" to ",
+        b" est ",
+        b" es ",
+        b" \xc3\xa8 ",
+        b" \xc3\xa9 ",
+    ];
     let rest = &text[at..text.len().min(at + VALUE + 16)];
-    const SAID: &[&[u8]] = &[b" is ", b" ist ", b" lautet ", b" was ", b" to "];
-    let rest = SAID.iter().find_map(|said| rest.strip_prefix(*said))?;
-    value(rest.strip_prefix(b"now ").unwrap_or(rest))
+    if let Some(rest) = SAID.iter().find_map(|said| rest.strip_prefix(*said)) {
+        return value(rest.strip_prefix(b"now ").unwrap_or(rest));
+    }
+    let (said, quoted) = value(rest.strip_prefix(b" ")?)?;
+    // Any word may follow; one of letters, digits and signs is hardly one.
+    let holds = |is: fn(&u8) -> bool| said.iter().any(is);
+    let chosen = holds(u8::is_ascii_digit) && holds(|byte| b"!@#$%^&*?~+=|_".contains(byte));
+    (chosen && said.len() >= 8).then_some((said, quoted))
 }
 
 fn value(rest: &[u8]) -> Option<(&[u8], bool)> {

@@ -78,18 +78,15 @@ fn find(number: &Number<'_>) -> Option<usize> {
     None
 }
 
-/// Whether a person would write one number in these groups: as one, in equal ones, or in fours and
-/// more with alike gaps. Of a decimal fraction there is no card.
+/// Whether a person would write one number in these groups: as one, in fours and more, or in equal
+/// ones with equal gaps. Of a decimal fraction there is no card.
 fn is_grouped(number: &Number<'_>, count: usize) -> bool {
     let lengths = || (0..count).map(|index| number.len(index));
     let equal = || (0..count - 1).all(|index| number.len(index) == number.len(0));
     match count {
         1 => !number.is_fraction(),
-        _ => {
-            number.is_even(count)
-                && (equal() && number.len(count - 1) <= number.len(0)
-                    || lengths().take(count - 1).all(|length| length >= 4))
-        }
+        _ if lengths().take(count - 1).all(|length| length >= 4) => true,
+        _ => number.is_even(count) && equal() && number.len(count - 1) <= number.len(0),
     }
 }
 

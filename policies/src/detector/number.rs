@@ -128,6 +128,12 @@ impl<'t> Number<'t> {
         self.groups[count - 1].end()
     }
 
+    /// The number that begins with the next group, if there is one.
+    pub(super) fn rest(&self) -> Option<Self> {
+        let groups = self.groups.get(1..).filter(|groups| !groups.is_empty())?;
+        Some(Self { text: self.text, groups, before: Some(self.groups[0]) })
+    }
+
     /// How many groups there are.
     pub(super) fn count(&self) -> usize {
         self.groups.len()

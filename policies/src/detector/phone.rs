@@ -14,6 +14,8 @@ pub(super) const KIND: Kind = Kind {
 
 const WORDS: &[&str] = &[
     "phone",
+    "ph:",
+    "ph.",
     "tel",
     "mobile",
     "mobil",
@@ -84,8 +86,11 @@ fn national(number: &Number<'_>) -> Option<usize> {
     let first = number.text[number.start()];
     let opened = number.start() > 0 && number.text[number.start() - 1] == b'(';
     let zero = first == b'0';
+    let bracket = number.gap(0).ends_with(b"(");
     let count = match () {
         () if is_american(number, opened) => 3,
+        // The same after the code of its country, without the plus.
+        () if first == b'1' && number.len(0) == 1 && is_american(&number.rest()?, bracket) => 4,
         // A British mobile, and British and other landlines.
         () if zero && number.is_shaped(&[5, 6]) && number.gap(0) == b" " => 2,
         () if zero && number.is_shaped(&[3, 4, 4]) && number.is_even(3) => 3,

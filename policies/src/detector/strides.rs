@@ -31,7 +31,7 @@ const fn is_dense(eight: u64) -> bool {
 
 /// Whether one of the eight bytes is this one: it leaves a zero, from which the subtraction borrows.
 pub(super) const fn holds(eight: u64, byte: u8) -> bool {
-    let differences = eight ^ ONES * byte as u64;
+    let differences = eight ^ (ONES * byte as u64);
     differences.wrapping_sub(ONES) & !differences & HIGH != 0
 }
 

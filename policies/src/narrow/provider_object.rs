@@ -134,7 +134,7 @@ pub(super) fn read(json: &[u8]) -> Result<Narrowing, NarrowError> {
         require_parameters: written.require_parameters.unwrap_or(false),
         zero_data_retention: written.zdr.unwrap_or(false),
         no_data_collection: written.data_collection == Some(DataCollection::Deny),
-        quantisations: written.quantizations.map(quantisations).transpose()?,
+        quantisations: written.quantizations.as_deref().map(quantisations).transpose()?,
         max_price_in: rate("provider.max_price.prompt", price.prompt)?,
         max_price_out: rate("provider.max_price.completion", price.completion)?,
         sort: written.sort.map(Sort::from),
@@ -153,7 +153,7 @@ fn names(param: &str, names: Option<Vec<String>>) -> Result<Option<Vec<String>>,
     }
 }
 
-fn quantisations(words: Vec<String>) -> Result<Vec<Option<Quantisation>>, NarrowError> {
+fn quantisations(words: &[String]) -> Result<Vec<Option<Quantisation>>, NarrowError> {
     let one = |word: &String| {
         if word == "unknown" {
             return Ok(None);

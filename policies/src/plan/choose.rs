@@ -7,6 +7,9 @@ use super::rank::Standing;
 use crate::chance::Chance;
 use crate::objective::{Tuning, Unit};
 
+/// How much sooner one is explored of whom nothing is known.
+const HASTE: f64 = 5.0;
+
 /// Why the first choice is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Picked {
@@ -68,27 +71,34 @@ pub(super) fn first(
     Some(Choice { first, reference, picked })
 }
 
-/// Now and then, somebody who was seldom seen. He is permitted, available and within the bounds that
-/// are not relaxed; nobody is explored whom the caller put behind others.
+/// Now and then, somebody who was seldom seen and might be better: permitted, available, within the
+/// bounds that are not relaxed, no dearer, and not known to be too slow. Nobody is explored whom the
+/// caller put behind others. The less is known of somebody, the sooner his turn comes: a stranger's
+/// share is [`HASTE`] times that of one who is nearly known, and all of them have no more than that.
 fn explored(
     ranked: &[Standing],
     best: usize,
     tuning: &Tuning,
     chance: &mut Chance,
 ) -> Option<usize> {
-    if chance.fraction() >= tuning.exploration {
+    let mut left = chance.fraction();
+    if left >= tuning.exploration * HASTE {
         return None;
     }
-    let strangers: SmallVec<[usize; 32]> = (0..ranked.len())
-        .filter(|at| {
-            let standing = &ranked[*at];
-            *at != best
-                && standing.may.route
-                && standing.samples < tuning.seldom
-                && standing.class.may_be_explored_beside(ranked[best].class)
-        })
-        .collect();
-    (!strangers.is_empty()).then(|| strangers[chance.below(strangers.len())])
+    ranked.iter().enumerate().position(|(at, standing)| {
+        let certain = standing.score.total - standing.score.measured;
+        let might_be_better = at != best
+            && standing.may.route
+            && standing.hopeful
+            && standing.samples < tuning.seldom
+            && certain <= ranked[best].score.total
+            && standing.class.may_be_explored_beside(ranked[best].class);
+        if might_be_better {
+            let unknown = f64::from(tuning.seldom) / f64::from(standing.samples + 1);
+            left -= tuning.exploration * unknown.min(HASTE);
+        }
+        left < 0.0
+    })
 }
 
 /// The incumbent, unless somebody is better by more than what measurements are worth.

@@ -9,6 +9,7 @@ use super::{Candidate, NoRoute, Situation, Strategy};
 use crate::bounds::BoundSet;
 use crate::explain::{Fate, Recorder};
 use crate::hedge::{Hedge, HedgeRules};
+use crate::lease;
 use crate::live::Gate;
 use crate::objective::{Aim, Score, Weights};
 use crate::offer::Pricing;
@@ -36,6 +37,8 @@ pub(super) struct Standing {
     pub(super) score: Score,
     pub(super) pending: u32,
     pub(super) samples: u32,
+    /// Whether it may turn out to keep the bounds on time, for all that is known.
+    pub(super) hopeful: bool,
 }
 
 /// In which ways it may be contacted.
@@ -46,22 +49,11 @@ pub(super) struct May {
     pub(super) hedge: bool,
 }
 
-/// What comes before any score, the lower the better; the first difference decides.
+/// What comes before any score, the lower the better. One number, as it is compared more often than
+/// anything else here; from the highest bit to the lowest: its place in the caller's own order, then
+/// each of the marks below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Class {
-    /// Its place in the caller's own order.
-    asked_for: u16,
-    /// Whether its first token usually comes too late.
-    late: bool,
-    /// How many bounds had to be relaxed for it.
-    relaxed: u8,
-    /// Whether nobody knows what it costs.
-    unpriced: bool,
-    /// Whether it is a lease without room.
-    saturated: bool,
-    /// Whether it falls short of what the caller would like.
-    unpreferred: bool,
-}
+pub(super) struct Class(u32);
 
 /// Why those who are not ranked are not.
 #[derive(Default)]
@@ -137,6 +129,7 @@ impl Judge<'_> {
             score,
             pending: live.pending,
             samples: live.samples,
+            hopeful: objective.bounds.are_hoped_for(&terms),
         })
     }
 
@@ -154,15 +147,18 @@ impl Judge<'_> {
     }
 
     fn class(&self, candidate: &Candidate<'_>, terms: &Terms, relaxed: u8) -> Class {
-        let narrowing = self.situation.narrowing;
-        let counts_money = self.aim.counts_money(&self.weights);
-        Class {
-            asked_for: narrowing.map_or(0, |narrowing| narrowing.place(candidate.offer)),
-            late: terms.ttft.p50 + terms.queue > self.situation.time_left.as_secs_f64(),
-            relaxed,
-            unpriced: counts_money && terms.cost.is_none(),
-            saturated: counts_money && is_saturated(&candidate.offer.pricing, terms.queue),
-            unpreferred: narrowing.is_some_and(|narrowing| !narrowing.prefers(&candidate.live)),
+        let late = terms.ttft.p50 + terms.queue > self.situation.time_left.as_secs_f64();
+        let mut class = Class::of(relaxed).with_if(Class::LATE, late);
+        if self.aim.counts_money(&self.weights) {
+            let saturated = is_saturated(&candidate.offer.pricing, candidate.live.queue);
+            class = class.with_if(Class::UNPRICED, terms.cost.is_none());
+            class = class.with_if(Class::SATURATED, saturated);
+        }
+        match self.situation.narrowing {
+            None => class,
+            Some(narrowing) => class
+                .with_if(Class::UNPREFERRED, !narrowing.prefers(&candidate.live))
+                .asked_for(narrowing.place(candidate.offer)),
         }
     }
 
@@ -198,7 +194,7 @@ impl Judge<'_> {
         let pain = |standing: &Standing| {
             let live = &candidate(standing).live;
             let cost = input_cost(standing).map(|cost| cost.pico_dollars() as f64)?;
-            Some(cost + second * (live.ttft.p50 + live.queue))
+            Some(cost + second * (live.ttft.p50 + lease::waiting(live.queue)))
         };
         let partner = ranked
             .iter()
@@ -221,11 +217,34 @@ fn is_saturated(pricing: &Pricing, queue: f64) -> bool {
 // === impl Class ===
 
 impl Class {
+    /// Its first token usually comes too late.
+    const LATE: u32 = 1 << 15;
+    /// How many bounds had to be relaxed for it.
+    const RELAXED: u32 = 0xff << 3;
+    /// Nobody knows what it costs.
+    const UNPRICED: u32 = 1 << 2;
+    /// It is a lease without room.
+    const SATURATED: u32 = 1 << 1;
+    /// It falls short of what the caller would like.
+    const UNPREFERRED: u32 = 1;
+
+    fn of(relaxed: u8) -> Self {
+        Self(u32::from(relaxed) << Self::RELAXED.trailing_zeros())
+    }
+
+    const fn with_if(self, mark: u32, is: bool) -> Self {
+        if is { Self(self.0 | mark) } else { self }
+    }
+
+    fn asked_for(self, place: u16) -> Self {
+        Self(self.0 | u32::from(place) << 16)
+    }
+
     /// Whether one of this class may be tried for the sake of knowledge where one of the best class
     /// is at hand: he may be slower than a bound, for that is what is to be found out, but not later,
     /// dearer or less asked for.
-    pub(super) fn may_be_explored_beside(self, best: Self) -> bool {
-        Self { relaxed: best.relaxed, unpreferred: best.unpreferred, ..self } == best
+    pub(super) const fn may_be_explored_beside(self, best: Self) -> bool {
+        (self.0 ^ best.0) & !(Self::RELAXED | Self::UNPREFERRED) == 0
     }
 }
 

@@ -19,7 +19,7 @@ const INVARIANTS: &str = "invariants";
 
 /// The policies of a folder.
 pub(super) fn policies(folder: &Path) -> Result<Arc<Bundle>, Refusal> {
-    Ok(Arc::new(policy_files::bundle(Some(folder)).map_err(listed)?))
+    Ok(Arc::new(policy_files::bundle(Some(folder))?))
 }
 
 /// What the policies of a folder must never allow.
@@ -32,7 +32,7 @@ pub(super) fn invariants(folder: &Path) -> Result<Bundle, Refusal> {
             folder.display()
         )));
     }
-    policy_files::bundle(Some(&folder)).map_err(listed)
+    Ok(policy_files::bundle(Some(&folder))?)
 }
 
 /// Every file of tests in a folder, in the order of their names.
@@ -67,9 +67,4 @@ fn tests(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
     }
     files.sort();
     Ok(files)
-}
-
-/// Each complaint says `error` itself.
-fn listed(error: policy_files::PolicyError) -> Refusal {
-    Refusal::Refused(error.to_string())
 }

@@ -26,5 +26,5 @@ fn find(number: &Number<'_>) -> Option<usize> {
 fn is_checked(digits: &Digits) -> bool {
     let (month, day) = (digits.number(2..4) % 20, digits.number(4..6));
     let sum = digits.weighted(&[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]);
-    (1..=12).contains(&month) && (1..=31).contains(&day) && sum % 10 == 0
+    (1..=12).contains(&month) && (1..=31).contains(&day) && sum.is_multiple_of(10)
 }
