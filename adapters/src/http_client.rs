@@ -154,8 +154,10 @@ impl Stream for Body {
                 None => ready!(frame(context)),
             };
             // With its last byte, or at once if there is none.
-            if body.rest.is_end_stream() || frame.is_none() {
-                body.lent.take().map(Lent::give_back).unwrap_or_default();
+            if (body.rest.is_end_stream() || frame.is_none())
+                && let Some(lent) = body.lent.take()
+            {
+                lent.give_back();
             }
             match frame {
                 // Trailers say nothing that anybody here reads.

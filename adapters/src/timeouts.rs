@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
 use isthmus_inference::failure::{Failure, Kind};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -79,10 +79,14 @@ impl Deadlines {
     }
 
     /// Waits for the first sign of an answer.
-    pub async fn first_byte<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+    pub fn first_byte<T>(
+        self,
+        future: impl Future<Output = T>,
+    ) -> impl Future<Output = Result<T, Failure>> {
+        // No `async fn`, which would hold what it is given twice: as it came, and where it is awaited.
         let (deadline, phase) = self.due_first();
-        let outcome = tokio::time::timeout_at(deadline, future).await;
-        outcome.map_err(|_| self.failure(phase))
+        let waited = tokio::time::timeout_at(deadline, future);
+        waited.map(move |outcome| outcome.map_err(|_| self.failure(phase)))
     }
 
     fn due_first(&self) -> (Instant, Phase) {

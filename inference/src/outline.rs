@@ -60,13 +60,12 @@ impl Member {
     /// Whether the key is `name`, however it is written.
     fn is_named(&self, text: &[u8], name: &str) -> bool {
         let written = &text[self.key.clone()];
-        if written == name.as_bytes() {
-            return true;
+        if written.len() <= name.len() {
+            return written == name.as_bytes();
         }
         // A key with escapes, each longer than what it stands for, may still spell the name. With its
         // quotes it is a JSON text.
-        written.len() > name.len()
-            && written.contains(&b'\\')
+        written.contains(&b'\\')
             && serde_json::from_slice::<String>(&text[self.key.start - 1..=self.key.end])
                 .is_ok_and(|key| key == name)
     }

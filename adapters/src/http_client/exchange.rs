@@ -8,7 +8,7 @@ use http::header::HOST;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming as Arriving;
-use hyper::client::conn::{TrySendError, http2};
+use hyper::client::conn::http2;
 use hyper_util::client::legacy::connect::Connection as _;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -35,12 +35,6 @@ pub(super) enum Unanswered {
     Exchange(#[source] hyper::Error),
 }
 
-/// A request that was not answered. It comes back if no connection has begun to send it.
-struct Undelivered {
-    request: Option<Box<Request<Full<Bytes>>>>,
-    error: hyper::Error,
-}
-
 /// How much of one HTTP/2 stream may lie unread in memory: far more than a token stream needs.
 const STREAM_WINDOW: u32 = 256 << 10;
 /// How much of all streams of one HTTP/2 connection together.
@@ -53,16 +47,17 @@ pub(super) async fn exchange<Opening>(
     pool: &Arc<Pool>,
     open: impl FnOnce(&Target) -> Opening,
     target: &Target,
-    mut request: Request<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
     connect_limit: Duration,
 ) -> Result<(Response<Arriving>, Option<Lent>), Unanswered>
 where
     Opening: Future<Output = Result<Stream, BoxError>>,
 {
+    let mut request = Some(request);
     while let Some(kept) = pool.take(&target.origin) {
-        match deliver(kept, pool, target, request).await {
-            Err(Undelivered { request: Some(back), .. }) => request = *back,
-            told => return told.map_err(|undelivered| Unanswered::Exchange(undelivered.error)),
+        let told = deliver(kept, pool, target, &mut request).await;
+        if request.is_none() {
+            return told.map_err(Unanswered::Exchange);
         }
     }
     // Boxed: a connection in the making is large, and most requests find one that is kept.
@@ -70,30 +65,37 @@ where
     let fresh = tokio::time::timeout(connect_limit, connecting)
         .await
         .map_err(|_| Unanswered::ConnectTooLong)??;
-    let told = deliver(fresh, pool, target, request).await;
-    told.map_err(|undelivered| Unanswered::Exchange(undelivered.error))
+    deliver(fresh, pool, target, &mut request).await.map_err(Unanswered::Exchange)
 }
 
+/// Sends what is there to be sent. It is still there after an error if the connection has not begun to
+/// send it.
 async fn deliver(
     connection: Connection,
     pool: &Arc<Pool>,
     target: &Target,
-    mut request: Request<Full<Bytes>>,
-) -> Result<(Response<Arriving>, Option<Lent>), Undelivered> {
-    match connection {
+    outgoing: &mut Option<Request<Full<Bytes>>>,
+) -> Result<(Response<Arriving>, Option<Lent>), hyper::Error> {
+    let mut request = outgoing.take().unwrap_or_default();
+    let told = match connection {
         Connection::Http1(mut line) => {
             let uri = if line.read_by_proxy { &target.uri } else { &target.path };
             *request.uri_mut() = uri.clone();
             request.headers_mut().entry(HOST).or_insert_with(|| target.host.clone());
-            let response = line.send(request).await?;
-            let (pool, origin) = (Arc::clone(pool), target.origin.clone());
-            Ok((response, Some(Lent { line, pool, origin })))
+            line.send(request).await.map(|response| {
+                let (pool, origin) = (Arc::clone(pool), target.origin.clone());
+                (response, Some(Lent { line, pool, origin }))
+            })
         }
         Connection::Http2(mut sender) => {
             *request.uri_mut() = target.uri.clone();
-            Ok((sender.try_send_request(request).await?, None))
+            sender.try_send_request(request).await.map(|response| (response, None))
         }
-    }
+    };
+    told.map_err(|mut error| {
+        *outgoing = error.take_message();
+        error.into_error()
+    })
 }
 
 async fn connection(
@@ -131,14 +133,6 @@ impl Lent {
     /// The answer has come: the connection waits for its next request.
     pub(super) fn give_back(self) {
         self.pool.give_back(&self.origin, self.line);
-    }
-}
-
-// === impl Undelivered ===
-
-impl From<TrySendError<Request<Full<Bytes>>>> for Undelivered {
-    fn from(mut error: TrySendError<Request<Full<Bytes>>>) -> Self {
-        Self { request: error.take_message().map(Box::new), error: error.into_error() }
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn fresh(head: &str) -> String {
     }
     let mut name = String::with_capacity(head.len() + digits.len());
     name.push_str(head);
-    name.extend(digits.map(char::from));
+    name.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     name
 }
 

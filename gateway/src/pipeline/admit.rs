@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
 use isthmus_policies::question::{Context, Principal};
@@ -52,7 +53,7 @@ impl Admitted {
 }
 
 /// Where a caller names an objective of its own.
-const OBJECTIVE: &str = "x-isthmus-objective";
+static OBJECTIVE: HeaderName = HeaderName::from_static("x-isthmus-objective");
 
 /// Lets the call in, or says why not.
 pub async fn admit(
@@ -65,7 +66,7 @@ pub async fn admit(
     let said = declared(&call.headers, &request)?;
     let classified = classifier.classify(&tenant, said.class, &request.body).await?;
     ticket.classified(classified);
-    let objective = call.headers.get(OBJECTIVE).and_then(|value| value.to_str().ok());
+    let objective = call.headers.get(&OBJECTIVE).and_then(|value| value.to_str().ok());
     Ok(Admitted {
         request,
         room,

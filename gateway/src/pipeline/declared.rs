@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::request::Request;
 use isthmus_policies::class::{Class, DataClass};
@@ -32,6 +32,14 @@ pub const ALLOWED_REGIONS: &str = "x-isthmus-allowed-regions";
 /// A few words.
 pub const PURPOSE: &str = "x-isthmus-purpose";
 
+/// The headers in which these are said; a name that is a text would be read anew for each request.
+static HEADERS: [HeaderName; 4] = [
+    HeaderName::from_static(DATA_CLASS),
+    HeaderName::from_static(SUBJECT_REGIONS),
+    HeaderName::from_static(ALLOWED_REGIONS),
+    HeaderName::from_static(PURPOSE),
+];
+
 /// The most bytes that a purpose has: it becomes part of the keys of caches.
 const LONGEST_PURPOSE: usize = 128;
 
@@ -42,8 +50,9 @@ const PREFIX: &str = "isthmus.";
 /// Reads headers and metadata.
 pub fn declared(headers: &HeaderMap, request: &Request) -> Result<Declared, Failure> {
     let mut declared = Declared::default();
-    for name in [DATA_CLASS, SUBJECT_REGIONS, ALLOWED_REGIONS, PURPOSE] {
-        for value in headers.get_all(name) {
+    for header in &HEADERS {
+        let name = header.as_str();
+        for value in headers.get_all(header) {
             let text = value.to_str().map_err(|_| {
                 Failure::invalid(name, format!("the header `{name}` is not plain ASCII text"))
             })?;

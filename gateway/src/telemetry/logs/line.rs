@@ -94,7 +94,7 @@ fn push_number(text: &mut String, mut value: u64) {
             break;
         }
     }
-    text.extend(digits[first..].iter().copied().map(char::from));
+    text.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
 }
 
 /// Whether a byte stands for itself between quotes.
