@@ -5,17 +5,19 @@ use isthmus_policies::permit::Described;
 
 /// Every endpoint with its facts. Its place in the list is its number in a decision.
 pub fn described(settings: &Settings) -> Vec<Described> {
-    let describe = |endpoint: &Endpoint| {
-        let account = settings.providers.get(&endpoint.provider).map(|provider| &provider.account);
-        Described {
-            name: endpoint.name.clone(),
-            provider: endpoint.provider.clone(),
-            model: endpoint.model.clone(),
-            facts: endpoint.facts.clone(),
-            in_process: matches!(account, Some(Account::Embedded(_))),
-        }
-    };
-    settings.endpoints.values().map(describe).collect()
+    settings.endpoints.values().map(|endpoint| describe(settings, endpoint)).collect()
+}
+
+/// One endpoint with its facts.
+pub fn describe(settings: &Settings, endpoint: &Endpoint) -> Described {
+    let account = settings.providers.get(&endpoint.provider).map(|provider| &provider.account);
+    Described {
+        name: endpoint.name.clone(),
+        provider: endpoint.provider.clone(),
+        model: endpoint.model.clone(),
+        facts: endpoint.facts.clone(),
+        in_process: matches!(account, Some(Account::Embedded(_))),
+    }
 }
 
 #[cfg(test)]

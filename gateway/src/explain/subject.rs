@@ -16,6 +16,8 @@ use isthmus_policies::question::{Action, Context, Principal};
 use isthmus_policies::recorded::Seen;
 use isthmus_policies::terms::Demand;
 
+use crate::catalogue::describe;
+
 /// A pool, as far as the configuration tells.
 pub struct Subject {
     /// The endpoints, in their order.
@@ -133,13 +135,7 @@ fn subject(settings: &Settings, endpoint: &Endpoint) -> SubjectEndpoint {
             pricing: endpoint.pricing(),
             facts: Arc::new(endpoint.facts.clone()),
         },
-        described: Described {
-            name: endpoint.name.clone(),
-            provider: endpoint.provider.clone(),
-            model: endpoint.model.clone(),
-            facts: endpoint.facts.clone(),
-            in_process: matches!(account, Some(Account::Embedded(_))),
-        },
+        described: describe(settings, endpoint),
         capabilities: endpoint.capabilities,
     }
 }

@@ -31,8 +31,6 @@ pub struct Learnt {
 pub struct Reading {
     /// What it is expected to be.
     pub demand: Demand,
-    /// The most tokens that its answer may have, if it says.
-    pub max_output: Option<u64>,
     /// `None` for a prompt too short for any provider's cache.
     prefixes: Option<Prefixes>,
     sort: u64,
@@ -83,7 +81,7 @@ impl Learnt {
         if let Some(prefixes) = &prefixes {
             demand.warm = lock(&self.prefixes).warm(now, prefixes);
         }
-        Reading { demand, max_output, prefixes, sort: app }
+        Reading { demand, prefixes, sort: app }
     }
 
     /// A plan was made: it earns what second tries may cost.
