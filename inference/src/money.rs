@@ -6,16 +6,21 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, Mul};
+use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::usage::Usage;
 
 /// An amount in pico-dollars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i128);
+
+/// Why a text is not an amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an amount in dollars with at most 12 decimals, such as \"1.50\"")]
+pub struct MoneyError(String);
 
 /// What one token costs, in pico-dollars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +104,53 @@ impl Add for Money {
     type Output = Self;
     fn add(self, other: Self) -> Self {
         Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Sub for Money {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Neg for Money {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl FromStr for Money {
+    type Err = MoneyError;
+
+    /// Reads dollars as decimal text, exactly; what is finer than a pico-dollar is refused.
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let wrong = || MoneyError(text.to_owned());
+        let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || text.ends_with('.') {
+            return Err(wrong());
+        }
+        if fraction.len() > DECIMALS {
+            return Err(wrong());
+        }
+        let pico: i128 = format!("{whole}{fraction:0<DECIMALS$}").parse().map_err(|_| wrong())?;
+        Ok(Self(sign * pico))
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -211,6 +263,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_printed_is_read_again(pico in any::<i64>(), big in any::<i32>()) {
+            let money = Money(i128::from(pico) * i128::from(big));
+            prop_assert_eq!(money.to_string().parse::<Money>(), Ok(money));
+        }
+
         #[test]
         fn cost_is_additive_over_usage(a in 0u64..1_000_000, b in 0u64..1_000_000) {
             let price = Price { input: "0.15".parse().unwrap(), output: "0.6".parse().unwrap(), ..Price::default() };

@@ -1,11 +1,17 @@
-//! What must survive a crash: the callers' keys, and what was decided for each request.
+//! What must survive a crash: the callers' keys, what was spent, and what was decided for each request.
 //!
+//! * [`entry`]: what is written down of an exchange: held, settled, corrected
+//! * [`books`]: where entries end up for good, and the sums over them: the trait
+//! * [`fold`]: from entries to sums
 //! * [`decision`]: the log of decisions: the trait
 //! * [`key`]: what a key is, how one is made and recognised
-//! * [`store`]: where they are kept: the trait
+//! * [`store`]: where keys are kept: the trait
 //! * [`stores`]: the implementations, one line each
 
+pub mod books;
 pub mod decision;
+pub mod entry;
+pub mod fold;
 pub mod key;
 pub mod store;
 pub mod stores;

@@ -47,7 +47,10 @@ impl Sqlite {
             .await
             .map_err(|error| unavailable(path, &error))?;
         let store = Self { pool, path: path.to_owned() };
-        sqlx::migrate!().run(&store.pool).await.map_err(|error| unavailable(path, &error))?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&store.pool)
+            .await
+            .map_err(|error| unavailable(path, &error))?;
         Ok(store)
     }
 
