@@ -1,5 +1,5 @@
 //! Where entries end up for good, and the sums over them that reports are made of. One suite
-//! (`tests/books.rs`) runs on every implementation.
+//! (`tests/books/`) runs on every implementation.
 //!
 //! A process writes into its own journal first ([`crate::journal`]); [`Books::post`] takes from there.
 //! It may be told the same thing twice: what it has, it leaves as it is.

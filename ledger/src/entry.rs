@@ -22,7 +22,7 @@ pub use id::ExchangeId;
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
     /// Money is held for an exchange that begins.
-    Hold(Hold),
+    Hold(Box<Hold>),
     /// An exchange is over.
     Settled(Box<Settled>),
     /// A settled exchange turned out to cost something else: a price was wrong.
@@ -207,6 +207,15 @@ impl Entry {
             Self::Hold(hold) => hold.exchange,
             Self::Settled(settled) => settled.exchange,
             Self::Correction(correction) => correction.exchange,
+        }
+    }
+
+    /// The id that the caller knows; a correction has none.
+    pub fn request_id(&self) -> &str {
+        match self {
+            Self::Hold(hold) => &hold.request_id,
+            Self::Settled(settled) => &settled.request_id,
+            Self::Correction(_) => "",
         }
     }
 

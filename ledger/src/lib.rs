@@ -4,6 +4,7 @@
 //! * [`books`]: where entries end up for good, and the sums over them: the trait
 //! * [`fold`]: from entries to sums
 //! * [`decision`]: the log of decisions: the trait
+//! * [`journal`]: what a process writes down before anything else may happen
 //! * [`key`]: what a key is, how one is made and recognised
 //! * [`store`]: where keys are kept: the trait
 //! * [`stores`]: the implementations, one line each
@@ -12,6 +13,7 @@ pub mod books;
 pub mod decision;
 pub mod entry;
 pub mod fold;
+pub mod journal;
 pub mod key;
 pub mod store;
 pub mod stores;

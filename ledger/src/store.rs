@@ -43,6 +43,16 @@ pub enum StoreError {
     /// The system gave no random bytes for a key.
     #[error("the system gives no random bytes, so no key can be made: {0}")]
     NoRandomness(#[from] getrandom::Error),
+    /// A link of a journal does not follow on the one before, so somebody changed or removed an entry.
+    #[error(
+        "entry {sequence} of journal `{node}` does not follow on the one before; nothing of it is posted. `isthmus ledger verify` says more"
+    )]
+    Broken {
+        /// Whose.
+        node: String,
+        /// The entry's number.
+        sequence: u64,
+    },
     /// The place itself failed.
     #[error("cannot use the ledger at `{place}`: {reason}")]
     Unavailable {

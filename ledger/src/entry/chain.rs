@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn hold(amount: i128) -> Entry {
-        Entry::Hold(Hold {
+        Entry::Hold(Box::new(Hold {
             exchange: ExchangeId::new(1, 2),
             at: 1,
             request_id: "r".into(),
@@ -164,7 +164,7 @@ mod tests {
             provider: "p".into(),
             upstream_model: "m".into(),
             price: None,
-        })
+        }))
     }
 
     #[test]

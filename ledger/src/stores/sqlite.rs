@@ -1,6 +1,8 @@
 //! Everything in one SQLite file: nothing to install, safe with several processes on one machine.
 
+mod books;
 mod decisions;
+pub mod journal;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row, SqlitePool};
 
+use crate::entry::Hash;
 use crate::key::{Holder, Key, KeyHash, Minted, NewKey};
 use crate::store::{Store, StoreError};
 
@@ -150,6 +153,12 @@ fn read(row: &SqliteRow) -> Result<(KeyHash, Key), sqlx::Error> {
         },
     };
     Ok((KeyHash::from_bytes(hash), key))
+}
+
+fn read_hash(row: &SqliteRow) -> Result<Hash, sqlx::Error> {
+    let hash: Vec<u8> = row.try_get("hash")?;
+    let hash = hash.try_into().map_err(|_| sqlx::Error::Decode("a hash of a wrong size".into()))?;
+    Ok(Hash::from_bytes(hash))
 }
 
 fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {

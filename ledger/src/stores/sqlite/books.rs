@@ -1,0 +1,261 @@
+//! The books in SQLite.
+
+use std::collections::BTreeMap;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, SqliteConnection};
+
+use super::Sqlite;
+use crate::books::{Books, Bucket, Dimensions, Hours, Sums};
+use crate::entry::{Chained, Entry, Head, Hold, NodeId};
+use crate::fold;
+use crate::store::StoreError;
+
+/// Rows in one statement: SQLite takes 32,766 values, and long statements gain nothing.
+const MOST_ROWS: usize = 500;
+
+impl Books for Sqlite {
+    async fn post(&self, links: &[Chained]) -> Result<Head, StoreError> {
+        let Some(first) = links.first() else { return Ok(Head::START) };
+        let failed = |error| self.failed(&error);
+        // A transaction that only reads at first could not become one that writes while another
+        // process does.
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut head = head(&mut transaction, &first.node).await.map_err(failed)?;
+        let mut fresh = Vec::new();
+        for link in links.iter().filter(|link| link.node == first.node) {
+            if link.sequence <= head.sequence {
+                continue;
+            }
+            if !head.continues(link) {
+                return Err(self.broken(link));
+            }
+            let entry = link.entry().map_err(|_| self.broken(link))?;
+            head = link.head();
+            fresh.push((link, entry));
+        }
+        for some in fresh.chunks(MOST_ROWS) {
+            write_entries(&mut transaction, some).await.map_err(failed)?;
+        }
+        follow_holds(&mut transaction, &fresh).await.map_err(failed)?;
+        add_up(&mut transaction, &fresh).await.map_err(failed)?;
+        sqlx::query("INSERT OR REPLACE INTO heads (node, sequence, hash) VALUES (?, ?, ?)")
+            .bind(first.node.as_str())
+            .bind(number(head.sequence))
+            .bind(head.hash.as_bytes().as_slice())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(head)
+    }
+
+    async fn head(&self, node: &NodeId) -> Result<Head, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(&error))?;
+        head(&mut connection, node).await.map_err(|error| self.failed(&error))
+    }
+
+    async fn heads(&self) -> Result<Vec<(NodeId, Head)>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM heads ORDER BY node").fetch_all(&self.pool).await;
+        let rows = rows.map_err(|error| self.failed(&error))?;
+        let read =
+            |row: &SqliteRow| Ok((NodeId::new(row.try_get::<String, _>("node")?), read_head(row)?));
+        rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
+    }
+
+    async fn links(
+        &self,
+        node: &NodeId,
+        after: u64,
+        most: u32,
+    ) -> Result<Vec<Chained>, StoreError> {
+        let query =
+            "SELECT * FROM entries WHERE node = ? AND sequence > ? ORDER BY sequence LIMIT ?";
+        let rows = sqlx::query(query).bind(node.as_str()).bind(number(after)).bind(most);
+        let rows = rows.fetch_all(&self.pool).await.map_err(|error| self.failed(&error))?;
+        rows.iter().map(|row| read_link(row).map_err(|error| self.failed(&error))).collect()
+    }
+
+    async fn of_request(&self, request_id: &str) -> Result<Vec<Chained>, StoreError> {
+        let query = "SELECT * FROM entries
+            WHERE exchange IN (SELECT exchange FROM entries WHERE request_id = ?) ORDER BY at, sequence";
+        let rows = sqlx::query(query).bind(request_id).fetch_all(&self.pool).await;
+        let rows = rows.map_err(|error| self.failed(&error))?;
+        rows.iter().map(|row| read_link(row).map_err(|error| self.failed(&error))).collect()
+    }
+
+    async fn open_holds(&self, node: Option<&NodeId>) -> Result<Vec<(NodeId, Hold)>, StoreError> {
+        let query =
+            "SELECT node, body FROM open_holds WHERE ?1 IS NULL OR node = ?1 ORDER BY exchange";
+        let rows = sqlx::query(query).bind(node.map(NodeId::as_str)).fetch_all(&self.pool).await;
+        let rows = rows.map_err(|error| self.failed(&error))?;
+        let read = |row: &SqliteRow| {
+            Ok((NodeId::new(row.try_get::<String, _>("node")?), json(row, "body")?))
+        };
+        rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
+    }
+
+    async fn buckets(&self, period: Hours) -> Result<Vec<Bucket>, StoreError> {
+        let failed = |error| self.failed(&error);
+        let query = "SELECT id, body FROM dimensions WHERE id IN (SELECT dimension FROM buckets WHERE hour >= ? AND hour < ?)";
+        let rows = sqlx::query(query).bind(period.from).bind(period.to).fetch_all(&self.pool).await;
+        let mut dimensions: BTreeMap<i64, Dimensions> = BTreeMap::new();
+        for row in rows.map_err(failed)? {
+            dimensions
+                .insert(row.try_get("id").map_err(failed)?, json(&row, "body").map_err(failed)?);
+        }
+        let query = "SELECT hour, dimension, sums FROM buckets WHERE hour >= ? AND hour < ? ORDER BY hour, dimension";
+        let rows = sqlx::query(query).bind(period.from).bind(period.to).fetch_all(&self.pool).await;
+        let mut buckets = Vec::new();
+        for row in rows.map_err(failed)? {
+            let of = dimensions.get(&row.try_get("dimension").map_err(failed)?);
+            // A dimension that came between the two queries belongs to a bucket of the same moment.
+            let Some(of) = of.cloned() else { continue };
+            let (hour, sums) =
+                (row.try_get("hour").map_err(failed)?, json(&row, "sums").map_err(failed)?);
+            buckets.push(Bucket { hour, of, sums });
+        }
+        Ok(buckets)
+    }
+
+    async fn keep_price(&self, id: &str, body: &str) -> Result<(), StoreError> {
+        let query = sqlx::query("INSERT OR IGNORE INTO prices (id, body) VALUES (?, ?)");
+        let kept = query.bind(id).bind(body).execute(&self.pool).await;
+        kept.map(drop).map_err(|error| self.failed(&error))
+    }
+
+    async fn prices(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = sqlx::query_as("SELECT id, body FROM prices ORDER BY id");
+        rows.fetch_all(&self.pool).await.map_err(|error| self.failed(&error))
+    }
+}
+
+async fn head(connection: &mut SqliteConnection, node: &NodeId) -> Result<Head, sqlx::Error> {
+    let query = sqlx::query("SELECT * FROM heads WHERE node = ?").bind(node.as_str());
+    query.fetch_optional(connection).await?.as_ref().map_or(Ok(Head::START), read_head)
+}
+
+async fn write_entries(
+    connection: &mut SqliteConnection,
+    fresh: &[(&Chained, Entry)],
+) -> Result<(), sqlx::Error> {
+    let insert = "INSERT INTO entries (node, sequence, exchange, request_id, at, body, hash) ";
+    let mut insert = QueryBuilder::new(insert);
+    insert.push_values(fresh, |mut row, (link, entry)| {
+        row.push_bind(link.node.as_str())
+            .push_bind(number(link.sequence))
+            .push_bind(entry.exchange().to_string())
+            .push_bind(entry.request_id())
+            .push_bind(entry.at())
+            .push_bind(link.body.as_str())
+            .push_bind(link.hash.as_bytes().as_slice());
+    });
+    insert.build().execute(connection).await.map(drop)
+}
+
+/// Notes the holds that are open after these, and forgets those that are settled.
+async fn follow_holds(
+    connection: &mut SqliteConnection,
+    fresh: &[(&Chained, Entry)],
+) -> Result<(), sqlx::Error> {
+    let mut opened: BTreeMap<String, (&str, &Hold)> = BTreeMap::new();
+    let mut closed = Vec::new();
+    for (link, entry) in fresh {
+        match entry {
+            Entry::Hold(hold) => {
+                opened.insert(hold.exchange.to_string(), (link.node.as_str(), hold));
+            }
+            Entry::Settled(settled) => {
+                let exchange = settled.exchange.to_string();
+                if opened.remove(&exchange).is_none() {
+                    closed.push(exchange);
+                }
+            }
+            Entry::Correction(_) => {}
+        }
+    }
+    for some in closed.chunks(MOST_ROWS) {
+        let mut delete = QueryBuilder::new("DELETE FROM open_holds WHERE exchange IN (");
+        let mut list = delete.separated(", ");
+        some.iter().for_each(|exchange| {
+            list.push_bind(exchange.as_str());
+        });
+        delete.push(")").build().execute(&mut *connection).await?;
+    }
+    for (exchange, (node, hold)) in opened {
+        sqlx::query("INSERT OR REPLACE INTO open_holds (exchange, node, body) VALUES (?, ?, ?)")
+            .bind(exchange)
+            .bind(node)
+            .bind(to_json(hold))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Adds the entries to the sums of their hours.
+async fn add_up(
+    connection: &mut SqliteConnection,
+    fresh: &[(&Chained, Entry)],
+) -> Result<(), sqlx::Error> {
+    let mut added: BTreeMap<(i64, Dimensions), Sums> = BTreeMap::new();
+    for Bucket { hour, of, sums } in fresh.iter().flat_map(|(_, entry)| fold::buckets(entry)) {
+        *added.entry((hour, of)).or_default() += sums;
+    }
+    for ((hour, of), mut sums) in added {
+        let dimension = dimension(connection, &to_json(&of)).await?;
+        let query = "SELECT sums FROM buckets WHERE hour = ? AND dimension = ?";
+        let before = sqlx::query(query).bind(hour).bind(dimension).fetch_optional(&mut *connection);
+        if let Some(row) = before.await? {
+            sums += json::<Sums>(&row, "sums")?;
+        }
+        sqlx::query("INSERT OR REPLACE INTO buckets (hour, dimension, sums) VALUES (?, ?, ?)")
+            .bind(hour)
+            .bind(dimension)
+            .bind(to_json(&sums))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The number of a set of dimensions; a new one for a new set.
+async fn dimension(connection: &mut SqliteConnection, body: &str) -> Result<i64, sqlx::Error> {
+    let known = sqlx::query_scalar("SELECT id FROM dimensions WHERE body = ?").bind(body);
+    if let Some(id) = known.fetch_optional(&mut *connection).await? {
+        return Ok(id);
+    }
+    let insert = sqlx::query_scalar("INSERT INTO dimensions (body) VALUES (?) RETURNING id");
+    insert.bind(body).fetch_one(connection).await
+}
+
+fn read_head(row: &SqliteRow) -> Result<Head, sqlx::Error> {
+    let sequence: i64 = row.try_get("sequence")?;
+    Ok(Head { sequence: sequence.unsigned_abs(), hash: super::read_hash(row)? })
+}
+
+fn read_link(row: &SqliteRow) -> Result<Chained, sqlx::Error> {
+    let Head { sequence, hash } = read_head(row)?;
+    let node = NodeId::new(row.try_get::<String, _>("node")?);
+    Ok(Chained { node, sequence, body: row.try_get("body")?, hash })
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
+    let text: &str = row.try_get(column)?;
+    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// Names, numbers and texts: they can always be written.
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn number(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
+}
+
+impl Sqlite {
+    fn broken(&self, link: &Chained) -> StoreError {
+        StoreError::Broken { node: link.node.to_string(), sequence: link.sequence }
+    }
+}

@@ -1,0 +1,173 @@
+//! One suite for the books of all stores, and for the journal before them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod made;
+
+use std::path::Path;
+
+use isthmus_ledger::books::{Books, Hours, Sums};
+use isthmus_ledger::entry::{Chain, Chained, Entry, Head, NodeId, Outcome};
+use isthmus_ledger::journal::{Durability, Journal, post_left_behind, recover};
+use isthmus_ledger::store::StoreError;
+use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_ledger::stores::sqlite::journal::JournalFile;
+use made::{hold, settled};
+use tokio_util::sync::CancellationToken;
+
+const EVER: Hours = Hours { from: 0, to: i64::MAX };
+
+/// Links of a journal: exchanges by number, some of them settled.
+fn chain(node: &str, holds: &[u64], settlements: &[u64]) -> Vec<Chained> {
+    let mut chain = Chain::behind(NodeId::new(node), Head::START);
+    let holds = holds.iter().map(|number| Entry::Hold(Box::new(hold(*number))));
+    let settlements = settlements.iter().map(|number| Entry::Settled(Box::new(settled(*number))));
+    holds.chain(settlements).map(|entry| chain.link(&entry)).collect()
+}
+
+async fn total(books: &impl Books) -> Sums {
+    let buckets = books.buckets(EVER).await.unwrap();
+    buckets.into_iter().fold(Sums::default(), |mut sum, bucket| {
+        sum += bucket.sums;
+        sum
+    })
+}
+
+async fn what_is_told_twice_is_kept_once(books: &impl Books) {
+    let links = chain("twice", &[1, 2, 3], &[1, 2]);
+    let before = total(books).await;
+    let head = books.post(&links[..4]).await.unwrap();
+    assert_eq!(head, links[3].head());
+    assert_eq!(books.post(&links).await.unwrap(), links[4].head());
+    assert_eq!(books.post(&links).await.unwrap(), links[4].head());
+    let after = total(books).await;
+    assert_eq!(after.requests - before.requests, 2);
+    assert_eq!(after.cost - before.cost, made::COST + made::COST);
+    assert_eq!(books.links(&NodeId::new("twice"), 0, 10).await.unwrap(), links);
+    assert_eq!(books.links(&NodeId::new("twice"), 3, 1).await.unwrap(), links[3..4]);
+}
+
+async fn a_hold_stays_until_it_is_settled(books: &impl Books) {
+    let links = chain("holds", &[11, 12], &[11]);
+    let node = NodeId::new("holds");
+    books.post(&links[..2]).await.unwrap();
+    assert_eq!(books.open_holds(Some(&node)).await.unwrap().len(), 2);
+    books.post(&links).await.unwrap();
+    let open = books.open_holds(Some(&node)).await.unwrap();
+    assert_eq!(open, [(node, hold(12))]);
+    let of_it = books.of_request("req-11").await.unwrap();
+    assert_eq!(of_it, [links[0].clone(), links[2].clone()]);
+}
+
+async fn a_gap_or_a_change_is_refused_and_nothing_of_it_kept(books: &impl Books) {
+    let links = chain("broken", &[21, 22, 23], &[]);
+    let gap = books.post(&links[1..]).await.unwrap_err();
+    assert!(matches!(gap, StoreError::Broken { sequence: 2, .. }), "{gap}");
+    let mut changed = links.clone();
+    changed[1].body = changed[1].body.replace("req-22", "req-99");
+    let refused = books.post(&changed).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Broken { sequence: 2, .. }), "{refused}");
+    assert_eq!(books.head(&NodeId::new("broken")).await.unwrap(), Head::START);
+    books.post(&links).await.unwrap();
+    let heads = books.heads().await.unwrap();
+    assert!(heads.contains(&(NodeId::new("broken"), links[2].head())));
+}
+
+async fn prices_are_kept_once(books: &impl Books) {
+    books.keep_price("v1", "{\"a\":1}").await.unwrap();
+    books.keep_price("v1", "{\"a\":2}").await.unwrap();
+    assert!(books.prices().await.unwrap().contains(&("v1".into(), "{\"a\":1}".into())));
+}
+
+async fn hours_begin_and_end(books: &impl Books) {
+    let hour = made::HOUR;
+    let of = async |from, to| books.buckets(Hours { from, to }).await.unwrap().len();
+    assert_eq!((of(hour, hour + 1).await > 0, of(hour + 1, hour + 9).await), (true, 0));
+}
+
+async fn suite(books: &impl Books) {
+    what_is_told_twice_is_kept_once(books).await;
+    a_hold_stays_until_it_is_settled(books).await;
+    a_gap_or_a_change_is_refused_and_nothing_of_it_kept(books).await;
+    prices_are_kept_once(books).await;
+    hours_begin_and_end(books).await;
+}
+
+#[tokio::test]
+async fn sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    suite(&Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap()).await;
+}
+
+/// Writes these entries, waits until they are on the disk, and ends as a crash does: nothing is posted.
+async fn write_and_crash(ledger: &Path, entries: Vec<Entry>) {
+    let file = JournalFile::open_beside(ledger, Durability::default()).await.unwrap();
+    let (journal, writer, _posting) = Journal::over(file, Durability::default()).await.unwrap();
+    let running = tokio::spawn(writer.run(CancellationToken::new(), |_| {}));
+    for entry in entries {
+        journal.write(entry).await.unwrap();
+    }
+    running.abort();
+    let _ = running.await;
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_crash_is_posted_and_what_was_open_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.db");
+    let entries = vec![
+        Entry::Hold(Box::new(hold(1))),
+        Entry::Hold(Box::new(hold(2))),
+        Entry::Settled(Box::new(settled(1))),
+    ];
+    write_and_crash(&path, entries).await;
+
+    let books = Sqlite::open(&path).await.unwrap();
+    assert_eq!(post_left_behind(&path, &books, made::NOW).await.unwrap(), 1);
+    assert_eq!(post_left_behind(&path, &books, made::NOW).await.unwrap(), 0, "once is enough");
+    assert!(books.open_holds(None).await.unwrap().is_empty());
+    let last = books.of_request("req-2").await.unwrap().pop().unwrap();
+    let Entry::Settled(interrupted) = last.entry().unwrap() else { panic!("{last:?}") };
+    assert_eq!(
+        (interrupted.outcome, interrupted.lines[0].cost),
+        (Outcome::Interrupted, Some(hold(2).amount))
+    );
+
+    // The next one goes on where the chain ended.
+    write_and_crash(&path, vec![Entry::Hold(Box::new(hold(3)))]).await;
+    let file = JournalFile::open_beside(&path, Durability::default()).await.unwrap();
+    assert_eq!(recover(&file, &books, made::NOW).await.unwrap(), 1);
+    assert_eq!(books.heads().await.unwrap(), [(file.node().clone(), file.head().await.unwrap())]);
+    assert_eq!(file.head().await.unwrap().sequence, 6);
+}
+
+#[tokio::test]
+async fn two_processes_have_a_journal_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.db");
+    let open = async || JournalFile::open_beside(&path, Durability::default()).await.unwrap();
+    let (one, two) = (open().await, open().await);
+    assert_ne!(one.node(), two.node());
+    let name = one.node().clone();
+    drop(one);
+    assert_eq!(*open().await.node(), name, "its place is free again");
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_posted_at_the_end_at_the_latest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.db");
+    let books = Sqlite::open(&path).await.unwrap();
+    let file = JournalFile::open_beside(&path, Durability::Relaxed).await.unwrap();
+    let (journal, writer, posting) = Journal::over(file, Durability::Relaxed).await.unwrap();
+    let (behind, finish) = (posting.behind(), CancellationToken::new());
+    let running = tokio::spawn(writer.run(finish.clone(), |_| {}));
+    for number in 0..3000 {
+        journal.write(Entry::Hold(Box::new(hold(number)))).await.unwrap();
+        journal.write(Entry::Settled(Box::new(settled(number)))).await.unwrap();
+    }
+    finish.cancel();
+    running.await.unwrap();
+    assert_eq!(behind(), 6000);
+    posting.run(&books, finish, |error| panic!("{error}")).await;
+    assert_eq!((behind(), total(&books).await.requests), (0, 3000));
+}
