@@ -17,6 +17,7 @@ use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
+use isthmus_ledger::journal::Durability;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::hedge::HedgeRules;
 use isthmus_policies::lease::Lease;
@@ -172,6 +173,8 @@ pub struct Pool {
     pub hedge: Option<HedgeRules>,
     /// Whether a stream that broke may be continued on another endpoint.
     pub splice: bool,
+    /// What costs are compared with: one of the endpoints, declared before anything is spent.
+    pub baseline: Option<EndpointName>,
 }
 
 /// How often one endpoint is tried for one request.
@@ -213,6 +216,8 @@ pub struct DecisionLog {
 pub struct Ledger {
     /// The SQLite file; a relative path starts at the working directory of the process.
     pub path: PathBuf,
+    /// When entries must be on the disk.
+    pub durability: Durability,
 }
 
 /// What is logged, and how.
@@ -365,7 +370,7 @@ impl Default for DecisionLog {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { path: "isthmus.db".into() }
+        Self { path: "isthmus.db".into(), durability: Durability::default() }
     }
 }
 

@@ -12,6 +12,7 @@ use isthmus_config::settings::{self, Policies, Settings};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
+use isthmus_ledger::journal::Journal;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use isthmus_policies::facts::Facts;
@@ -46,7 +47,9 @@ pub struct App {
     pub keyring: Keyring,
     /// Where decisions are logged.
     pub decisions: DecisionSink,
-    /// Where they are read again; empty until the ledger is open.
+    /// Where money is held and settled.
+    pub journal: Journal,
+    /// Where both are read again; empty until the ledger is open.
     pub ledger: OnceLock<Sqlite>,
     /// What sort of data a request carries.
     pub classifier: Classifier,
@@ -122,13 +125,14 @@ pub const DEFAULT_MODEL: &str = "models/smollm2-135m-instruct-q4_1.gguf";
 impl App {
     /// Builds the house: accounts first, then the pools that stand on them. Loads models, which
     /// takes a moment.
-    pub async fn build(settings: &Settings) -> Result<Built, BuildError> {
+    pub async fn build(settings: &Settings, journal: Journal) -> Result<Built, BuildError> {
         let metrics = Arc::new(Metrics::new()?);
         let mut engines = Vec::new();
         let accounts = accounts(settings, &metrics, &mut engines).await?;
         let pools = pools(settings, &accounts, &metrics);
         let known = known(settings, &accounts);
-        Self::join(settings, Directory::new(pools, accounts, known), metrics, engines)
+        let directory = Directory::new(pools, accounts, known);
+        Self::join(settings, directory, metrics, engines, journal)
     }
 
     /// Joins ready parts; tests bring their own.
@@ -137,6 +141,7 @@ impl App {
         directory: Directory,
         metrics: Arc<Metrics>,
         engines: Vec<Arc<Embedded>>,
+        journal: Journal,
     ) -> Result<Built, BuildError> {
         let server = &settings.server;
         let (reaper, reaping) = Reaper::new();
@@ -154,6 +159,7 @@ impl App {
             directory,
             permits,
             decisions,
+            journal,
             ledger: OnceLock::new(),
             keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
             classifier: Classifier::new(settings),
@@ -283,6 +289,13 @@ fn pools(
             .filter_map(|name| endpoints.get(name).cloned())
             .collect(),
         strategy: written.strategy(),
+        baseline: written.baseline.as_ref().and_then(|name| {
+            written
+                .endpoints
+                .iter()
+                .filter(|it| endpoints.contains_key(*it))
+                .position(|it| it == name)
+        }),
         learnt: Learnt::default(),
     };
     settings.models.values().map(pool).collect()

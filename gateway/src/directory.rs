@@ -133,6 +133,7 @@ impl Directory {
             label: Arc::clone(&account.label),
             endpoints: vec![Arc::new(endpoint)],
             strategy: Strategy { fallback: false, ..Strategy::default() },
+            baseline: None,
             learnt: Learnt::default(),
         })
     }

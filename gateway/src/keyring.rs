@@ -177,6 +177,14 @@ impl Tenant {
         }
     }
 
+    /// The visible head of its key.
+    pub fn key_id(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous(_) => None,
+            Self::Key(held) => Some(&held.key.id),
+        }
+    }
+
     /// Tells keys apart; the same in every process.
     pub fn key_hash(&self) -> u64 {
         match self {

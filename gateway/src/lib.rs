@@ -14,6 +14,7 @@
 //! * [`telemetry`]: log lines and metrics from typed events
 
 pub mod app;
+pub mod books;
 pub mod calendar;
 pub mod catalogue;
 pub mod classifier;

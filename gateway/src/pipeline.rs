@@ -7,6 +7,7 @@ pub mod dispatch;
 pub mod identify;
 pub mod plan;
 pub mod receive;
+pub mod reserve;
 pub mod settle;
 
 use std::time::Duration;
@@ -65,5 +66,6 @@ where
         receive::receive(app.body_limits, &app.body_room, identified, body, ticket).await?;
     let admitted = admit::admit(&app.classifier, received, ticket).await?;
     let planned = plan::plan(app, admitted, ticket).await?;
-    dispatch::dispatch(planned, ticket).await
+    let funded = reserve::reserve(&app.journal, planned, ticket).await?;
+    dispatch::dispatch(funded, ticket).await
 }

@@ -10,7 +10,8 @@ use std::sync::atomic::AtomicBool;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
-use isthmus_inference::money::Price;
+use isthmus_inference::money::{Money, Price};
+use isthmus_inference::usage::Usage;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::{Limits, Monitor};
 use isthmus_policies::offer::{Offer, Pricing};
@@ -35,6 +36,8 @@ pub struct Pool {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// What is preferred among those that are permitted.
     pub strategy: Strategy,
+    /// The endpoint, by number, that the operator declared what costs are compared with.
+    pub baseline: Option<usize>,
     /// What its calls have taught.
     pub learnt: Learnt,
 }
@@ -109,6 +112,9 @@ pub struct EndpointParts {
     pub limits: Limits,
 }
 
+/// The price of what is paid by the hour.
+const LEASE: &str = "lease";
+
 // === impl Pool ===
 
 impl Pool {
@@ -153,6 +159,25 @@ impl Endpoint {
             offer,
             monitor: Monitor::new(Prior::of(network), limits, lease),
             answers: AtomicBool::new(true),
+        }
+    }
+
+    /// What these tokens cost here by the list; nothing on a lease, whose hour is paid, and `None`
+    /// where nobody knows a price.
+    pub fn list_cost(&self, usage: &Usage) -> Option<Money> {
+        match (&self.price, &self.offer.pricing) {
+            (Some(price), _) => Some(price.cost(usage)),
+            (None, Pricing::Lease(_)) => Some(Money::ZERO),
+            (None, _) => None,
+        }
+    }
+
+    /// By which the ledger knows its price.
+    pub fn price_id(&self) -> Option<String> {
+        match (&self.price, &self.offer.pricing) {
+            (Some(_), _) => Some("written".to_owned()),
+            (None, Pricing::Lease(_)) => Some(LEASE.to_owned()),
+            (None, _) => None,
         }
     }
 

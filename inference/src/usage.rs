@@ -13,25 +13,35 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Usage {
     /// Input that was neither read from nor written to a prompt cache.
+    #[serde(skip_serializing_if = "is_none")]
     pub uncached_input: u64,
     /// Input served from the provider's prompt cache.
+    #[serde(skip_serializing_if = "is_none")]
     pub cache_read: u64,
     /// Input written to a cache that lives five minutes.
+    #[serde(skip_serializing_if = "is_none")]
     pub cache_write_5m: u64,
     /// Input written to a cache that lives an hour.
+    #[serde(skip_serializing_if = "is_none")]
     pub cache_write_1h: u64,
     /// Audio in the prompt.
+    #[serde(skip_serializing_if = "is_none")]
     pub audio_input: u64,
     /// Images in the prompt, where the provider counts them apart.
+    #[serde(skip_serializing_if = "is_none")]
     pub image_input: u64,
     /// Text (and tool calls) that the caller sees.
+    #[serde(skip_serializing_if = "is_none")]
     pub text_output: u64,
     /// Thinking, billed as output, seen by the caller or not.
+    #[serde(skip_serializing_if = "is_none")]
     pub reasoning_output: u64,
     /// Audio that was generated.
+    #[serde(skip_serializing_if = "is_none")]
     pub audio_output: u64,
     /// Tokens that the provider's own total has and none of its parts explains. They belong to no
     /// bucket, so they are flagged, not priced.
+    #[serde(skip_serializing_if = "is_none")]
     pub unexplained: u64,
     /// Who counted.
     pub source: Source,
@@ -46,6 +56,12 @@ pub enum Source {
     Reported,
     /// The house estimated, because the endpoint said nothing (a cut stream, a silent provider).
     Estimated,
+}
+
+/// Most buckets are empty, and what is written down need not say so.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(tokens: &u64) -> bool {
+    *tokens == 0
 }
 
 /// A rough count where nobody counted: English text has about four bytes to a token.

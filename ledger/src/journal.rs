@@ -87,6 +87,12 @@ const MOST_WAITING: u64 = 65_536;
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Journal {
+    /// A journal that keeps nothing, for trying out what is otherwise written down.
+    pub fn nowhere() -> Self {
+        let (queue, _) = mpsc::unbounded_channel();
+        Self { queue, shared: Arc::default(), durability: Durability::Relaxed }
+    }
+
     /// A journal over this file, its writer, and whoever posts what is written to the books.
     pub async fn over(
         file: JournalFile,
@@ -130,9 +136,10 @@ impl Journal {
                 (Some(sender), Some(receiver))
             }
         };
-        self.shared.waiting.fetch_add(1, Relaxed);
         // The writer outlives every call; if it is gone, whoever waits is told by the closed channel.
-        let _ = self.queue.send(Handed { entry, written: sender });
+        if self.queue.send(Handed { entry, written: sender }).is_ok() {
+            self.shared.waiting.fetch_add(1, Relaxed);
+        }
         Written(receiver)
     }
 }
@@ -204,6 +211,13 @@ impl JournalWriter {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+impl Written {
+    /// Of what nobody has to wait for.
+    pub const fn at_once() -> Self {
+        Self(None)
     }
 }
 

@@ -8,6 +8,7 @@
 //! * [`key`]: what a key is, how one is made and recognised
 //! * [`store`]: where keys are kept: the trait
 //! * [`stores`]: the implementations, one line each
+//! * [`verify`]: whether the books are whole
 
 pub mod books;
 pub mod decision;
@@ -17,3 +18,4 @@ pub mod journal;
 pub mod key;
 pub mod store;
 pub mod stores;
+pub mod verify;

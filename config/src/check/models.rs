@@ -46,9 +46,13 @@ fn pool<'a>(
         fields.set("hedge", &mut second_copy, hedge);
         let mut splice = false;
         fields.set("splice", &mut splice, Value::boolean);
+        let baseline = fields.get("baseline");
+        let endpoints = endpoints?;
+        let baseline = baseline.and_then(|value| one_of(&value, &endpoints));
         Some(Pool {
             name,
-            endpoints: endpoints?,
+            endpoints,
+            baseline,
             fallback,
             retry,
             objective: preferred,
@@ -56,6 +60,16 @@ fn pool<'a>(
             splice,
         })
     })
+}
+
+/// What costs are compared with has to be something that could have been asked.
+fn one_of(value: &Value<'_>, endpoints: &[EndpointName]) -> Option<EndpointName> {
+    let text = value.text()?;
+    let known = endpoints.iter().map(ToString::to_string).collect();
+    match endpoints.iter().find(|name| name.as_str() == text) {
+        Some(name) => Some(name.clone()),
+        None => names::unknown(value, "endpoint of this pool", &text, &known),
+    }
 }
 
 /// Warns of endpoints that come last by an objective that counts money, for want of a price.

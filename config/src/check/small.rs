@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use isthmus_ledger::journal::Durability;
+
 use crate::check::unavailable;
 use crate::reader::Value;
 use crate::settings::{Ledger, LogFormat, LogLevel, Telemetry};
@@ -25,16 +27,18 @@ pub(super) fn ledger(section: Option<&Value<'_>>) -> Ledger {
             fields.get("url");
         }
         fields.set("path", &mut ledger.path, |value| value.text().map(PathBuf::from));
-        if let Some(durability) = fields.get("durability") {
-            unavailable::refuse(
-                &durability,
-                "no entry is promised to be durable at a given moment",
-            );
-        }
+        fields.set("durability", &mut ledger.durability, |value| value.word(DURABILITIES));
         Some(())
     });
     ledger
 }
+
+/// When entries must be on the disk.
+const DURABILITIES: &[(&str, Durability)] = &[
+    ("before_answer", Durability::BeforeAnswer),
+    ("before_dispatch", Durability::BeforeDispatch),
+    ("relaxed", Durability::Relaxed),
+];
 
 /// What is logged.
 pub(super) fn telemetry(section: Option<&Value<'_>>) -> Telemetry {

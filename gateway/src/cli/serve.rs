@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::{CommandError, ConfigFile};
 use crate::app::{App, BuildError, Built, open_ledger};
+use crate::books;
 use crate::calendar::unix_milliseconds;
 use crate::http::server::{DoorLimits, Drained, bind, serve};
 use crate::http::workers::Workers;
@@ -55,13 +56,15 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     }
     without_missing_default_model(&mut settings);
     let ledger = open_ledger(&settings).await.map_err(CommandError::of)?;
+    let (journal, books) = books::open(&settings, &ledger).await.map_err(CommandError::of)?;
     // The doors come first: an address that is taken should not cost the loading of a model.
     let (street, admin) = doors(&settings.server).await?;
     let Built { app, reaper, watch, writer } =
-        App::build(&settings).await.map_err(CommandError::of)?;
+        App::build(&settings, journal).await.map_err(CommandError::of)?;
     let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
     check_openness(&settings.server, keys.count)?;
     let (finish, written) = (CancellationToken::new(), CancellationToken::new());
+    let keeping = books.keep(ledger.clone(), &app.metrics);
     let reaping = tokio::spawn(reaper.run(Arc::clone(&app.metrics), finish.clone()));
     let _first = app.ledger.set(ledger.clone());
     let writing = writer.map(|writer| {
@@ -82,7 +85,8 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     // Every connection is gone, so whatever was dropped open is with the reaper by now.
     finish.cancel();
     reaping.await.map_err(CommandError::of)?;
-    // The last tickets are settled, so the last decisions are in the queue.
+    // The last tickets are settled, so the last entries and decisions are in their queues.
+    keeping.finish().await.map_err(CommandError::of)?;
     written.cancel();
     if let Some(writing) = writing {
         writing.await.map_err(CommandError::of)?;

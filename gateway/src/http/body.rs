@@ -19,6 +19,7 @@ use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Source;
+use isthmus_ledger::journal::Written;
 use memchr::memmem::Finder;
 use serde_json::json;
 use tokio::time::Sleep;
@@ -46,7 +47,9 @@ pub struct StreamedAnswer {
     usage_shown: bool,
     /// Rings when the caller's time is up.
     deadline: Pin<Box<Sleep>>,
-    /// `None` once settled: the stream is over, unless it is being spliced.
+    /// The closing events, and the settlement that they wait for.
+    closing: Option<(Bytes, Written)>,
+    /// `None` once settled: the stream is over, unless it is being spliced or closed.
     ticket: Option<Ticket>,
     app: Arc<App>,
 }
@@ -74,6 +77,7 @@ impl StreamedAnswer {
             place: Some(place),
             spare,
             splicing: None,
+            closing: None,
             ticket: Some(ticket),
             app,
         }
@@ -120,14 +124,15 @@ impl StreamedAnswer {
             }
             Piece::Done { event } => {
                 let closing = event.unwrap_or_else(|| self.encoder.done());
-                Some(self.close(closing))
+                self.close(closing);
+                None
             }
         }
     }
 
-    /// The clean end. A caller who asked for usage gets it even from an endpoint that never said,
-    /// or said it in passing.
-    fn close(&mut self, closing: Bytes) -> Bytes {
+    /// The clean end, sent when it is written down. A caller who asked for usage gets it even from an
+    /// endpoint that never said, or said it in passing.
+    fn close(&mut self, closing: Bytes) {
         let usage = (self.usage_wanted && !self.usage_shown).then(|| {
             let usage = self.ticket.as_ref().map(|ticket| ticket.record().attempts.usage());
             let event = self.encoder.encode(&Event::Usage(usage.unwrap_or_default()));
@@ -135,12 +140,12 @@ impl StreamedAnswer {
         });
         let closing = self.marked(closing);
         drop(self.place.take());
-        if let Some(ticket) = self.ticket.take() {
-            ticket.settle(&self.app.metrics, Outcome::Answered);
-        }
-        match usage {
+        let end = match usage {
             Some(usage) => [usage, closing].concat().into(),
             None => closing,
+        };
+        if let Some(ticket) = self.ticket.take() {
+            self.closing = Some((end, ticket.settle(&self.app.metrics, Outcome::Answered)));
         }
     }
 
@@ -189,7 +194,7 @@ impl StreamedAnswer {
         let ticket = self.ticket.take()?;
         let told = Told { failure, request_id: ticket.id().as_str() };
         let event = self.encoder.failed(&told);
-        ticket.settle(&self.app.metrics, Outcome::Failed(failure));
+        drop(ticket.settle(&self.app.metrics, Outcome::Failed(failure)));
         Some(event)
     }
 
@@ -216,6 +221,12 @@ impl Body for StreamedAnswer {
                 if let Some(end) = self.spliced(ticket, outcome) {
                     return Poll::Ready(Some(Ok(Frame::data(end))));
                 }
+            }
+            if let Some((_, settled)) = &mut self.closing {
+                // What is held is on the disk already, so an answer that is there is not withheld.
+                let _ = std::task::ready!(Pin::new(settled).poll(context));
+                let end = self.closing.take().map(|(end, _)| end);
+                return Poll::Ready(end.map(|end| Ok(Frame::data(end))));
             }
             if self.ticket.is_none() {
                 return Poll::Ready(None);
@@ -249,7 +260,7 @@ impl Body for StreamedAnswer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ticket.is_none() && self.splicing.is_none()
+        self.ticket.is_none() && self.splicing.is_none() && self.closing.is_none()
     }
 }
 

@@ -46,10 +46,15 @@ pub async fn answer(
         Err(Failure::new(Kind::Internal, "the gateway failed; this is a defect in it"))
     });
     match outcome {
-        Ok(answer) => render::answer(&app, answer, ticket),
+        Ok(answer) => {
+            let (response, settled) = render::answer(&app, answer, ticket);
+            // What is held is on the disk already, so an answer that is there is not withheld.
+            let _ = settled.await;
+            response
+        }
         Err(failure) => {
             let response = render::refusal(&failure, ticket.record());
-            ticket.settle(&app.metrics, Outcome::Failed(&failure));
+            drop(ticket.settle(&app.metrics, Outcome::Failed(&failure)));
             response
         }
     }

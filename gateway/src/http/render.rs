@@ -12,6 +12,7 @@ use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::{Dialect, Request};
+use isthmus_ledger::journal::Written;
 use serde_json::{Value, json};
 
 use super::body::StreamedAnswer;
@@ -44,10 +45,11 @@ const HEADERS: usize = 12;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// An answer, whole or streamed; the ticket is settled at its last byte.
-pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response<Reply> {
+/// An answer, whole or streamed; the ticket is settled at its last byte. A whole one is ready to be sent
+/// when that is written down.
+pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<Reply>, Written) {
     let Answer { endpoint, request, content } = answer;
-    let mut response = match content {
+    let (mut response, settled) = match content {
         Content::Whole(whole) => {
             ticket.used(whole.usage);
             let model = endpoint.model.as_str();
@@ -56,8 +58,8 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response<Re
             if let Some(cost) = ticket.record().attempts.cost() {
                 put(&mut response, COST.clone(), &cost.to_string());
             }
-            ticket.settle(&app.metrics, Outcome::Answered);
-            response.map(Reply::from)
+            let settled = ticket.settle(&app.metrics, Outcome::Answered);
+            (response.map(Reply::from), settled)
         }
         Content::Stream(streamed) => {
             let response = dressed((), ticket.record());
@@ -67,11 +69,11 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> Response<Re
             let mut response = response.map(|()| Reply::Streamed(Box::new(streamed)));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            response
+            (response, Written::at_once())
         }
     };
     response.headers_mut().insert(CACHE.clone(), HeaderValue::from_static("off"));
-    response
+    (response, settled)
 }
 
 /// A call that failed on its way.

@@ -1,4 +1,4 @@
-//! Stage 5: carry out the plan. `policies` decides after each failure; this does.
+//! Stage 6: carry out the plan. `policies` decides after each failure; this does.
 //!
 //! * [`attempt`]: one try at one endpoint
 //! * [`race`]: a second copy beside a slow first one
@@ -13,6 +13,7 @@ use isthmus_policies::retry::{Next, Progress};
 use tokio::time::Instant;
 
 use super::plan::Planned;
+use super::reserve::{Funded, unwritable};
 use super::settle::Ticket;
 use super::settle::attempts::Reason;
 use crate::pool::Endpoint;
@@ -72,9 +73,13 @@ impl Content {
 }
 
 /// Tries the endpoints of the plan until one answers, or none is left, or time is up.
-pub async fn dispatch(planned: Planned, ticket: &mut Ticket) -> Result<Answer, Failure> {
-    let Won { endpoint, mut content } = first_to_answer(&planned, ticket).await?;
+///
+/// Nothing of the answer leaves before what is held for it is on the disk.
+pub async fn dispatch(funded: Funded, ticket: &mut Ticket) -> Result<Answer, Failure> {
+    let Won { endpoint, mut content } = first_to_answer(funded.plan(), ticket).await?;
+    ticket.hold_is_written().await.map_err(unwritable)?;
     ticket.dropped(content.dropped());
+    let planned = funded.into_plan();
     let request = Arc::clone(&planned.request);
     if let Content::Stream(streamed) = &mut content {
         streamed.spare = Spare::of(planned, &endpoint);

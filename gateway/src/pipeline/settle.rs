@@ -1,9 +1,10 @@
-//! Stage 6: account for the call, exactly once, however it ended.
+//! Stage 7: account for the call, exactly once, however it ended.
 //!
 //! A [`Ticket`] is opened when a call arrives and closed by [`Ticket::settle`]. One that is dropped
 //! open (the caller left, a task panicked) does no work in `drop`: it goes to the [`Reaper`], which
 //! settles it as abandoned.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::{Dialect, Operation, Request};
 use isthmus_inference::usage::{Source, Usage};
+use isthmus_ledger::journal::{NotWritten, Written};
 use isthmus_policies::classify::Classified;
 use isthmus_policies::monitor::{self, Work};
 use tokio::sync::mpsc;
@@ -19,19 +21,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Call;
+use super::reserve::Pending;
 use attempts::{Attempts, Fate, Reason};
 
 use considered::{Came, Considered};
+pub use entry::Held;
 
 use crate::calendar::{moment, unix_milliseconds};
 use crate::keyring::Tenant;
-use crate::permits::{Edition, Judged};
+use crate::permits::{Edition, Judged, Permitted};
 use crate::pool::{Endpoint, Pool, Reading};
 use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
 
 pub mod attempts;
 pub mod considered;
+mod entry;
 
 /// What is known of a call so far; owed a settlement.
 pub struct Ticket {
@@ -59,6 +64,12 @@ pub struct Record {
     pub pool: Option<Arc<Pool>>,
     /// The policies that decided.
     pub edition: Option<Arc<Edition>>,
+    /// What those said.
+    permitted: Option<Arc<Permitted>>,
+    /// The money that is held for it.
+    held: Option<Held>,
+    /// The hold on its way to the disk.
+    hold: Pending,
     /// What the request was expected to be.
     reading: Option<Reading>,
     /// What the plan rested on, where decisions are logged.
@@ -111,6 +122,9 @@ impl Ticket {
             model: None,
             pool: None,
             edition: None,
+            permitted: None,
+            held: None,
+            hold: Pending::default(),
             reading: None,
             considered: None,
             deadline: call.deadline,
@@ -125,11 +139,9 @@ impl Ticket {
         Self { open: Some(Box::new(record)), reaper: reaper.clone() }
     }
 
-    /// Closes the ticket.
-    pub fn settle(mut self, metrics: &Metrics, outcome: Outcome<'_>) {
-        if let Some(record) = self.open.take() {
-            record.settle(metrics, outcome);
-        }
+    /// Closes the ticket. Whoever has more to send to the caller waits until it is written down.
+    pub fn settle(mut self, metrics: &Metrics, outcome: Outcome<'_>) -> Written {
+        self.open.take().map_or_else(Written::at_once, |record| record.settle(metrics, outcome))
     }
 
     /// The call's id.
@@ -166,7 +178,21 @@ impl Ticket {
 
     /// Policy has spoken.
     pub(super) fn judged(&mut self, judged: &Judged) {
-        self.record_mut().edition = Some(Arc::clone(&judged.edition));
+        let record = self.record_mut();
+        record.edition = Some(Arc::clone(&judged.edition));
+        record.permitted = Some(Arc::clone(&judged.permitted));
+    }
+
+    /// Money is held, and that is on its way to the disk.
+    pub(super) fn held(&mut self, held: Held, written: Written) {
+        let record = self.record_mut();
+        record.held = Some(held);
+        record.hold = Pending::new(written);
+    }
+
+    /// Waits until what is held is on the disk.
+    pub(super) async fn hold_is_written(&mut self) -> Result<(), NotWritten> {
+        self.record_mut().hold.is_written().await
     }
 
     /// So much is expected of the request.
@@ -292,7 +318,12 @@ impl Record {
         self.attempts.current().map(|attempted| &attempted.endpoint)
     }
 
-    fn settle(mut self, metrics: &Metrics, outcome: Outcome<'_>) {
+    /// The most tokens that the answer may have, if the caller set a bound.
+    pub(super) fn output_bound(&self) -> Option<u64> {
+        self.reading.and_then(|reading| reading.output_bound)
+    }
+
+    fn settle(mut self, metrics: &Metrics, outcome: Outcome<'_>) -> Written {
         // The caller may have left in the middle of a wait.
         if let Some(began) = self.waiting_since.take() {
             self.waited += began.elapsed();
@@ -303,6 +334,15 @@ impl Record {
             let (came, sink) = (self.came(outcome), considered.sink.clone());
             sink.note(move || considered.decided(came));
         }
+        match &self.held {
+            Some(held) => self.write_down(held, outcome),
+            None => Written::at_once(),
+        }
+    }
+
+    /// What the caller and the operator marked it with.
+    fn tags(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 
     /// What came of the call, for the log of decisions.
@@ -368,12 +408,17 @@ impl Reaper {
     pub async fn run(mut self, metrics: Arc<Metrics>, finish: CancellationToken) {
         loop {
             tokio::select! {
-                Some(record) = self.dropped.recv() => record.settle(&metrics, Outcome::Abandoned),
+                Some(record) = self.dropped.recv() => abandon(record, &metrics),
                 () = finish.cancelled() => break,
             }
         }
         while let Ok(record) = self.dropped.try_recv() {
-            record.settle(&metrics, Outcome::Abandoned);
+            abandon(record, &metrics);
         }
     }
+}
+
+/// Nobody is left who waits for it to be written down.
+fn abandon(record: Box<Record>, metrics: &Metrics) {
+    drop(record.settle(metrics, Outcome::Abandoned));
 }

@@ -31,6 +31,8 @@ pub struct Learnt {
 pub struct Reading {
     /// What it is expected to be.
     pub demand: Demand,
+    /// The most tokens that the answer may have, if the caller set a bound.
+    pub output_bound: Option<u64>,
     /// `None` for a prompt too short for any provider's cache.
     prefixes: Option<Prefixes>,
     sort: u64,
@@ -81,7 +83,7 @@ impl Learnt {
         if let Some(prefixes) = &prefixes {
             demand.warm = lock(&self.prefixes).warm(now, prefixes);
         }
-        Reading { demand, prefixes, sort: app }
+        Reading { demand, output_bound: max_output, prefixes, sort: app }
     }
 
     /// A plan was made: it earns what second tries may cost.

@@ -4,6 +4,8 @@
 //! are `isthmus_*`. A label never takes a value that callers can invent: models are pools or
 //! `provider/*`.
 
+use std::sync::OnceLock;
+
 use isthmus_policies::live::Gate;
 use isthmus_policies::rollout::Tally;
 use prometheus::{
@@ -34,6 +36,9 @@ pub struct Metrics {
     breakers: IntGaugeVec,
     /// Decisions that were not logged.
     pub decisions_lost: IntCounter,
+    unposted: IntGauge,
+    /// Says how many entries the books do not have yet.
+    behind: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
     /// The engine's slots that are busy.
     pub engine_slots_busy: Gauge,
     /// Requests waiting for a slot of the engine.
@@ -149,6 +154,11 @@ impl Metrics {
                 "isthmus_decisions_lost_total",
                 "Decisions that could not be logged; the calls themselves went on",
             )?,
+            unposted: IntGauge::new(
+                "isthmus_ledger_unposted_entries",
+                "Entries that are safe in the journal and not in the books yet",
+            )?,
+            behind: OnceLock::new(),
             engine_slots_busy: Gauge::new(
                 "isthmus_engine_slots_busy",
                 "Slots of the embedded engine that are generating",
@@ -161,6 +171,12 @@ impl Metrics {
         };
         metrics.register_singles()?;
         Ok(metrics)
+    }
+
+    /// Where to ask how many entries the books do not have yet.
+    pub fn follow_unposted(&self, behind: impl Fn() -> u64 + Send + Sync + 'static) {
+        // There is one journal to a process.
+        let _first = self.behind.set(Box::new(behind));
     }
 
     /// The numbers of one endpoint.
@@ -218,6 +234,9 @@ impl Metrics {
 
     /// All numbers in Prometheus' text format.
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        if let Some(behind) = self.behind.get() {
+            self.unposted.set(i64::try_from(behind()).unwrap_or(i64::MAX));
+        }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
@@ -229,6 +248,7 @@ impl Metrics {
         self.registry.register(Box::new(self.in_flight.clone()))?;
         self.registry.register(Box::new(self.connections.clone()))?;
         self.registry.register(Box::new(self.decisions_lost.clone()))?;
+        self.registry.register(Box::new(self.unposted.clone()))?;
         self.registry.register(Box::new(self.engine_slots_busy.clone()))?;
         self.registry.register(Box::new(self.engine_queue.clone()))
     }

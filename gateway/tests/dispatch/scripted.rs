@@ -25,6 +25,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::money::{Money, Price, Rate};
 use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::usage::Usage;
+use isthmus_ledger::journal::Journal;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::hedge::{HedgeAfter, HedgeRules};
 use isthmus_policies::monitor::Limits;
@@ -159,11 +160,13 @@ impl House {
                 }),
                 ..Strategy::default()
             },
+            baseline: None,
             learnt: Learnt::default(),
         };
         let directory = Directory::new(vec![pool], BTreeMap::new(), Known::new());
         let settings = isthmus_config::zero(&|_| None).unwrap().settings;
-        let Built { app, reaper, .. } = App::join(&settings, directory, metrics, vec![]).unwrap();
+        let joined = App::join(&settings, directory, metrics, vec![], Journal::nowhere());
+        let Built { app, reaper, .. } = joined.unwrap();
         Self { app, reaper: Some(reaper), calls, cancelled }
     }
 
@@ -222,7 +225,7 @@ impl House {
             }
         });
         let outcome = told.as_ref().err().map_or(Outcome::Answered, Outcome::Failed);
-        ticket.settle(&self.app.metrics, outcome);
+        drop(ticket.settle(&self.app.metrics, outcome));
         told
     }
 
@@ -230,7 +233,7 @@ impl House {
     pub(crate) async fn begin(&self) -> Begun {
         let (answer, ticket) = self.run("chat", r#""n":1"#, Duration::from_secs(60)).await;
         let answer = answer.unwrap();
-        ticket.settle(&self.app.metrics, Outcome::Answered);
+        drop(ticket.settle(&self.app.metrics, Outcome::Answered));
         Begun { endpoint: answer.endpoint.name.to_string(), answer }
     }
 

@@ -36,6 +36,8 @@ pub struct Attempted {
     pub usage: Option<Usage>,
     /// What it reported before it was done.
     pub usage_so_far: Option<Usage>,
+    /// When it was over.
+    ended: Option<Instant>,
     /// Its place under the endpoint's monitor, until it is known how it ended.
     pub(super) watched: Option<Started>,
 }
@@ -94,6 +96,20 @@ impl Reason {
     }
 }
 
+// === impl Fate ===
+
+impl Fate {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Answered => "answered",
+            Self::Failed(kind) => kind.as_str(),
+            Self::Lost => "lost",
+        }
+    }
+}
+
 // === impl Attempted ===
 
 impl Attempted {
@@ -115,9 +131,14 @@ impl Attempted {
         })
     }
 
+    /// How long it took, up to now if it is not over.
+    pub fn took(&self) -> Duration {
+        self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.began)
+    }
+
     /// What that costs, where the endpoint's price is known.
     pub fn cost(&self) -> Option<Money> {
-        Some(self.endpoint.price.as_ref()?.cost(&self.usage_or_estimate()))
+        self.endpoint.list_cost(&self.usage_or_estimate())
     }
 }
 
@@ -148,6 +169,7 @@ impl Attempted {
 
     /// It is over, and the endpoint's monitor learns from it; only the first call counts.
     pub(super) fn finish(&mut self, outcome: Outcome) {
+        self.ended.get_or_insert_with(Instant::now);
         if let Some(watched) = self.watched.take() {
             self.endpoint.monitor.finish(watched, moment(Instant::now()), outcome);
         }
@@ -189,6 +211,7 @@ impl Attempts {
             relayed_events: 0,
             usage: None,
             usage_so_far: None,
+            ended: None,
             watched: Some(watched),
         };
         match &self.first {

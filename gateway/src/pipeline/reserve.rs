@@ -1,0 +1,124 @@
+//! Stage 5: money is held for it, and the ledger knows so before the caller sees anything.
+//!
+//! The commit overlaps the endpoint's own time: [`super::dispatch`] waits for it only when an answer
+//! is there. Where the operator is strict (`ledger.durability: before_dispatch`), nobody is asked
+//! before.
+
+use std::sync::Arc;
+
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::money::Money;
+use isthmus_inference::request::Operation;
+use isthmus_inference::usage::{Source, Usage};
+use isthmus_ledger::entry::{Entry, ExchangeId, Hold};
+use isthmus_ledger::journal::{Durability, Journal, NotWritten, Written};
+
+use super::plan::Planned;
+use super::settle::{Held, Ticket};
+use crate::calendar::unix_milliseconds;
+use crate::pool::Endpoint;
+
+/// A plan that is paid for. Only [`reserve`] makes one, and [`super::dispatch`] takes nothing else.
+pub struct Funded(Planned);
+
+/// Tokens of output that are reserved where the caller set no bound.
+const USUAL_BOUND: u64 = 4096;
+
+/// Holds what the exchange may cost.
+pub async fn reserve(
+    journal: &Journal,
+    planned: Planned,
+    ticket: &mut Ticket,
+) -> Result<Funded, Failure> {
+    if !journal.is_open() {
+        return Err(unwritable(NotWritten));
+    }
+    let hold = hold(&planned, ticket);
+    let held = Held { exchange: hold.exchange, journal: journal.clone() };
+    let written = journal.write(Entry::Hold(Box::new(hold)));
+    ticket.held(held, written);
+    if journal.durability() == Durability::BeforeDispatch {
+        ticket.hold_is_written().await.map_err(unwritable)?;
+    }
+    Ok(Funded(planned))
+}
+
+/// What is told when nothing can be written down.
+pub(super) fn unwritable(error: NotWritten) -> Failure {
+    let message =
+        "the gateway cannot record the request in its ledger, so it does not serve it; try again";
+    let mut failure = Failure::new(Kind::Overloaded, message);
+    failure.detail = Some(error.to_string());
+    failure
+}
+
+fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
+    let record = ticket.record();
+    let expected = most(planned, ticket);
+    let priced = |endpoint: &Arc<Endpoint>| (endpoint.list_cost(&expected), Arc::clone(endpoint));
+    let dearest = planned.endpoints().map(priced).max_by_key(|(cost, _)| *cost);
+    let (amount, dearest) = dearest.unzip();
+    let at = unix_milliseconds();
+    let named = |of: fn(&Endpoint) -> &str| dearest.as_deref().map_or("", of).to_owned();
+    Hold {
+        exchange: ExchangeId::new(at, fastrand::u128(..)),
+        at,
+        request_id: record.id.to_string(),
+        about: record.about(),
+        amount: amount.flatten().unwrap_or(Money::ZERO),
+        expected,
+        endpoint: named(|endpoint| endpoint.name.as_str()),
+        provider: named(|endpoint| endpoint.provider.as_str()),
+        upstream_model: named(|endpoint| endpoint.model.as_str()),
+        price: dearest.and_then(|endpoint| endpoint.price_id()),
+    }
+}
+
+/// The most that the exchange is expected to use: the prompt with a margin, since nobody has counted
+/// it yet, and all of the answer that the caller allows.
+fn most(planned: &Planned, ticket: &Ticket) -> Usage {
+    let record = ticket.record();
+    let (work, bound) = (record.work(), record.output_bound());
+    let text_output = match planned.request.operation {
+        Operation::Embedding => 0,
+        _ => bound.unwrap_or(USUAL_BOUND.max(work.output_tokens)),
+    };
+    Usage {
+        uncached_input: work.input_tokens + work.input_tokens / 4,
+        text_output,
+        source: Source::Estimated,
+        ..Usage::default()
+    }
+}
+
+// === impl Funded ===
+
+impl Funded {
+    /// What is to be carried out.
+    pub(super) fn plan(&self) -> &Planned {
+        &self.0
+    }
+
+    /// The same, to be kept.
+    pub(super) fn into_plan(self) -> Planned {
+        self.0
+    }
+}
+
+/// An entry that is on its way to the disk, until somebody waited for it.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Option<Written>);
+
+impl Pending {
+    pub(super) fn new(written: Written) -> Self {
+        Self(Some(written))
+    }
+
+    /// Waits for it, once.
+    pub(super) async fn is_written(&mut self) -> Result<(), NotWritten> {
+        match self.0.take() {
+            Some(written) => written.await,
+            None => Ok(()),
+        }
+    }
+}

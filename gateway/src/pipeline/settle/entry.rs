@@ -1,0 +1,113 @@
+//! What a call was, as the ledger writes it down.
+
+use isthmus_inference::money::Money;
+use isthmus_inference::usage::Usage;
+use isthmus_ledger::entry::{About, CacheUse, Entry, ExchangeId, Line, Options, Settled};
+use isthmus_ledger::journal::{Journal, Written};
+
+use super::attempts::Attempted;
+use super::{Outcome, Record};
+use crate::calendar::unix_milliseconds;
+
+/// Money that is held for a call.
+#[derive(Debug)]
+pub struct Held {
+    /// For which exchange.
+    pub exchange: ExchangeId,
+    /// Where it is settled.
+    pub journal: Journal,
+}
+
+impl Record {
+    /// Whose call it is and what it is about.
+    pub fn about(&self) -> About {
+        let principal = self.tenant.as_ref().map(|tenant| &**tenant.principal());
+        let named = |name: Option<&str>| name.unwrap_or_default().to_owned();
+        About {
+            organisation: named(principal.map(|it| it.organisation.as_str())),
+            team: named(principal.map(|it| it.team.as_str())),
+            app: named(principal.map(|it| it.app.as_str())),
+            key: named(self.tenant.as_ref().and_then(|tenant| tenant.key_id())),
+            model: named(self.pool.as_ref().map(|pool| pool.name.as_str())),
+            tags: self.tags(),
+            data_class: named(self.classified.map(|it| it.class.strictest().as_str())),
+            policy: named(self.edition.as_ref().map(|edition| edition.version())),
+        }
+    }
+
+    /// Writes down what became of the call, if money was held for it.
+    pub(super) fn write_down(&self, held: &Held, outcome: Outcome<'_>) -> Written {
+        let settled = Settled {
+            exchange: held.exchange,
+            at: unix_milliseconds(),
+            request_id: self.id.to_string(),
+            about: self.about(),
+            outcome: match outcome {
+                Outcome::Answered => isthmus_ledger::entry::Outcome::Answered,
+                Outcome::Failed(failure) => {
+                    isthmus_ledger::entry::Outcome::Failed(failure.kind.as_str().to_owned())
+                }
+                Outcome::Abandoned => isthmus_ledger::entry::Outcome::Abandoned,
+            },
+            lines: self.lines(),
+            options: self.options(),
+            cache: CacheUse::Off,
+        };
+        held.journal.write(Entry::Settled(Box::new(settled)))
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let counts = self.attempts.current().map(|attempted| attempted.number);
+        let line = |attempted| line(attempted, counts);
+        self.attempts.iter().map(line).collect()
+    }
+
+    /// What the tokens of the answer would have cost at the other endpoints of the pool.
+    fn options(&self) -> Options {
+        let Some(pool) = self.pool.as_ref().filter(|_| self.answer_is_priced()) else {
+            return Options::default();
+        };
+        let usage = self.attempts.usage();
+        let allowed = self.permitted.as_ref().map(|permitted| &permitted.route.allowed);
+        let cheapest = |all: bool| {
+            let may = |number: usize| all || allowed.is_some_and(|allowed| allowed.has(number));
+            let endpoints = pool.endpoints.iter().enumerate().filter(|(number, _)| may(*number));
+            endpoints.filter_map(|(_, endpoint)| endpoint.list_cost(&usage)).min()
+        };
+        let baseline = pool.baseline.map(|number| &pool.endpoints[number]);
+        Options {
+            cheapest_allowed: cheapest(false),
+            cheapest: cheapest(true),
+            baseline: baseline.and_then(|endpoint| endpoint.list_cost(&usage)),
+        }
+    }
+
+    fn answer_is_priced(&self) -> bool {
+        self.attempts.iter().any(Attempted::contributed) && self.attempts.cost().is_some()
+    }
+}
+
+fn line(attempted: &Attempted, counts: Option<u32>) -> Line {
+    let endpoint = &attempted.endpoint;
+    let usage = if attempted.consumed() { attempted.usage_or_estimate() } else { Usage::default() };
+    let nothing = Money::ZERO;
+    Line {
+        number: attempted.number,
+        endpoint: endpoint.name.to_string(),
+        provider: endpoint.provider.to_string(),
+        upstream_model: endpoint.model.to_string(),
+        reason: attempted.reason.as_str().to_owned(),
+        fate: attempted.fate.as_str().to_owned(),
+        counts: counts == Some(attempted.number),
+        usage,
+        price: endpoint.price_id(),
+        cost: if attempted.consumed() { attempted.cost() } else { Some(nothing) },
+        began: unix_milliseconds() - milliseconds(attempted.began.elapsed()),
+        first_output_ms: attempted.first_output.map(|time| milliseconds(time).unsigned_abs()),
+        took_ms: milliseconds(attempted.took()).unsigned_abs(),
+    }
+}
+
+fn milliseconds(time: std::time::Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
