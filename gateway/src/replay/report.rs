@@ -123,8 +123,8 @@ impl CostShift {
         let anew = if moved { &cold } else { usage };
         match (then.cost(usage), now.cost(anew)) {
             (Some(then), Some(now)) => {
-                self.then_usd = self.then_usd + then;
-                self.now_usd = self.now_usd + now;
+                self.then_usd += then;
+                self.now_usd += now;
                 self.priced += 1;
             }
             _ => self.unpriced += 1,

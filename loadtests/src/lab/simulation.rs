@@ -278,7 +278,7 @@ impl<'a> Simulation<'a> {
         attempt.fate.usage = usage;
         let cost = self.world.price(attempt.endpoint, attempt.started).cost(&usage);
         let record = &mut self.exchanges[attempt.request].record;
-        record.cost = record.cost + cost;
+        record.cost += cost;
         self.ask_contender(number, now, |router, attempt| router.ended(attempt, ending));
     }
 
