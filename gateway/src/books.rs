@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use isthmus_config::settings::Settings;
+use isthmus_inference::tariff::Tariff;
+use isthmus_ledger::books::Books;
 use isthmus_ledger::journal::{
     Journal, JournalWriter, Posting, Segments, post_left_behind, recover,
 };
@@ -14,6 +16,8 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::calendar::unix_milliseconds;
+use crate::directory::Directory;
+use crate::pool::WRITTEN;
 use crate::telemetry::events::ledger::{EntriesNotPosted, EntriesNotWritten, HoldsSettled};
 use crate::telemetry::metrics::Metrics;
 
@@ -49,6 +53,17 @@ pub async fn open(
     }
     let (journal, writer, posting) = Journal::over(segments, settings.ledger.durability);
     Ok((journal.clone(), Bookkeeping { journal, writer, posting }))
+}
+
+/// Keeps the versions of all prices, so that any cost can be computed again.
+pub async fn keep_prices(directory: &Directory, books: &impl Books) -> Result<(), StoreError> {
+    for endpoint in directory.endpoints() {
+        let Some(price) = endpoint.price else { continue };
+        for priced in Tariff::flat(price, WRITTEN).prices() {
+            books.keep_price(priced.id.as_str(), &priced.written.text()).await?;
+        }
+    }
+    Ok(())
 }
 
 impl Bookkeeping {
