@@ -51,7 +51,7 @@ pub async fn open(
     if count > 0 {
         HoldsSettled { count }.emit();
     }
-    let (journal, writer, posting) = Journal::over(segments, settings.ledger.durability);
+    let (journal, writer, posting) = Journal::over(segments, settings.ledger.promises);
     Ok((journal.clone(), Bookkeeping { journal, writer, posting }))
 }
 

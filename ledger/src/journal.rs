@@ -38,12 +38,22 @@ pub enum Durability {
     Relaxed,
 }
 
+/// What is promised of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promises {
+    /// When they must be on the disk.
+    pub durability: Durability,
+    /// Nothing new is begun while more than so many wait to be posted, since the books have been away
+    /// for long; `None` to go on for as long as the disk has room.
+    pub most_unposted: Option<u64>,
+}
+
 /// Where calls hand over what is to be written.
 #[derive(Debug, Clone)]
 pub struct Journal {
     queue: mpsc::UnboundedSender<Handed>,
     shared: Arc<Shared>,
-    durability: Durability,
+    promises: Promises,
 }
 
 /// Writes what was handed over, on a thread of its own: it waits for the disk.
@@ -92,10 +102,20 @@ enum Handed {
 const LARGEST_BATCH: usize = 1024;
 /// More than this waiting to be written is a disk that does not keep up: nothing new is begun.
 const MOST_WAITING: u64 = 65_536;
+/// So many entries are half a gigabyte.
+const MOST_UNPOSTED: u64 = 1_000_000;
 /// Entries kept in memory for the books. Those beyond are read from the disk.
 const MOST_RECENT: usize = 16_384;
 /// How long the writer waits after a commit that failed.
 const PAUSE: Duration = Duration::from_millis(500);
+
+// === impl Promises ===
+
+impl Default for Promises {
+    fn default() -> Self {
+        Self { durability: Durability::default(), most_unposted: Some(MOST_UNPOSTED) }
+    }
+}
 
 // === impl Journal ===
 
@@ -103,29 +123,37 @@ impl Journal {
     /// A journal that keeps nothing, for trying out what is otherwise written down.
     pub fn nowhere() -> Self {
         let (queue, _) = mpsc::unbounded_channel();
-        Self { queue, shared: Arc::default(), durability: Durability::Relaxed }
+        let promises = Promises { durability: Durability::Relaxed, most_unposted: None };
+        Self { queue, shared: Arc::default(), promises }
     }
 
     /// A journal in these files, its writer, and whoever posts what is written to the books.
-    pub fn over(segments: Segments, durability: Durability) -> (Self, JournalWriter, Posting) {
+    pub fn over(segments: Segments, promises: Promises) -> (Self, JournalWriter, Posting) {
         let (sender, queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
         shared.written.store(segments.head().sequence, Relaxed);
         let posting = Posting::new(segments.reader(), Arc::clone(&shared));
         let chain = Chain::behind(segments.node().clone(), segments.head());
-        let writer =
-            JournalWriter { queue, segments, chain, shared: Arc::clone(&shared), durability };
-        (Self { queue: sender, shared, durability }, writer, posting)
+        let writer = JournalWriter {
+            queue,
+            segments,
+            chain,
+            shared: Arc::clone(&shared),
+            durability: promises.durability,
+        };
+        (Self { queue: sender, shared, promises }, writer, posting)
     }
 
     /// When entries must be on the disk.
     pub fn durability(&self) -> Durability {
-        self.durability
+        self.promises.durability
     }
 
     /// Whether another exchange may begin: what is held for it will be written.
     pub fn is_open(&self) -> bool {
-        !self.shared.failing.load(Relaxed) && self.shared.waiting.load(Relaxed) < MOST_WAITING
+        let keeps_up = self.shared.waiting.load(Relaxed) < MOST_WAITING;
+        let posted = self.promises.most_unposted.is_none_or(|most| self.unposted() <= most);
+        keeps_up && posted && !self.shared.failing.load(Relaxed)
     }
 
     /// How many entries the books do not have yet.
@@ -136,7 +164,7 @@ impl Journal {
 
     /// Hands an entry over. Its place in the chain is that of the order in which entries come.
     pub fn write(&self, entry: Entry) -> Written {
-        let (sender, receiver) = match self.durability {
+        let (sender, receiver) = match self.promises.durability {
             Durability::Relaxed => (None, None),
             Durability::BeforeAnswer | Durability::BeforeDispatch => {
                 let (sender, receiver) = oneshot::channel();

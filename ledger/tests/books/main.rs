@@ -7,12 +7,13 @@ use std::path::Path;
 
 use isthmus_ledger::books::{Books, Hours, Sums};
 use isthmus_ledger::entry::{Chain, Chained, Entry, Head, NodeId, Outcome};
-use isthmus_ledger::journal::{Durability, Journal, Segments, post_left_behind, recover};
+use isthmus_ledger::journal::{Durability, Journal, Promises, Segments, post_left_behind, recover};
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use made::{hold, settled};
 use tokio_util::sync::CancellationToken;
 
+const RELAXED: Promises = Promises { durability: Durability::Relaxed, most_unposted: Some(1000) };
 const EVER: Hours = Hours { from: 0, to: i64::MAX };
 
 /// Links of a journal: exchanges by number, some of them settled.
@@ -101,7 +102,7 @@ async fn sqlite() {
 /// Writes these entries, waits until they are on the disk, and ends as a crash does: nothing is posted.
 async fn write_and_crash(ledger: &Path, entries: Vec<Entry>) {
     let segments = Segments::open_beside(ledger).unwrap();
-    let (journal, writer, _posting) = Journal::over(segments, Durability::default());
+    let (journal, writer, _posting) = Journal::over(segments, Promises::default());
     let running = std::thread::spawn(|| writer.run(|error| panic!("{error}")));
     for entry in entries {
         journal.write(entry).await.unwrap();
@@ -174,7 +175,7 @@ async fn what_is_handed_over_is_posted_at_the_end_at_the_latest() {
     let path = folder.path().join("isthmus.db");
     let books = Sqlite::open(&path).await.unwrap();
     let segments = Segments::open_beside(&path).unwrap();
-    let (journal, writer, posting) = Journal::over(segments, Durability::Relaxed);
+    let (journal, writer, posting) = Journal::over(segments, RELAXED);
     let running = std::thread::spawn(|| writer.run(|error| panic!("{error}")));
     // More than is kept in memory for the books, so that some of it is read from the disk.
     for number in 0..20_000 {
@@ -184,9 +185,11 @@ async fn what_is_handed_over_is_posted_at_the_end_at_the_latest() {
     journal.finish();
     running.join().unwrap();
     assert_eq!(journal.unposted(), 40_000);
+    assert!(!journal.is_open(), "the books are too far behind");
     let finish = CancellationToken::new();
     finish.cancel();
     posting.run(&books, finish, |error| panic!("{error}")).await;
+    assert!(journal.is_open());
     assert_eq!((journal.unposted(), total(&books).await.requests), (0, 20_000));
     let node = books.heads().await.unwrap()[0].0.clone();
     let (mut head, mut after) = (Head::START, 0);
@@ -200,4 +203,33 @@ async fn what_is_handed_over_is_posted_at_the_end_at_the_latest() {
         }
     }
     assert_eq!(after, 40_000);
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_told_and_nothing_is_lost_when_it_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.db");
+    let segments = Segments::open_beside(&path).unwrap();
+    let (journal, writer, posting) = Journal::over(segments, Promises::default());
+    let place = folder.path().join("isthmus.journal-0");
+    std::fs::remove_dir(&place).unwrap();
+    let (told, failures) = std::sync::mpsc::channel();
+    let running = std::thread::spawn(move || {
+        writer.run(|error| {
+            assert!(error.to_string().contains("isthmus.journal-0"), "{error}");
+            told.send(()).unwrap();
+        });
+    });
+    assert!(journal.write(Entry::Hold(Box::new(hold(1)))).await.is_err());
+    failures.recv().unwrap();
+    assert!(!journal.is_open());
+    std::fs::create_dir(&place).unwrap();
+    journal.write(Entry::Hold(Box::new(hold(2)))).await.unwrap();
+    assert!(journal.is_open());
+    journal.finish();
+    running.join().unwrap();
+    let (books, finish) = (Sqlite::open(&path).await.unwrap(), CancellationToken::new());
+    finish.cancel();
+    posting.run(&books, finish, |error| panic!("{error}")).await;
+    assert_eq!(books.open_holds(None).await.unwrap().len(), 2);
 }
