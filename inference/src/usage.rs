@@ -35,7 +35,7 @@ pub struct Usage {
     /// Tokens that the provider's own total has and none of its parts explains. They belong to no
     /// bucket, so they are flagged, and charged like the dearest.
     pub unexplained: u64,
-    /// The service tier that the endpoint says it answered by, if it is not the usual one.
+    /// The service tier that the endpoint says it answered by, or else that it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// Who counted.

@@ -3,15 +3,20 @@
 //! * [`entry`]: what is written down of an exchange: held, settled, corrected
 //! * [`books`]: where entries end up for good, and the sums over them: the trait
 //! * [`fold`]: from entries to sums
+//! * [`catalogue`]: dated list prices with their sources; [`fx`]: prices in other currencies
+//! * [`reprice`]: what was charged by a wrong price
 //! * [`decision`]: the log of decisions: the trait
 //! * [`key`]: what a key is, how one is made and recognised
 //! * [`store`]: where keys are kept: the trait
 //! * [`stores`]: the implementations, one line each
 
 pub mod books;
+pub mod catalogue;
 pub mod decision;
 pub mod entry;
 pub mod fold;
+pub mod fx;
 pub mod key;
+pub mod reprice;
 pub mod store;
 pub mod stores;
