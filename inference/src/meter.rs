@@ -176,6 +176,24 @@ impl Price {
         }
     }
 
+    /// What is written for a meter, as decimal text in its unit; `None` where a meter has no rate of its
+    /// own.
+    pub fn written(&self, meter: Meter) -> Option<String> {
+        let rate = match meter {
+            Meter::Input => Some(self.input),
+            Meter::CacheRead => self.cache_read,
+            Meter::CacheWrite5m => self.cache_write_5m,
+            Meter::CacheWrite1h => self.cache_write_1h,
+            Meter::AudioInput => self.audio_input,
+            Meter::ImageInput => self.image_input,
+            Meter::Output => Some(self.output),
+            Meter::Reasoning => self.reasoning,
+            Meter::AudioOutput => self.audio_output,
+            Meter::Request => return self.charges_requests().then(|| self.request.to_string()),
+        };
+        rate.map(|rate| rate.to_string())
+    }
+
     /// The meter by which tokens are charged of which nobody knows what they are.
     pub fn dearest(&self) -> Meter {
         let tokens = Meter::ALL.into_iter().filter(|meter| *meter != Meter::Request);

@@ -128,6 +128,7 @@ impl Tariff {
     /// What a request with this many input tokens is charged by. A tier without prices of its own costs
     /// what the usual one costs.
     pub fn price(&self, tier: Option<Tier>, input_tokens: u64) -> &Priced {
+        // The usual tier has no word of its own: `Tier::Standard` finds nothing here.
         let of_tier = self.prices.iter().any(|priced| priced.written.tier == tier);
         let tier = tier.filter(|_| of_tier);
         let holds = |priced: &&Priced| {

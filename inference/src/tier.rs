@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A tier that is not the usual one. Vendors call the usual one `default`, `standard`, `auto` or
-/// `on_demand`; here it is the absence of a tier.
+/// A tier. What is not said is `None` of these; an answer may say that it was the usual one, though
+/// another was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
@@ -17,12 +17,17 @@ pub enum Tier {
     Priority,
     /// Answered by faster machines, at a premium.
     Ultrafast,
+    /// The usual one.
+    Standard,
 }
+
+/// What vendors call the usual one.
+const USUAL: [&str; 3] = ["default", "standard", "on_demand"];
 
 // === impl Tier ===
 
 impl Tier {
-    /// Every tier, with the word for it.
+    /// Every tier that has prices of its own, with the word for it.
     pub const WORDS: &[(&str, Self)] = &[
         ("batch", Self::Batch),
         ("flex", Self::Flex),
@@ -30,9 +35,17 @@ impl Tier {
         ("ultrafast", Self::Ultrafast),
     ];
 
-    /// The tier that a request or an answer names; `None` for the usual one, and for a word that
-    /// nobody has a price for.
+    /// The tier that a request or an answer names; `None` for a word that leaves it open, such as
+    /// `auto`, or that nobody knows.
     pub fn named(word: &str) -> Option<Self> {
+        if USUAL.contains(&word) {
+            return Some(Self::Standard);
+        }
+        Self::priced(word)
+    }
+
+    /// The tier of this word, if it has prices of its own.
+    pub fn priced(word: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, tier)| *tier)
     }
 
@@ -43,6 +56,7 @@ impl Tier {
             Self::Flex => "flex",
             Self::Priority => "priority",
             Self::Ultrafast => "ultrafast",
+            Self::Standard => "standard",
         }
     }
 }
@@ -63,6 +77,7 @@ mod tests {
             assert_eq!((tier.as_str(), Tier::named(word)), (*word, Some(*tier)));
             assert_eq!(serde_json::to_string(tier).unwrap(), format!("\"{word}\""));
         }
-        assert_eq!(Tier::named("default"), None);
+        assert_eq!(Tier::named("default"), Some(Tier::Standard));
+        assert_eq!((Tier::named("auto"), Tier::priced("default")), (None, None));
     }
 }

@@ -45,7 +45,7 @@ pub struct Usage {
     /// bucket, so they are flagged, and charged like the dearest.
     #[serde(skip_serializing_if = "is_none")]
     pub unexplained: u64,
-    /// The service tier that the endpoint says it answered by, if it is not the usual one.
+    /// The service tier that the endpoint says it answered by, or else that it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// Who counted.

@@ -227,7 +227,8 @@ mod tests {
     fn the_tier_is_told_beside_the_usage() {
         for (word, expected) in [
             (r#""flex""#, Some(Tier::Flex)),
-            (r#""default""#, None),
+            (r#""default""#, Some(Tier::Standard)),
+            (r#""auto""#, None),
             ("null", None),
             (r#"{"new":1}"#, None),
         ] {

@@ -78,9 +78,8 @@ impl Counts {
 
 /// The tier: `flex` in the Gemini API, `ON_DEMAND_FLEX` on Vertex.
 fn tier(told: &UsageMetadata) -> Option<Tier> {
-    let traffic = told.traffic_type.as_deref().and_then(|word| word.strip_prefix("ON_DEMAND_"));
-    let word = told.service_tier.as_deref().or(traffic)?;
-    Tier::named(&word.to_ascii_lowercase())
+    let word = told.service_tier.as_deref().or(told.traffic_type.as_deref())?.to_ascii_lowercase();
+    Tier::named(word.strip_prefix("on_demand_").unwrap_or(&word))
 }
 
 /// How many tokens are of this kind.
@@ -162,8 +161,9 @@ mod tests {
                 json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND_PRIORITY"}),
                 Some(Tier::Priority),
             ),
-            (json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND"}), None),
-            (json!({"promptTokenCount": 1, "serviceTier": "standard"}), None),
+            (json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND"}), Some(Tier::Standard)),
+            (json!({"promptTokenCount": 1, "serviceTier": "standard"}), Some(Tier::Standard)),
+            (json!({"promptTokenCount": 1, "trafficType": "PROVISIONED_THROUGHPUT"}), None),
         ] {
             assert_eq!(usage(told).unwrap().tier, expected);
         }
