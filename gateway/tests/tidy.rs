@@ -47,7 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "loadtests/src",
         ],
     ),
-    ("jiff", &["config/src/check/budgets.rs", "policies/src/budget"]),
+    ("jiff", &["policies/src/budget"]),
     ("llama_cpp_2", &["runtime/src/embedded"]),
     ("llama_cpp_sys_2", &["runtime/src/embedded"]),
     ("miette", &["policies/src/permit"]),

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+
+pub use jiff::tz::TimeZone as Zone;
 
 /// When sums begin anew.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,7 @@ pub struct Calendar {
     /// How long.
     pub unit: Unit,
     /// Where days begin.
-    pub zone: TimeZone,
+    pub zone: Zone,
     /// With which month years begin, from 1; quarters follow it.
     pub first_month: i8,
 }
@@ -66,6 +67,16 @@ pub struct Frame {
 /// Slots in a window that slides. A window is up to a slot longer than it is written, never shorter.
 const SLOTS: i64 = 20;
 
+/// The time zone of this name in the IANA database, such as `Europe/Berlin`.
+pub fn zone(name: &str) -> Option<Zone> {
+    Zone::get(name).ok()
+}
+
+/// The names of all time zones.
+pub fn zones() -> Vec<String> {
+    jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect()
+}
+
 // === impl Window ===
 
 impl Window {
@@ -83,15 +94,12 @@ impl Window {
         }
     }
 
-    /// When what is in it now will have left it; `None` if never. Of a window that slides, its oldest
-    /// part leaves after one slot.
-    pub fn length(&self, now: i64) -> Option<i64> {
+    /// In how many milliseconds all that is in it now will have left it; `None` if never.
+    pub fn empties_in(&self, now: i64) -> Option<i64> {
+        let frame = self.frame(now);
         match self {
-            Self::Calendar(calendar) => {
-                let frame = calendar.frame(now);
-                Some(frame.until - frame.slot)
-            }
-            Self::Rolling(length) => Some(*length),
+            Self::Calendar(_) => Some(frame.until - now),
+            Self::Rolling(_) => Some(frame.until - now + frame.slot - frame.oldest),
             Self::Always => None,
         }
     }
@@ -202,7 +210,7 @@ mod tests {
     use super::*;
 
     fn calendar(unit: Unit, zone: &str, first_month: i8) -> Window {
-        let zone = TimeZone::get(zone).unwrap();
+        let zone = Zone::get(zone).unwrap();
         Window::Calendar(Calendar { unit, zone, first_month })
     }
 
