@@ -82,9 +82,10 @@ fn unpriced<'e>(providers: &Providers, endpoints: &'e Endpoints) -> Vec<&'e str>
         let provider = providers.read.get(name);
         provider.is_some_and(|provider| matches!(provider.account, Account::Remote(_)))
     };
-    let endpoints = endpoints.read.values().filter(|endpoint| {
-        endpoint.pricing() == Pricing::Unknown && is_remote(&endpoint.provider)
-    });
+    let endpoints = endpoints
+        .read
+        .values()
+        .filter(|endpoint| endpoint.pricing() == Pricing::Unknown && is_remote(&endpoint.provider));
     endpoints.map(|endpoint| endpoint.name.as_str()).collect()
 }
 

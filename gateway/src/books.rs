@@ -49,6 +49,11 @@ pub async fn open(
 }
 
 impl Bookkeeping {
+    /// By which name others know this process, the same after a restart.
+    pub fn node(&self) -> &str {
+        self.writer.node().as_str()
+    }
+
     /// Begins to work.
     pub fn keep(self, books: Sqlite, metrics: &Arc<Metrics>) -> Keeping {
         let Self { writer, posting } = self;

@@ -106,5 +106,6 @@ impl Budget {
 
 impl Mode {
     /// Every mode with the word for it.
-    pub const WORDS: &'static [(&'static str, Self)] = &[("hard", Self::Hard), ("soft", Self::Soft)];
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("hard", Self::Hard), ("soft", Self::Soft)];
 }

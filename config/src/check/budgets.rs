@@ -6,9 +6,7 @@ use std::time::Duration;
 use isthmus_inference::money::Money;
 use isthmus_inference::secret::Secret;
 use isthmus_policies::budget::window::{self, Calendar, Unit, Zone};
-use isthmus_policies::budget::{
-    Budget, Dimension, Limits, Mode, OnExhaust, Scope, Sort, Window,
-};
+use isthmus_policies::budget::{Budget, Dimension, Limits, Mode, OnExhaust, Scope, Sort, Window};
 
 use crate::check::names::{plain_name, unknown};
 use crate::near;
@@ -108,9 +106,8 @@ fn property(value: &Value<'_>, dimension: &Dimension, known: &Known<'_>) -> Opti
         Dimension::Provider if !known.providers.contains(&text) => {
             unknown(value, "provider", &text, known.providers)
         }
-        Dimension::Key if !text.starts_with("isk-") => value.refuse(
-            "a key is named by its visible head, `isk-…`, as `isthmus keys list` shows it",
-        ),
+        Dimension::Key if !text.starts_with("isk-") => value
+            .refuse("a key is named by its visible head, `isk-…`, as `isthmus keys list` shows it"),
         _ => Some(text),
     }
 }
@@ -264,11 +261,11 @@ pub(super) fn keeping(
         });
         match (redis, url) {
             (Some((_, true)), Some(url)) => {
-                keeping.keeper =
-                    address(&url).map_or(Keeper::Local, |url| Keeper::Redis { url });
+                keeping.keeper = address(&url).map_or(Keeper::Local, |url| Keeper::Redis { url });
             }
             (Some((keeper, true)), None) => {
-                keeper.refuse::<()>("`url` is missing: where Redis is, such as `redis://127.0.0.1`");
+                keeper
+                    .refuse::<()>("`url` is missing: where Redis is, such as `redis://127.0.0.1`");
             }
             (_, Some(url)) => {
                 url.refuse_field::<()>("only `keeper: redis` has an address");

@@ -23,8 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::{Claim, Granted, Opening, Part, Refused, Shown};
 use super::Clock;
+use super::keeper::{Claim, Granted, Opening, Part, Refused, Shown};
 use crate::telemetry::events::budgets::{ClockDiffers, RedisReachable, RedisUnreachable};
 use batch::{Batch, Done, Reply};
 use link::{Link, Sending};
@@ -173,7 +173,8 @@ impl SharedKeeper {
                 biased;
                 link = connected(&mut self.connecting) => { self.linked(link); false }
                 () = finish.cancelled() => true,
-                _ = self.queue.recv_many(&mut messages, LARGEST_BATCH) => false,
+                // Nobody is left who could ask.
+                count = self.queue.recv_many(&mut messages, LARGEST_BATCH) => count == 0,
                 _ = tick.tick() => false,
             };
             if finishing {
@@ -244,10 +245,12 @@ impl SharedKeeper {
 
     /// Tells all of its own sums, in an epoch that does not know them.
     async fn tell_all(&mut self) -> Option<()> {
-        let now = self.now();
-        let batch = Batch::of_all(&mut self.sums, now);
-        let done = self.send(&batch, now).await??;
-        batch.apply(&done, &mut self.sums, &[]);
+        for names in self.sums.names().chunks(LARGEST_BATCH) {
+            let now = self.now();
+            let batch = Batch::telling(&mut self.sums, names, now);
+            let done = self.send(&batch, now).await??;
+            batch.apply(&done, &mut self.sums, &[]);
+        }
         Some(())
     }
 

@@ -100,7 +100,8 @@ impl Limits {
         let after = total + claim;
         let money = claim.money > Money::ZERO && self.money.is_some_and(|most| after.money > most);
         let tokens = claim.tokens > 0 && self.tokens.is_some_and(|most| after.tokens > most);
-        let requests = claim.requests > 0 && self.requests.is_some_and(|most| after.requests > most);
+        let requests =
+            claim.requests > 0 && self.requests.is_some_and(|most| after.requests > most);
         match (money, tokens, requests) {
             (true, ..) => Some(Measure::Money),
             (_, true, _) => Some(Measure::Tokens),

@@ -60,6 +60,15 @@ impl Scope {
         of.chain(&self.each).any(|dimension| *dimension == Dimension::Provider)
     }
 
+    /// The account that a member's sum is of, where sums are kept by account.
+    pub fn provider<'a>(&'a self, member: &'a str) -> Option<&'a str> {
+        if self.each == Some(Dimension::Provider) {
+            return Some(member);
+        }
+        let of = self.of.iter().find(|(dimension, _)| *dimension == Dimension::Provider);
+        of.map(|(_, provider)| provider.as_str())
+    }
+
     /// The member that a request at this account counts for: the value of `each`, or nothing where all
     /// are summed up together. `None` where it does not count.
     pub fn member<'a>(&self, subject: &Subject<'a>, provider: &'a str) -> Option<&'a str> {

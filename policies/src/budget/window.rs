@@ -72,6 +72,12 @@ pub fn zone(name: &str) -> Option<Zone> {
     Zone::get(name).ok()
 }
 
+/// A moment, given in Unix milliseconds, as people write it: in UTC, to the second.
+pub fn shown(at: i64) -> String {
+    let moment = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// The names of all time zones.
 pub fn zones() -> Vec<String> {
     jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect()
@@ -148,7 +154,8 @@ impl Calendar {
     }
 
     fn civil(&self, now: i64) -> Option<(i64, i64)> {
-        let today = Timestamp::from_millisecond(now).ok()?.to_zoned_datetime(self.zone.clone()).date();
+        let today =
+            Timestamp::from_millisecond(now).ok()?.to_zoned_datetime(self.zone.clone()).date();
         let first = self.first_day(today)?;
         let next = first.checked_add(self.unit.span()).ok()?;
         Some((self.begins(first)?, self.begins(next)?))

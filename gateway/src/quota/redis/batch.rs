@@ -61,15 +61,13 @@ impl Batch {
     /// A batch with these claims, the sums that they are about, and what was settled since the last.
     pub(super) fn of(sums: &mut Sums, requests: &[Vec<Claim>], now: i64) -> Self {
         let named = requests.iter().flatten();
-        let named: Vec<_> =
-            named.map(|claim| sums.name(claim.budget, &claim.member)).collect();
+        let named: Vec<_> = named.map(|claim| sums.name(claim.budget, &claim.member)).collect();
         Self::about(sums, named, requests, now)
     }
 
-    /// A batch that tells all sums.
-    pub(super) fn of_all(sums: &mut Sums, now: i64) -> Self {
-        let named = sums.names();
-        Self::about(sums, named, &[], now)
+    /// A batch that tells these sums.
+    pub(super) fn telling(sums: &mut Sums, names: &[Name], now: i64) -> Self {
+        Self::about(sums, names.to_vec(), &[], now)
     }
 
     fn about(sums: &mut Sums, named: Vec<Name>, requests: &[Vec<Claim>], now: i64) -> Self {

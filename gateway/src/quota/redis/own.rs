@@ -161,13 +161,14 @@ impl Sums {
 
     /// How all of them stand, as far as is known here.
     pub(super) fn shown(&mut self, now: i64) -> Vec<Shown> {
+        let names = self.names();
         let shown = |(budget, member): Name| {
             let (_, sum) = self.sum(budget, &member, now);
             let held = sum.own.held() + sum.others_held;
             let settled = sum.own.total() + sum.others - held;
             Shown { budget, member, settled, held }
         };
-        self.names().into_iter().map(shown).collect()
+        names.into_iter().map(shown).collect()
     }
 }
 
