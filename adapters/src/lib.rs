@@ -35,6 +35,7 @@
 //! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
 //! * [`hub`]: model files from a repository
+//! * [`notice`]: an object posted to whoever should know
 
 pub mod adapter;
 pub mod auth;
@@ -47,6 +48,7 @@ mod http_client;
 pub mod hub;
 pub mod mapping;
 mod media_type;
+pub mod notice;
 pub mod places;
 pub mod providers;
 mod public_address;

@@ -1,5 +1,6 @@
 //! From the tree to [`Settings`]: one file for each section of the configuration.
 
+mod budgets;
 pub(crate) mod catalogue;
 mod classification;
 mod endpoints;
@@ -16,8 +17,14 @@ mod small;
 mod timeouts;
 mod unavailable;
 
+use std::collections::BTreeSet;
+
+use isthmus_policies::offer::Pricing;
+
+use crate::check::endpoints::Endpoints;
+use crate::check::providers::Providers;
 use crate::reader::{Fields, Value};
-use crate::settings::Settings;
+use crate::settings::{Account, Settings};
 
 /// The version of the configuration's language that this program speaks.
 const VERSION: u32 = 1;
@@ -30,10 +37,19 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
         let server = server::server(fields.get("server").as_ref(), root);
         let providers = providers::providers(fields.get("providers").as_ref(), root);
         let endpoints = endpoints::endpoints(fields.get("endpoints").as_ref(), &providers);
-        let (models, direct) =
-            models::models(fields.get("models").as_ref(), &providers, &endpoints);
+        let written_models = fields.get("models");
+        let (models, direct) = models::models(written_models.as_ref(), &providers, &endpoints);
         let (policies, classification) = policies::policies(fields.get("policies").as_ref());
+        let known = budgets::Known {
+            models: &names(written_models.as_ref()),
+            providers: &providers.written,
+            unpriced: unpriced(&providers, &endpoints),
+        };
+        let mut budgets = budgets::budgets(fields.get("budgets").as_ref(), &known);
+        let keeping = budgets::keeping(fields.get("limits").as_ref(), &known, &mut budgets);
         let settings = Settings {
+            budgets,
+            keeping,
             server,
             ledger: small::ledger(fields.get("ledger").as_ref()),
             telemetry: small::telemetry(fields.get("telemetry").as_ref()),
@@ -47,6 +63,30 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
         unavailable::sections(fields);
         Some(settings)
     })
+}
+
+/// The names of a section, whatever is wrong with what they stand for.
+fn names(section: Option<&Value<'_>>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    if let Some(section) = section.filter(|section| section.is_map()) {
+        section.each(|name, _| {
+            names.insert(name.to_owned());
+        });
+    }
+    names
+}
+
+/// The endpoints that nobody gave a price; the engine in this process is free.
+fn unpriced<'e>(providers: &Providers, endpoints: &'e Endpoints) -> Vec<&'e str> {
+    let is_remote = |name| {
+        let provider = providers.read.get(name);
+        provider.is_some_and(|provider| matches!(provider.account, Account::Remote(_)))
+    };
+    let endpoints = endpoints
+        .read
+        .values()
+        .filter(|endpoint| endpoint.pricing() == Pricing::Unknown && is_remote(&endpoint.provider));
+    endpoints.map(|endpoint| endpoint.name.as_str()).collect()
 }
 
 fn version(fields: &mut Fields<'_, '_>) {

@@ -5,6 +5,7 @@
 //! that is not there).
 
 pub mod classification;
+pub mod limits;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,6 +19,7 @@ use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamMo
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
 use isthmus_ledger::journal::Promises;
+use isthmus_policies::budget::Budget;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::hedge::HedgeRules;
 use isthmus_policies::lease::Lease;
@@ -29,6 +31,7 @@ use isthmus_policies::retry::RetryRules;
 use isthmus_policies::rollout::RolloutRules;
 
 use classification::{Classification, Organisation};
+use limits::Keeping;
 
 /// Everything that a gateway is started from.
 #[derive(Debug, Clone)]
@@ -46,6 +49,10 @@ pub struct Settings {
     pub policies: Policies,
     /// Where exchanges are counted.
     pub ledger: Ledger,
+    /// What may be spent, and how fast: those of `budgets:`, then those of `limits.rates`.
+    pub budgets: Vec<Budget>,
+    /// Who keeps the sums.
+    pub keeping: Keeping,
     /// What is logged, and how.
     pub telemetry: Telemetry,
     /// Whose the requests are.

@@ -34,6 +34,7 @@ use crate::permits::{Permits, Unusable, Watch};
 use crate::pipeline::BodyLimits;
 use crate::pipeline::settle::{Reaper, Record};
 use crate::pool::{Endpoint, EndpointParts, Learnt, Pool};
+use crate::quota::Quota;
 use crate::telemetry::events::CopyNotMade;
 use crate::telemetry::metrics::Metrics;
 
@@ -49,6 +50,8 @@ pub struct App {
     pub decisions: DecisionSink,
     /// Where money is held and settled.
     pub journal: Journal,
+    /// What may be spent, and how fast.
+    pub quota: Arc<Quota>,
     /// Where both are read again; empty until the ledger is open.
     pub ledger: OnceLock<Sqlite>,
     /// What sort of data a request carries.
@@ -125,14 +128,18 @@ pub const DEFAULT_MODEL: &str = "models/smollm2-135m-instruct-q4_1.gguf";
 impl App {
     /// Builds the house: accounts first, then the pools that stand on them. Loads models, which
     /// takes a moment.
-    pub async fn build(settings: &Settings, journal: Journal) -> Result<Built, BuildError> {
+    pub async fn build(
+        settings: &Settings,
+        journal: Journal,
+        quota: Arc<Quota>,
+    ) -> Result<Built, BuildError> {
         let metrics = Arc::new(Metrics::new()?);
         let mut engines = Vec::new();
         let accounts = accounts(settings, &metrics, &mut engines).await?;
         let pools = pools(settings, &accounts, &metrics);
         let known = known(settings, &accounts);
         let directory = Directory::new(pools, accounts, known);
-        Self::join(settings, directory, metrics, engines, journal)
+        Self::join(settings, directory, metrics, engines, journal, quota)
     }
 
     /// Joins ready parts; tests bring their own.
@@ -142,6 +149,7 @@ impl App {
         metrics: Arc<Metrics>,
         engines: Vec<Arc<Embedded>>,
         journal: Journal,
+        quota: Arc<Quota>,
     ) -> Result<Built, BuildError> {
         let server = &settings.server;
         let (reaper, reaping) = Reaper::new();
@@ -160,6 +168,7 @@ impl App {
             permits,
             decisions,
             journal,
+            quota,
             ledger: OnceLock::new(),
             keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
             classifier: Classifier::new(settings),
@@ -199,6 +208,7 @@ impl App {
     /// Brings the gauges up to date that are read off somebody else.
     pub fn observe(&self) {
         self.observe_engines();
+        self.metrics.budgets(&self.quota.shown());
         let editions = self.permits.editions();
         let trial = editions.trial.as_ref().map(|trial| trial.tally()).unwrap_or_default();
         let shadow = editions.shadow.as_ref().map(|shadow| shadow.tally()).unwrap_or_default();

@@ -67,6 +67,11 @@ pub async fn keep_prices(directory: &Directory, books: &impl Books) -> Result<()
 }
 
 impl Bookkeeping {
+    /// By which name others know this process, the same after a restart.
+    pub fn node(&self) -> &str {
+        self.writer.node().as_str()
+    }
+
     /// Begins to work.
     pub fn keep(self, books: Sqlite, metrics: &Arc<Metrics>) -> io::Result<Keeping> {
         let Self { journal, writer, posting } = self;

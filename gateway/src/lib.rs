@@ -4,6 +4,7 @@
 //! * [`app`]: settings become a running house
 //! * [`http`]: the doors: tables of URLs, rendering
 //! * [`pipeline`]: the one path that every call takes
+//! * [`quota`]: budgets and rates, and who keeps their sums
 //! * [`directory`], [`keyring`]: which endpoints stand behind a name, who may call
 //! * [`permits`]: what policy permits, version by version
 //! * [`explain`], [`decision_log`]: a decision, told; and written down
@@ -31,5 +32,6 @@ pub mod pipeline;
 pub mod policy_files;
 pub mod pool;
 pub mod proofs;
+pub mod quota;
 pub mod replay;
 pub mod telemetry;

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod receive;
 pub mod reserve;
 pub mod settle;
+mod spend;
 
 use std::time::Duration;
 
@@ -66,6 +67,6 @@ where
         receive::receive(app.body_limits, &app.body_room, identified, body, ticket).await?;
     let admitted = admit::admit(&app.classifier, received, ticket).await?;
     let planned = plan::plan(app, admitted, ticket).await?;
-    let funded = reserve::reserve(&app.journal, planned, ticket).await?;
+    let funded = reserve::reserve(app, planned, ticket).await?;
     dispatch::dispatch(funded, ticket).await
 }

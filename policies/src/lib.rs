@@ -12,6 +12,7 @@
 //! * [`endpoint_set`]: a decision's answer, as a bitmask
 //! * [`policytest`], [`access`]: policies tried on questions, and two sets of them compared
 //! * [`rollout`]: a new policy's way from a few keys to all of them
+//! * [`budget`]: what may be spent, by whom, in which time
 //!
 //! What is preferred:
 //!
@@ -38,6 +39,7 @@ pub mod allowance;
 mod board;
 pub mod bounds;
 pub mod breaker;
+pub mod budget;
 pub mod chance;
 pub mod class;
 pub mod classify;

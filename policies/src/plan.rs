@@ -221,6 +221,19 @@ impl RoutePlan {
         self.choices[0] as usize
     }
 
+    /// The same without those that may not be asked after all; `None` where nobody is left.
+    #[must_use]
+    pub fn only(mut self, may: impl Fn(usize) -> bool) -> Option<Self> {
+        let (choices, count) = (self.choices, self.count);
+        self.count = 0;
+        let left = choices[..count].iter().filter(|number| may(**number as usize));
+        left.for_each(|number| self.push(*number));
+        // A second copy stands beside a certain first choice.
+        let stays = self.first() == choices[0] as usize;
+        self.hedge = self.hedge.filter(|hedge| stays && may(hedge.partner));
+        (self.count > 0).then_some(self)
+    }
+
     /// Adds a choice, unless there are too many.
     fn push(&mut self, number: u32) {
         if let Some(place) = self.choices.get_mut(self.count) {

@@ -12,7 +12,6 @@ pub(super) fn refuse(value: &Value<'_>, instead: &str) {
 
 /// The sections that nothing in this version reads.
 pub(super) fn sections(fields: &mut Fields<'_, '_>) {
-    fields.optional("limits", limits);
     for (name, instead) in
         [("cache", "every request is answered afresh"), ("verify", "no endpoint is audited")]
     {
@@ -32,16 +31,4 @@ pub(super) fn tenancy(fields: &mut Fields<'_, '_>) {
             );
         }
     }
-}
-
-fn limits(section: &Value<'_>) -> Option<()> {
-    section.fields(|fields| {
-        // An address is of use to no keeper but the refused one.
-        fields.get("url");
-        let keeper = fields.get("keeper")?;
-        if keeper.word(&[("local", false), ("redis", true)])? {
-            refuse(&keeper, "limits are kept by each process for itself: `keeper: local`");
-        }
-        Some(())
-    })
 }

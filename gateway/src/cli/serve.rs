@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use isthmus_config::settings::{Account, Embedded, Origin, Settings};
 use isthmus_config::{Checked, settings::Server};
+use isthmus_ledger::books::Books;
 use isthmus_ledger::decision::DecisionLog;
+use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +22,7 @@ use crate::calendar::unix_milliseconds;
 use crate::http::server::{DoorLimits, Drained, bind, serve};
 use crate::http::workers::Workers;
 use crate::keyring::Loaded;
+use crate::quota::{self, Quota, openings};
 use crate::telemetry::events::{
     DecisionsNotForgotten, DrainTimedOut, ServerDraining, ServerOpen, ServerStarted,
 };
@@ -59,12 +62,16 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     let (journal, books) = books::open(&settings, &ledger).await.map_err(CommandError::of)?;
     // The doors come first: an address that is taken should not cost the loading of a model.
     let (street, admin) = doors(&settings.server).await?;
+    let (quota, quota_work) =
+        quota(&settings, &ledger, books.node()).await.map_err(CommandError::of)?;
     let Built { app, reaper, watch, writer } =
-        App::build(&settings, journal).await.map_err(CommandError::of)?;
+        App::build(&settings, journal, quota).await.map_err(CommandError::of)?;
     let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
     check_openness(&settings.server, keys.count)?;
     let (finish, written) = (CancellationToken::new(), CancellationToken::new());
     books::keep_prices(&app.directory, &ledger).await.map_err(CommandError::of)?;
+    let settled = CancellationToken::new();
+    let keeping_sums = tokio::spawn(quota_work.run(settled.clone()));
     let keeping = books.keep(ledger.clone(), &app.metrics).map_err(CommandError::of)?;
     let reaping = tokio::spawn(reaper.run(Arc::clone(&app.metrics), finish.clone()));
     let _first = app.ledger.set(ledger.clone());
@@ -86,13 +93,34 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     // Every connection is gone, so whatever was dropped open is with the reaper by now.
     finish.cancel();
     reaping.await.map_err(CommandError::of)?;
-    // The last tickets are settled, so the last entries and decisions are in their queues.
+    // The last tickets are settled, so the last sums, entries and decisions are in their queues.
+    settled.cancel();
+    keeping_sums.await.map_err(CommandError::of)?;
     keeping.finish().await.map_err(CommandError::of)?;
     written.cancel();
     if let Some(writing) = writing {
         writing.await.map_err(CommandError::of)?;
     }
     tokio::task::spawn_blocking(move || app.stop_engines()).await.map_err(CommandError::of)
+}
+
+/// The budgets, with what the books say was spent of them.
+async fn quota(
+    settings: &Settings,
+    ledger: &Sqlite,
+    node: &str,
+) -> Result<(Arc<Quota>, quota::Work), StoreError> {
+    let (budgets, now) = (&settings.budgets, unix_milliseconds());
+    let openings = match openings::hours(budgets, now) {
+        Some(hours) => {
+            let buckets = ledger.buckets(hours).await?;
+            let label = |model: &str| openings::label(&settings.models, model);
+            openings::openings(budgets, &buckets, label, now)
+        }
+        None => vec![],
+    };
+    let clock = Arc::new(unix_milliseconds);
+    Ok(Quota::new(budgets.clone(), &settings.keeping, node, &openings, clock))
 }
 
 async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandError> {

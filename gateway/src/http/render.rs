@@ -21,6 +21,8 @@ use super::reply::Reply;
 use crate::app::App;
 use crate::pipeline::dispatch::{Answer, Content};
 use crate::pipeline::settle::{Outcome, Record, Ticket};
+use crate::quota::Notes;
+use crate::quota::rates::Reset;
 
 /// The name of a call, the caller's or ours.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +40,21 @@ static ATTEMPTS: HeaderName = HeaderName::from_static("x-isthmus-attempts");
 static CACHE: HeaderName = HeaderName::from_static("x-isthmus-cache");
 static OVERHEAD: HeaderName = HeaderName::from_static("x-isthmus-overhead-us");
 static COST: HeaderName = HeaderName::from_static("x-isthmus-cost-usd");
+/// Budgets that are being used up: `NAME 92%`.
+static WARNING: HeaderName = HeaderName::from_static("x-isthmus-budget-warning");
+/// The budget for whose sake another pool answers.
+static DOWNGRADED: HeaderName = HeaderName::from_static("x-isthmus-downgraded");
+/// A rate, what is left of it, and when all of it is there again: as OpenAI's SDKs know them.
+static REQUEST_RATE: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+static TOKEN_RATE: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
 
 /// The most headers that an answer usually has: room for them is made at once.
 const HEADERS: usize = 12;
@@ -148,6 +165,7 @@ fn dress<B>(response: &mut Response<B>, record: &Record) {
     if !record.dropped.is_empty() {
         put(response, DROPPED.clone(), &listed(&record.dropped));
     }
+    note(response, &record.notes);
     let headers = response.headers_mut();
     headers.insert(ATTEMPTS.clone(), record.attempts.made().into());
     let overhead = u64::try_from(record.overhead().as_micros()).unwrap_or(u64::MAX);
@@ -168,6 +186,26 @@ fn dress<B>(response: &mut Response<B>, record: &Record) {
     }
     if let Some(edition) = &record.edition {
         put(response, POLICY.clone(), edition.version());
+    }
+}
+
+/// The headers that say how budgets and rates stand.
+fn note<B>(response: &mut Response<B>, notes: &Notes) {
+    let Notes { warnings, rates, downgraded } = notes;
+    if !warnings.is_empty() {
+        let warnings: Vec<_> =
+            warnings.iter().map(|(name, percent)| format!("{name} {percent}%")).collect();
+        put(response, WARNING.clone(), &warnings.join(", "));
+    }
+    if let Some(budget) = downgraded {
+        put(response, DOWNGRADED.clone(), budget);
+    }
+    for (names, rate) in [(&REQUEST_RATE, rates.requests), (&TOKEN_RATE, rates.tokens)] {
+        let Some(rate) = rate else { continue };
+        let [limit, remaining, reset] = names;
+        response.headers_mut().insert(limit.clone(), rate.limit.into());
+        response.headers_mut().insert(remaining.clone(), rate.remaining.into());
+        put(response, reset.clone(), &Reset(rate.reset).to_string());
     }
 }
 

@@ -12,6 +12,7 @@ use isthmus_adapters::dialects::needs::needs;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::date::Date;
 use isthmus_inference::failure::Failure;
+use isthmus_inference::ident::ModelName;
 use isthmus_inference::request::Request;
 use isthmus_policies::chance::Chance;
 use isthmus_policies::live::Gate;
@@ -22,7 +23,6 @@ use isthmus_policies::question::{Context, Principal};
 use isthmus_policies::recorded::Narrowed;
 use isthmus_policies::retry::{Next, Progress};
 use smallvec::SmallVec;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::admit::Admitted;
@@ -39,8 +39,9 @@ pub struct Planned {
     pub(super) pool: Arc<Pool>,
     pub(super) deadline: Instant,
     route: RoutePlan,
-    /// Held until the plan is carried out.
-    _room: OwnedSemaphorePermit,
+    /// What it was made for, should another pool have to serve it. The room that its body takes is held
+    /// until the plan is carried out.
+    admitted: Admitted,
 }
 
 /// When a second copy of a request goes to whom, if the first choice is slow.
@@ -84,6 +85,15 @@ struct Weighed<'p> {
 /// Makes the plan: permit first, preference among those who are left.
 pub async fn plan(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Result<Planned, Failure> {
     let pool = app.directory.resolve(&admitted.request.model)?;
+    within(app, pool, admitted, ticket).await
+}
+
+async fn within(
+    app: &App,
+    pool: Arc<Pool>,
+    admitted: Admitted,
+    ticket: &mut Ticket,
+) -> Result<Planned, Failure> {
     ticket.planned(&pool);
     let asked = admitted.asked();
     let (narrowed, narrowing) = narrowed(&asked, &pool)?;
@@ -100,8 +110,8 @@ pub async fn plan(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Result<
     let route = plan.map_err(|none| refuse::failure(none, &pool, &judged, asked.request))?;
     pool.learnt.keep_incumbent(route.reference);
     pool.learnt.planned(now, pool.strategy.hedge.as_ref(), &route);
-    let Admitted { request, room, deadline, .. } = admitted;
-    Ok(Planned { request, pool, deadline, route, _room: room })
+    let (request, deadline) = (Arc::clone(&admitted.request), admitted.deadline);
+    Ok(Planned { request, pool, deadline, route, admitted })
 }
 
 /// What a plan would rest on, and be, if this were asked now. Nothing comes of it.
@@ -258,6 +268,22 @@ impl Weighed<'_> {
 // === impl Planned ===
 
 impl Planned {
+    /// The same request, served by another pool: all is decided anew.
+    pub(super) async fn instead(
+        self,
+        app: &App,
+        pool: &ModelName,
+        ticket: &mut Ticket,
+    ) -> Result<Self, Failure> {
+        within(app, app.directory.resolve(pool)?, self.admitted, ticket).await
+    }
+
+    /// The same plan without endpoints that may not be asked after all; `None` where nobody is left.
+    pub(super) fn only(mut self, may: impl Fn(&Endpoint) -> bool) -> Option<Self> {
+        self.route = self.route.only(|number| may(&self.pool.endpoints[number]))?;
+        Some(self)
+    }
+
     /// The second copy, if the plan has one.
     pub(super) fn hedge(&self) -> Option<Hedge<'_>> {
         let hedge = self.route.hedge.as_ref()?;

@@ -1,4 +1,5 @@
-//! Stage 5: money is held for it, and the ledger knows so before the caller sees anything.
+//! Stage 5: money is held for it, in its budgets and in the ledger, which knows so before the caller sees
+//! anything.
 //!
 //! The commit overlaps the endpoint's own time: [`super::dispatch`] waits for it only when an answer
 //! is there. Where the operator is strict (`ledger.durability: before_dispatch`), nobody is asked
@@ -11,10 +12,12 @@ use isthmus_inference::money::Money;
 use isthmus_inference::request::Operation;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::entry::{Entry, ExchangeId, Hold};
-use isthmus_ledger::journal::{Durability, Journal, NotWritten, Written};
+use isthmus_ledger::journal::{Durability, NotWritten, Written};
 
 use super::plan::Planned;
 use super::settle::{Held, Ticket};
+use super::spend;
+use crate::app::App;
 use crate::calendar::unix_milliseconds;
 use crate::pool::Endpoint;
 
@@ -25,14 +28,12 @@ pub struct Funded(Planned);
 const USUAL_BOUND: u64 = 4096;
 
 /// Holds what the exchange may cost.
-pub async fn reserve(
-    journal: &Journal,
-    planned: Planned,
-    ticket: &mut Ticket,
-) -> Result<Funded, Failure> {
+pub async fn reserve(app: &App, planned: Planned, ticket: &mut Ticket) -> Result<Funded, Failure> {
+    let journal = &app.journal;
     if !journal.is_open() {
         return Err(unwritable(NotWritten));
     }
+    let planned = spend::within_budgets(app, planned, ticket).await?;
     let hold = hold(&planned, ticket);
     let held = Held { exchange: hold.exchange, journal: journal.clone() };
     let written = journal.write(Entry::Hold(Box::new(hold)));
@@ -76,7 +77,7 @@ fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
 
 /// The most that the exchange is expected to use: the prompt with a margin, since nobody has counted
 /// it yet, and all of the answer that the caller allows.
-fn most(planned: &Planned, ticket: &Ticket) -> Usage {
+pub(super) fn most(planned: &Planned, ticket: &Ticket) -> Usage {
     let record = ticket.record();
     let (work, bound) = (record.work(), record.output_bound());
     let text_output = match planned.request.operation {

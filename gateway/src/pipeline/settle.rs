@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Call;
 use super::reserve::Pending;
+use super::spend::actual_shares;
 use attempts::{Attempts, Fate, Reason};
 
 use considered::{Came, Considered};
@@ -31,6 +32,7 @@ use crate::calendar::{moment, unix_milliseconds};
 use crate::keyring::Tenant;
 use crate::permits::{Edition, Judged, Permitted};
 use crate::pool::{Endpoint, Pool, Reading};
+use crate::quota::{Notes, Reservation};
 use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
 
@@ -70,6 +72,10 @@ pub struct Record {
     held: Option<Held>,
     /// The hold on its way to the disk.
     hold: Pending,
+    /// What is held for it in budgets.
+    reservation: Option<Reservation>,
+    /// What budgets and rates have the caller told.
+    pub notes: Notes,
     /// What the request was expected to be.
     reading: Option<Reading>,
     /// What the plan rested on, where decisions are logged.
@@ -125,6 +131,8 @@ impl Ticket {
             permitted: None,
             held: None,
             hold: Pending::default(),
+            reservation: None,
+            notes: Notes::default(),
             reading: None,
             considered: None,
             deadline: call.deadline,
@@ -188,6 +196,18 @@ impl Ticket {
         let record = self.record_mut();
         record.held = Some(held);
         record.hold = Pending::new(written);
+    }
+
+    /// It is held in the budgets that the call touches.
+    pub(super) fn reserved(&mut self, mut reservation: Reservation) {
+        let record = self.record_mut();
+        record.notes = std::mem::take(&mut reservation.notes);
+        record.reservation = Some(reservation);
+    }
+
+    /// What the caller is told of budgets and rates, if it comes to nothing better.
+    pub(super) fn noted(&mut self, notes: Notes) {
+        self.record_mut().notes = notes;
     }
 
     /// Waits until what is held is on the disk.
@@ -334,6 +354,9 @@ impl Record {
             let (came, sink) = (self.came(outcome), considered.sink.clone());
             sink.note(move || considered.decided(came));
         }
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(&actual_shares(&self));
+        }
         match &self.held {
             Some(held) => self.write_down(held, outcome),
             None => Written::at_once(),
@@ -342,7 +365,13 @@ impl Record {
 
     /// What the caller and the operator marked it with.
     fn tags(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+        self.marks().clone()
+    }
+
+    /// The same, to look at.
+    pub(super) fn marks(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        &NONE
     }
 
     /// What came of the call, for the log of decisions.

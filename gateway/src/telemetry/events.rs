@@ -3,6 +3,7 @@
 //! Names say who did what (`CallFinished`, `AttemptFailed`). A message is a fixed sentence; what
 //! varies stands in fields, so that machines can group lines and people can still read them.
 
+pub mod budgets;
 pub mod ledger;
 pub mod policies;
 

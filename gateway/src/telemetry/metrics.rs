@@ -6,12 +6,17 @@
 
 use std::sync::OnceLock;
 
+use isthmus_inference::money::Money;
+use isthmus_policies::budget::Budget;
 use isthmus_policies::live::Gate;
 use isthmus_policies::rollout::Tally;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use crate::quota;
+use crate::quota::keeper::Shown;
 
 /// All of them.
 pub struct Metrics {
@@ -36,6 +41,8 @@ pub struct Metrics {
     breakers: IntGaugeVec,
     /// Decisions that were not logged.
     pub decisions_lost: IntCounter,
+    /// Budgets in dollars: spent, held, and the limit.
+    budgets: [GaugeVec; 3],
     unposted: IntGauge,
     /// Says how many entries the books do not have yet.
     behind: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
@@ -154,6 +161,23 @@ impl Metrics {
                 "isthmus_decisions_lost_total",
                 "Decisions that could not be logged; the calls themselves went on",
             )?,
+            budgets: [
+                dollars(
+                    &registry,
+                    "isthmus_budget_spent_usd",
+                    "What was spent of a budget in its window, by all gateways that share it",
+                )?,
+                dollars(
+                    &registry,
+                    "isthmus_budget_held_usd",
+                    "What calls under way may still spend of a budget",
+                )?,
+                dollars(
+                    &registry,
+                    "isthmus_budget_limit_usd",
+                    "The most that a budget allows to be spent and held",
+                )?,
+            ],
             unposted: IntGauge::new(
                 "isthmus_ledger_unposted_entries",
                 "Entries that are safe in the journal and not in the books yet",
@@ -232,6 +256,21 @@ impl Metrics {
         self.breakers.with_label_values(&[endpoint]).set(state);
     }
 
+    /// Puts up how budgets stand. The ledger is exact; these are for graphs.
+    pub fn budgets(&self, shown: &[(&Budget, Shown)]) {
+        const PICO: f64 = 1e12;
+        let usd = |money: Money| money.pico_dollars() as f64 / PICO;
+        let [spent, held, limit] = &self.budgets;
+        for (budget, sum) in shown.iter().filter(|(budget, _)| quota::is_shown(budget)) {
+            let labels = [&*budget.name, &*sum.member];
+            spent.with_label_values(&labels).set(usd(sum.settled.money));
+            held.with_label_values(&labels).set(usd(sum.held.money));
+            if let Some(money) = budget.limits.money {
+                limit.with_label_values(&labels).set(usd(money));
+            }
+        }
+    }
+
     /// All numbers in Prometheus' text format.
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
         if let Some(behind) = self.behind.get() {
@@ -279,6 +318,12 @@ fn gauge(
     labels: &[&str],
 ) -> prometheus::Result<IntGaugeVec> {
     let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn dollars(registry: &Registry, name: &str, help: &str) -> prometheus::Result<GaugeVec> {
+    let gauge = GaugeVec::new(Opts::new(name, help), &["budget", "of"])?;
     registry.register(Box::new(gauge.clone()))?;
     Ok(gauge)
 }

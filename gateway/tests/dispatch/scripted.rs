@@ -14,11 +14,13 @@ use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
 use isthmus_gateway::app::{App, Built};
+use isthmus_gateway::calendar::unix_milliseconds;
 use isthmus_gateway::directory::{Directory, Known};
 use isthmus_gateway::pipeline::settle::attempts::{Attempted, Fate, Reason};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
 use isthmus_gateway::pool::{Endpoint, EndpointParts, Learnt, Pool};
+use isthmus_gateway::quota::Quota;
 use isthmus_gateway::telemetry::metrics::Metrics;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
@@ -165,7 +167,9 @@ impl House {
         };
         let directory = Directory::new(vec![pool], BTreeMap::new(), Known::new());
         let settings = isthmus_config::zero(&|_| None).unwrap().settings;
-        let joined = App::join(&settings, directory, metrics, vec![], Journal::nowhere());
+        let (budgets, keeping) = (settings.budgets.clone(), &settings.keeping);
+        let (quota, _) = Quota::new(budgets, keeping, "here", &[], Arc::new(unix_milliseconds));
+        let joined = App::join(&settings, directory, metrics, vec![], Journal::nowhere(), quota);
         let Built { app, reaper, .. } = joined.unwrap();
         Self { app, reaper: Some(reaper), calls, cancelled }
     }

@@ -74,10 +74,8 @@ pub(super) const USD: &str = "USD";
 /// Reads a file of rows, or says all that is wrong with it. Lines that begin with `#` are comments.
 pub fn read(file: &str, text: &str) -> Result<Vec<Row>, Vec<Mistake>> {
     let file: Arc<str> = file.into();
-    let mut reader = csv::ReaderBuilder::new()
-        .comment(Some(b'#'))
-        .flexible(true)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().comment(Some(b'#')).flexible(true).from_reader(text.as_bytes());
     let mistake = |line, message: String| Mistake { file: Arc::clone(&file), line, message };
     match reader.headers() {
         Ok(headers) if headers.iter().eq(COLUMNS) => {}
