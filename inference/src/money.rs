@@ -101,7 +101,6 @@ impl Money {
     }
 
     /// Whether it is nothing.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub const fn is_zero(&self) -> bool {
         self.0 == 0
     }

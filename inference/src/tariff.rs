@@ -96,7 +96,7 @@ impl Tariff {
     /// A tariff of these prices, in any order.
     pub fn new(prices: impl IntoIterator<Item = Written>) -> Result<Self, TariffError> {
         let mut prices: Vec<_> = prices.into_iter().map(Priced::new).collect();
-        prices.sort_by_key(|priced| priced.circumstances());
+        prices.sort_by_key(Priced::circumstances);
         if prices.first().is_none_or(|first| first.circumstances() != (None, 0)) {
             return Err(TariffError::NoBeginning(tier_name(None)));
         }
