@@ -410,7 +410,7 @@ impl Record {
             return;
         };
         let number = pool.endpoints.iter().position(|it| Arc::ptr_eq(it, &answering.endpoint));
-        if let Some(number) = number {
+        if let Some(number) = number.filter(|_| answering.caches()) {
             pool.learnt.began(moment(Instant::now()), reading, number);
         }
         if let Some(usage) = answering.usage.filter(|usage| usage.source == Source::Reported) {

@@ -131,6 +131,13 @@ impl Attempted {
         })
     }
 
+    /// Whether its endpoint keeps beginnings of prompts, as far as can be told: it has a price for
+    /// them, or has just reported some.
+    pub fn caches(&self) -> bool {
+        let priced = self.endpoint.price.is_some_and(|price| price.cache_read.is_some());
+        priced || self.usage.is_some_and(|usage| usage.cache_read > 0)
+    }
+
     /// How long it took, up to now if it is not over.
     pub fn took(&self) -> Duration {
         self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.began)
