@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+mod catalogue;
 mod check;
 mod doctor;
 mod explain;
+mod import;
 mod keys;
 mod load;
 mod models;
@@ -45,6 +47,10 @@ enum Command {
     Keys(keys::Keys),
     /// List the models that can be asked for.
     Models(models::Models),
+    /// List and check list prices.
+    Catalogue(catalogue::CatalogueCommand),
+    /// Compare another list of prices with the catalogue.
+    Import(import::Import),
     /// Test, prove and compare policies.
     Policy(policy::Policy),
     /// Look for what would keep the gateway from working.
@@ -75,6 +81,8 @@ pub fn run() -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
         Command::Models(models) => models.run(),
+        Command::Catalogue(catalogue) => catalogue.run(),
+        Command::Import(import) => import.run(),
         // It has an exit status of its own where the solver is missing.
         Command::Policy(policy) => return policy.run(),
         Command::Doctor(doctor) => doctor.run(),

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use isthmus_adapters::adapter::{Adapter, Timeouts};
+use isthmus_config::settings::charging::Charging;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
-use isthmus_inference::money::Price;
+use isthmus_inference::tariff::{Priced, Tariff};
+use isthmus_inference::tier::Tier;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::{Limits, Monitor};
 use isthmus_policies::offer::{Offer, Pricing};
@@ -51,8 +53,8 @@ pub struct Endpoint {
     pub adapter: Arc<dyn Adapter>,
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
-    /// What it charges by the token, if known.
-    pub price: Option<Price>,
+    /// What it charges by the token in all circumstances, if known.
+    pub tariff: Option<Arc<Tariff>>,
     /// What it can do; `None` leaves that to its adapter, which refuses what its language cannot say.
     pub capabilities: Option<Capabilities>,
     /// Whether it goes on with an answer that another one began.
@@ -92,7 +94,7 @@ pub struct EndpointParts {
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
     /// How it is paid.
-    pub pricing: Pricing,
+    pub charging: Charging,
     /// What it can do.
     pub capabilities: Option<Capabilities>,
     /// Whether it goes on with an answer that another one began.
@@ -123,12 +125,12 @@ impl Pool {
 impl Endpoint {
     /// An endpoint that nobody has asked yet.
     pub fn new(parts: EndpointParts) -> Self {
-        let EndpointParts { name, provider, kind, model, pricing, facts, limits, .. } = parts;
+        let EndpointParts { name, provider, kind, model, charging, facts, limits, .. } = parts;
         let network = facts.network.as_ref().map(|fact| fact.value);
-        let (price, lease) = match pricing {
-            Pricing::Tokens(price) => (Some(price), None),
-            Pricing::Lease(lease) => (None, Some(lease)),
-            Pricing::Unknown => (None, None),
+        let pricing = charging.pricing();
+        let lease = match pricing {
+            Pricing::Lease(lease) => Some(lease),
+            Pricing::Tokens(_) | Pricing::Unknown => None,
         };
         let regions = facts.processing_regions.as_ref().map(|fact| &fact.value);
         let region = regions
@@ -142,7 +144,7 @@ impl Endpoint {
             model,
             adapter: parts.adapter,
             narrows: parts.narrows,
-            price,
+            tariff: charging.tariff().cloned(),
             capabilities: parts.capabilities,
             continues: parts.continues,
             places: limits.concurrency.map(|most| Arc::new(Semaphore::new(most.get() as usize))),
@@ -154,6 +156,11 @@ impl Endpoint {
             monitor: Monitor::new(Prior::of(network), limits, lease),
             answers: AtomicBool::new(true),
         }
+    }
+
+    /// The price of a request with this many input tokens, if the endpoint is paid by the token.
+    pub fn priced(&self, tier: Option<Tier>, input_tokens: u64) -> Option<&Priced> {
+        Some(self.tariff.as_ref()?.price(tier, input_tokens))
     }
 
     /// What policy may know of it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::check::unavailable;
+use crate::check::{fx, unavailable};
 use crate::reader::Value;
 use crate::settings::{Ledger, LogFormat, LogLevel, Telemetry};
 
@@ -24,6 +24,7 @@ pub(super) fn ledger(section: Option<&Value<'_>>) -> Ledger {
         if postgres == Some(true) {
             fields.get("url");
         }
+        fx::fx(fields, &mut ledger);
         fields.set("path", &mut ledger.path, |value| value.text().map(PathBuf::from));
         if let Some(durability) = fields.get("durability") {
             unavailable::refuse(

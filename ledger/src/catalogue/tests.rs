@@ -150,10 +150,7 @@ fn every_mistake_is_told_with_its_line() {
             line("m", ",,", "1", ",").replace("USD", "usd"),
             "prices.csv:2: error: `currency`: expected a code such as USD or AKT, found `usd`",
         ),
-        (
-            "bedrock,m\n".to_owned(),
-            "prices.csv:2: error: expected 20 fields, found 2",
-        ),
+        ("bedrock,m\n".to_owned(), "prices.csv:2: error: expected 20 fields, found 2"),
     ] {
         assert_eq!(catalogue(&lines).unwrap_err(), [expected], "{lines}");
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
+use isthmus_inference::tariff::Priced;
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::monitor::{Outcome, Started, Work};
 use tokio::time::Instant;
@@ -30,6 +32,8 @@ pub struct Attempted {
     pub first_output: Option<Duration>,
     /// Bytes of what was sent there, roughly.
     pub input_bytes: usize,
+    /// The service tier that was asked for, if one was.
+    pub tier: Option<Tier>,
     /// Server-sent events relayed; about one token each.
     pub relayed_events: u64,
     /// What the endpoint reported.
@@ -108,16 +112,24 @@ impl Attempted {
         self.first_output.is_some() && self.fate != Fate::Lost
     }
 
-    /// What was used: as reported, or as far as can be told.
+    /// What was used: as reported, or as far as can be told. The tier is the one that was asked for
+    /// where the answer does not say by which it came.
     pub fn usage_or_estimate(&self) -> Usage {
-        self.usage.unwrap_or_else(|| {
+        let usage = self.usage.unwrap_or_else(|| {
             Usage::of_cut(self.usage_so_far, self.input_bytes, self.relayed_events)
-        })
+        });
+        Usage { tier: usage.tier.or(self.tier), ..usage }
     }
 
-    /// What that costs, where the endpoint's price is known.
+    /// By which price that is charged, where the endpoint is paid by the token and its price is known.
+    pub fn priced(&self) -> Option<&Priced> {
+        let usage = self.usage_or_estimate();
+        self.endpoint.priced(usage.tier, usage.input())
+    }
+
+    /// What that costs.
     pub fn cost(&self) -> Option<Money> {
-        Some(self.endpoint.price.as_ref()?.cost(&self.usage_or_estimate()))
+        Some(self.priced()?.written.price.cost(&self.usage_or_estimate()))
     }
 }
 
@@ -175,6 +187,7 @@ impl Attempts {
         endpoint: Arc<Endpoint>,
         reason: Reason,
         input_bytes: usize,
+        tier: Option<Tier>,
         watched: Started,
     ) -> u32 {
         self.made += 1;
@@ -186,6 +199,7 @@ impl Attempts {
             began: Instant::now(),
             first_output: None,
             input_bytes,
+            tier,
             relayed_events: 0,
             usage: None,
             usage_so_far: None,
