@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use isthmus_config::settings::Settings;
-use isthmus_inference::tariff::Tariff;
 use isthmus_ledger::books::Books;
 use isthmus_ledger::journal::{
     Journal, JournalWriter, Posting, Segments, post_left_behind, recover,
@@ -17,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calendar::unix_milliseconds;
 use crate::directory::Directory;
-use crate::pool::WRITTEN;
 use crate::telemetry::events::ledger::{EntriesNotPosted, EntriesNotWritten, HoldsSettled};
 use crate::telemetry::metrics::Metrics;
 
@@ -58,8 +56,7 @@ pub async fn open(
 /// Keeps the versions of all prices, so that any cost can be computed again.
 pub async fn keep_prices(directory: &Directory, books: &impl Books) -> Result<(), StoreError> {
     for endpoint in directory.endpoints() {
-        let Some(price) = endpoint.price else { continue };
-        for priced in Tariff::flat(price, WRITTEN).prices() {
+        for priced in endpoint.tariff.iter().flat_map(|tariff| tariff.prices()) {
             books.keep_price(priced.id.as_str(), &priced.written.text()).await?;
         }
     }

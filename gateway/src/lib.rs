@@ -9,6 +9,7 @@
 //! * [`permits`]: what policy permits, version by version
 //! * [`explain`], [`decision_log`]: a decision, told; and written down
 //! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
+//! * [`pool`], [`prices`]: a name's endpoints; what models cost that nobody priced
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
 //! * [`replay`]: logged decisions, made anew under other policies
 //! * [`proofs`]: what policies can never do, proved by a solver
@@ -31,6 +32,7 @@ pub mod permits;
 pub mod pipeline;
 pub mod policy_files;
 pub mod pool;
+pub mod prices;
 pub mod proofs;
 pub mod quota;
 pub mod replay;
