@@ -20,7 +20,7 @@ use std::sync::Arc;
 use isthmus_config::settings::limits;
 use isthmus_inference::failure::Failure;
 use isthmus_policies::budget::scope::Shares;
-use isthmus_policies::budget::{Amounts, Budget, Mode, Sort, Subject};
+use isthmus_policies::budget::{Amounts, Budget, Dimension, Mode, Sort, Subject};
 use tokio_util::sync::CancellationToken;
 
 use keeper::{Claim, Granted, Opening, Part, Shown};
@@ -237,6 +237,6 @@ impl fmt::Debug for Reservation {
 
 /// Whether a sum is told apart in metrics: callers must not choose labels.
 pub fn is_shown(budget: &Budget) -> bool {
-    let by_tag = budget.scope.each.as_ref().is_some_and(|each| each.is_callers_choice());
+    let by_tag = budget.scope.each.as_ref().is_some_and(Dimension::is_callers_choice);
     budget.sort == Sort::Spending && !by_tag
 }

@@ -167,7 +167,10 @@ impl SharedKeeper {
         let mut tick = tokio::time::interval(self.rules.heartbeat);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut messages = Vec::new();
+        // The first calls wait for it, and are not refused because they came a moment too soon.
         self.connect();
+        let link = connected(&mut self.connecting).await;
+        self.linked(link);
         loop {
             let finishing = tokio::select! {
                 biased;

@@ -17,7 +17,7 @@ pub(super) struct Sums {
     by_member: Vec<HashMap<Arc<str>, Sum>>,
     /// Those that were settled in since Redis was told.
     changed: BTreeSet<Name>,
-    /// How many gateways there were when Redis was last asked.
+    /// How many gateways there were when Redis was last asked; 0 before it ever was.
     pub(super) nodes: u64,
     /// When nobody could be asked any more.
     lost_at: i64,
@@ -47,7 +47,7 @@ impl Sums {
     pub(super) fn new(budgets: Arc<[Budget]>, openings: &[Opening], now: i64) -> Self {
         let by_member = budgets.iter().map(|_| HashMap::new()).collect();
         let changed = BTreeSet::new();
-        let mut sums = Self { budgets, by_member, changed, nodes: 1, lost_at: now };
+        let mut sums = Self { budgets, by_member, changed, nodes: 0, lost_at: now };
         for Opening { budget, member, at, amounts } in openings {
             let slot = sums.budgets[*budget].window.frame(*at).slot;
             let (frame, sum) = sums.sum(*budget, member, now);
@@ -118,7 +118,8 @@ impl Sums {
     }
 
     /// Decides without the others: soft budgets grant, rates keep to an equal part of their limit, and
-    /// of hard budgets the equal part of what was left is granted, or nothing.
+    /// of hard budgets the equal part of what was left is granted, or nothing. Who never knew how many
+    /// there are has no part.
     pub(super) fn alone(
         &mut self,
         claims: Vec<Claim>,
@@ -131,7 +132,7 @@ impl Sums {
         for claim in &claims {
             let budget = &budgets[claim.budget];
             let spends = budget.mode == Mode::Hard && budget.sort == Sort::Spending;
-            if spends && when_unreachable == WhenUnreachable::Refuse {
+            if spends && (when_unreachable == WhenUnreachable::Refuse || self.nodes == 0) {
                 return Err(Refused::Unknown { budget: claim.budget, retry_after });
             }
             let (nodes, lost_at) = (self.nodes, self.lost_at);
