@@ -37,7 +37,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-policies fuzz-build test-axon test-sdk test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-policies fuzz-build test-axon test-sdk test-crash test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -65,6 +65,20 @@ test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the or
 test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
+
+.PHONY: test-crash
+test-crash: tools-build ## Kill the gateway under load a few times; its ledger must be whole
+	@scripts/tools.sh python
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	python3 gateway/tests/crash/run.py --kills 5
+	python3 gateway/tests/crash/run.py --kills 5 --durability before_dispatch
+
+.PHONY: crash
+crash: tools-build ## The same for long: 50 kills in each way of keeping the journal
+	@scripts/tools.sh python
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	python3 gateway/tests/crash/run.py --kills 50
+	python3 gateway/tests/crash/run.py --kills 50 --durability before_dispatch
 
 .PHONY: test-kit
 ifneq ($(wildcard $(KIT)/recordings),)

@@ -48,6 +48,7 @@ pub mod openai_stream;
 mod openai_transcript;
 pub mod openai_usage;
 pub mod responses;
+mod tiers;
 
 use isthmus_inference::request::Dialect;
 

@@ -18,7 +18,7 @@ use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
-use isthmus_ledger::journal::Durability;
+use isthmus_ledger::journal::Promises;
 use isthmus_policies::budget::Budget;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::hedge::HedgeRules;
@@ -223,8 +223,8 @@ pub struct DecisionLog {
 pub struct Ledger {
     /// The SQLite file; a relative path starts at the working directory of the process.
     pub path: PathBuf,
-    /// When entries must be on the disk.
-    pub durability: Durability,
+    /// What is promised of entries.
+    pub promises: Promises,
 }
 
 /// What is logged, and how.
@@ -377,7 +377,7 @@ impl Default for DecisionLog {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { path: "isthmus.db".into(), durability: Durability::default() }
+        Self { path: "isthmus.db".into(), promises: Promises::default() }
     }
 }
 

@@ -1,22 +1,30 @@
 //! Who keeps the books behind the calls: the journal's writer, and whoever posts from it.
 
+use std::io;
 use std::sync::Arc;
 
 use isthmus_config::settings::Settings;
-use isthmus_ledger::journal::{Journal, JournalWriter, Posting, post_left_behind, recover};
+use isthmus_inference::tariff::Tariff;
+use isthmus_ledger::books::Books;
+use isthmus_ledger::journal::{
+    Journal, JournalWriter, Posting, Segments, post_left_behind, recover,
+};
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
-use isthmus_ledger::stores::sqlite::journal::JournalFile;
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::calendar::unix_milliseconds;
+use crate::directory::Directory;
+use crate::pool::WRITTEN;
 use crate::telemetry::events::ledger::{EntriesNotPosted, EntriesNotWritten, HoldsSettled};
 use crate::telemetry::metrics::Metrics;
 
 /// Works behind the journal.
 #[derive(Debug)]
 pub struct Bookkeeping {
+    journal: Journal,
     writer: JournalWriter,
     posting: Posting,
 }
@@ -24,11 +32,10 @@ pub struct Bookkeeping {
 /// At work.
 #[derive(Debug)]
 pub struct Keeping {
-    writing: JoinHandle<()>,
+    journal: Journal,
+    /// Closed when the writer has ended.
+    written: oneshot::Receiver<()>,
     posting: JoinHandle<()>,
-    /// Ends the writer,
-    written: CancellationToken,
-    /// and then the posting.
     posted: CancellationToken,
 }
 
@@ -37,15 +44,26 @@ pub async fn open(
     settings: &Settings,
     books: &Sqlite,
 ) -> Result<(Journal, Bookkeeping), StoreError> {
-    let (path, durability) = (&settings.ledger.path, settings.ledger.durability);
-    let now = unix_milliseconds();
-    let file = JournalFile::open_beside(path, durability).await?;
-    let count = recover(&file, books, now).await? + post_left_behind(path, books, now).await?;
+    let (path, now) = (&settings.ledger.path, unix_milliseconds());
+    let mut segments = Segments::open_beside(path)?;
+    let count =
+        recover(&mut segments, books, now).await? + post_left_behind(path, books, now).await?;
     if count > 0 {
         HoldsSettled { count }.emit();
     }
-    let (journal, writer, posting) = Journal::over(file, durability).await?;
-    Ok((journal, Bookkeeping { writer, posting }))
+    let (journal, writer, posting) = Journal::over(segments, settings.ledger.promises);
+    Ok((journal.clone(), Bookkeeping { journal, writer, posting }))
+}
+
+/// Keeps the versions of all prices, so that any cost can be computed again.
+pub async fn keep_prices(directory: &Directory, books: &impl Books) -> Result<(), StoreError> {
+    for endpoint in directory.endpoints() {
+        let Some(price) = endpoint.price else { continue };
+        for priced in Tariff::flat(price, WRITTEN).prices() {
+            books.keep_price(priced.id.as_str(), &priced.written.text()).await?;
+        }
+    }
+    Ok(())
 }
 
 impl Bookkeeping {
@@ -55,25 +73,30 @@ impl Bookkeeping {
     }
 
     /// Begins to work.
-    pub fn keep(self, books: Sqlite, metrics: &Arc<Metrics>) -> Keeping {
-        let Self { writer, posting } = self;
-        let (written, posted) = (CancellationToken::new(), CancellationToken::new());
-        let lost = |error: &StoreError| EntriesNotWritten { error }.emit();
-        let writing = tokio::spawn(writer.run(written.clone(), lost));
-        metrics.follow_unposted(posting.behind());
+    pub fn keep(self, books: Sqlite, metrics: &Arc<Metrics>) -> io::Result<Keeping> {
+        let Self { journal, writer, posting } = self;
+        let (ended, written) = oneshot::channel();
+        std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+            writer.run(|error| EntriesNotWritten { error }.emit());
+            // Whoever waits for the end is told by this, and by a panic.
+            drop(ended);
+        })?;
+        let unposted = journal.clone();
+        metrics.follow_unposted(move || unposted.unposted());
+        let posted = CancellationToken::new();
         let finish = posted.clone();
         let posting = tokio::spawn(async move {
             posting.run(&books, finish, |error| EntriesNotPosted { error }.emit()).await;
         });
-        Keeping { writing, posting, written, posted }
+        Ok(Keeping { journal, written, posting, posted })
     }
 }
 
 impl Keeping {
     /// Writes and posts what is left. No call may have anything to write any more.
     pub async fn finish(self) -> Result<(), JoinError> {
-        self.written.cancel();
-        self.writing.await?;
+        self.journal.finish();
+        let _closed = self.written.await;
         self.posted.cancel();
         self.posting.await
     }

@@ -4,6 +4,7 @@ mod check;
 mod doctor;
 mod explain;
 mod keys;
+mod ledger;
 mod load;
 mod models;
 mod policy;
@@ -43,6 +44,8 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// Make, list and revoke the keys that callers present.
     Keys(keys::Keys),
+    /// Verify the ledger, and print its entries.
+    Ledger(ledger::Ledger),
     /// List the models that can be asked for.
     Models(models::Models),
     /// Test, prove and compare policies.
@@ -74,6 +77,7 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
+        Command::Ledger(ledger) => ledger.run(),
         Command::Models(models) => models.run(),
         // It has an exit status of its own where the solver is missing.
         Command::Policy(policy) => return policy.run(),

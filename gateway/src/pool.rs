@@ -11,6 +11,7 @@ use isthmus_adapters::adapter::{Adapter, Timeouts};
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::{Money, Price};
+use isthmus_inference::tariff::Tariff;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::{Limits, Monitor};
@@ -112,8 +113,10 @@ pub struct EndpointParts {
     pub limits: Limits,
 }
 
+/// Who says what a price is that stands in the configuration.
+pub const WRITTEN: &str = "configuration";
 /// The price of what is paid by the hour.
-const LEASE: &str = "lease";
+pub const LEASE: &str = "lease";
 
 // === impl Pool ===
 
@@ -175,7 +178,7 @@ impl Endpoint {
     /// By which the ledger knows its price.
     pub fn price_id(&self) -> Option<String> {
         match (&self.price, &self.offer.pricing) {
-            (Some(_), _) => Some("written".to_owned()),
+            (Some(price), _) => Some(Tariff::flat(*price, WRITTEN).standard().id.to_string()),
             (None, Pricing::Lease(_)) => Some(LEASE.to_owned()),
             (None, _) => None,
         }

@@ -19,6 +19,9 @@ pub struct DateError;
 // === impl Date ===
 
 impl Date {
+    /// The first day of the calendar.
+    pub const FIRST: Self = Self { year: 0, month: 1, day: 1 };
+
     /// The day, if the calendar has it.
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
         let exists = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);

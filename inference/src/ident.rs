@@ -61,6 +61,8 @@ names! {
     ModelName;
     /// The name by which an upstream knows its model.
     UpstreamModel;
+    /// One version of a price: what is charged, in which circumstances, and who says so.
+    PriceId;
     /// One exchange, from the door to the ledger; echoed as `x-request-id`.
     RequestId;
 }

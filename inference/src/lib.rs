@@ -6,7 +6,8 @@
 //! * [`stream`]: what happens while an answer is made, and the fold from that to a whole answer
 //! * [`capability`]: what an endpoint can do, and what a request needs
 //! * [`usage`]: tokens in disjoint buckets
-//! * [`money`]: pico-dollars, prices, usage × price
+//! * [`money`]: pico-dollars, prices, usage × price; [`meter`]: what a price counts
+//! * [`tariff`]: prices for all circumstances; [`tier`]: service tiers
 //! * [`date`]: days of the calendar; [`place`]: regions, countries, the European Union
 //! * [`ident`]: names that must not be mixed up
 //! * [`outline`]: where the members of a JSON body lie
@@ -20,6 +21,7 @@ pub mod date;
 pub mod embedding;
 pub mod failure;
 pub mod ident;
+pub mod meter;
 pub mod money;
 pub mod outline;
 pub mod part;
@@ -27,4 +29,6 @@ pub mod place;
 pub mod request;
 pub mod secret;
 pub mod stream;
+pub mod tariff;
+pub mod tier;
 pub mod usage;

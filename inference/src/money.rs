@@ -29,21 +29,38 @@ pub struct Rate(i128);
 /// What an endpoint charges per token, by bucket.
 ///
 /// A bucket without a price of its own is charged like its parent: cache and media input as input,
-/// reasoning and audio output as output. That errs towards charging too much, never too little.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// reasoning and audio output as output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Price {
     /// Uncached input.
     pub input: Rate,
     /// Input served from the provider's cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read: Option<Rate>,
     /// Input written to the five-minute cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_5m: Option<Rate>,
     /// Input written to the one-hour cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_1h: Option<Rate>,
+    /// Audio in the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_input: Option<Rate>,
+    /// Images in the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_input: Option<Rate>,
     /// Visible output.
     pub output: Rate,
     /// Thinking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Rate>,
+    /// Audio that is generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_output: Option<Rate>,
+    /// Each request, whatever is in it.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub request: Money,
 }
 
 /// Why a text is not a price.
@@ -63,6 +80,7 @@ pub enum RateError {
 const PICO_PER_DOLLAR: i128 = 1_000_000_000_000;
 /// Decimals of a dollar that are whole pico-dollars.
 const DECIMALS: usize = 12;
+const TOKENS_A_PRICE_IS_FOR: u64 = 1_000_000;
 /// Decimals of a dollar that are whole pico-dollars once divided by a million tokens.
 const RATE_DECIMALS: usize = 6;
 
@@ -80,6 +98,11 @@ impl Money {
     /// The amount in pico-dollars.
     pub const fn pico_dollars(self) -> i128 {
         self.0
+    }
+
+    /// Whether it is nothing.
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
     }
 }
 
@@ -117,6 +140,13 @@ impl Sub for Money {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
         Self(self.0 - other.0)
+    }
+}
+
+impl Mul<u64> for Money {
+    type Output = Self;
+    fn mul(self, times: u64) -> Self {
+        Self(self.0 * i128::from(times))
     }
 }
 
@@ -169,9 +199,21 @@ impl Serialize for Money {
 // === impl Rate ===
 
 impl Rate {
+    /// A rate given in pico-dollars per token.
+    pub fn from_pico_dollars_per_token(pico: u64) -> Self {
+        Self(pico.into())
+    }
+
     /// The rate in pico-dollars per token.
     pub const fn pico_dollars_per_token(self) -> i128 {
         self.0
+    }
+}
+
+impl fmt::Display for Rate {
+    /// USD per million tokens as decimal text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (*self * TOKENS_A_PRICE_IS_FOR).fmt(f)
     }
 }
 
@@ -196,6 +238,19 @@ impl FromStr for Rate {
     }
 }
 
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl Mul<u64> for Rate {
     type Output = Money;
     fn mul(self, tokens: u64) -> Money {
@@ -206,19 +261,9 @@ impl Mul<u64> for Rate {
 // === impl Price ===
 
 impl Price {
-    /// What `usage` costs.
+    /// What `usage` costs: all of its [charges](Price::charges).
     pub fn cost(&self, usage: &Usage) -> Money {
-        let or_input = |rate: Option<Rate>| rate.unwrap_or(self.input);
-        [
-            self.input * (usage.uncached_input + usage.audio_input + usage.image_input),
-            or_input(self.cache_read) * usage.cache_read,
-            or_input(self.cache_write_5m) * usage.cache_write_5m,
-            or_input(self.cache_write_1h) * usage.cache_write_1h,
-            self.output * (usage.text_output + usage.audio_output),
-            self.reasoning.unwrap_or(self.output) * usage.reasoning_output,
-        ]
-        .into_iter()
-        .sum()
+        self.charges(usage).map(|charge| charge.cost).sum()
     }
 }
 
@@ -267,6 +312,12 @@ mod tests {
         fn what_is_printed_is_read_again(pico in any::<i64>(), big in any::<i32>()) {
             let money = Money(i128::from(pico) * i128::from(big));
             prop_assert_eq!(money.to_string().parse::<Money>(), Ok(money));
+        }
+
+        #[test]
+        fn a_rate_is_read_as_it_is_written(pico in 0u64..1 << 49) {
+            let rate = Rate::from_pico_dollars_per_token(pico);
+            prop_assert_eq!(rate.to_string().parse::<Rate>(), Ok(rate));
         }
 
         #[test]

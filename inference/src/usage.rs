@@ -8,6 +8,8 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tier::Tier;
+
 /// What one exchange consumed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -40,9 +42,12 @@ pub struct Usage {
     #[serde(skip_serializing_if = "is_none")]
     pub audio_output: u64,
     /// Tokens that the provider's own total has and none of its parts explains. They belong to no
-    /// bucket, so they are flagged, not priced.
+    /// bucket, so they are flagged, and charged like the dearest.
     #[serde(skip_serializing_if = "is_none")]
     pub unexplained: u64,
+    /// The service tier that the endpoint says it answered by, or else that it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// Who counted.
     pub source: Source,
 }
@@ -123,7 +128,8 @@ impl Usage {
     }
 }
 
-/// Several exchanges that answer one request: estimated as soon as one of them is.
+/// Several exchanges that answer one request: estimated as soon as one of them is. The tier stays that of
+/// the first, as a sum has none.
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.uncached_input += other.uncached_input;
@@ -159,6 +165,7 @@ mod tests {
             reasoning_output: 128,
             audio_output: 256,
             unexplained: 0,
+            tier: None,
             source: Source::Reported,
         };
         assert_eq!(usage.input(), 63);

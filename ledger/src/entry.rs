@@ -40,6 +40,7 @@ pub struct About {
     /// The application.
     pub app: String,
     /// The visible head of the key, `isk-…`; empty without a key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
     /// The model that was asked for.
     pub model: String,

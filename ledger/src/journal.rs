@@ -1,26 +1,28 @@
 //! What a process writes down before anything else may happen. Many calls hand their entries over; one
-//! task writes them, as many in one commit as have come while the commit before was under way.
+//! thread writes them, as many in one commit as have come while the commit before was under way.
 //!
 //! From here entries are posted to the [`crate::books`], and then taken out. Books that are away for a
 //! while delay nobody.
 
+mod pace;
 mod posting;
+mod segments;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::entry::{Chain, Chained, Entry, Head, NodeId};
 use crate::store::StoreError;
-use crate::stores::sqlite::journal::JournalFile;
 
+use pace::Pace;
 pub use posting::{Posting, post_left_behind, recover};
+pub use segments::Segments;
 
 /// When entries must be on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,8 +33,19 @@ pub enum Durability {
     BeforeAnswer,
     /// A hold before anybody is asked, and otherwise the same.
     BeforeDispatch,
-    /// Nobody waits: a crash may lose the last milliseconds.
+    /// Nobody waits: a crash of the machine may lose the last seconds, one of the process
+    /// milliseconds.
     Relaxed,
+}
+
+/// What is promised of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promises {
+    /// When they must be on the disk.
+    pub durability: Durability,
+    /// Nothing new is begun while more than so many wait to be posted, since the books have been away
+    /// for long; `None` to go on for as long as the disk has room.
+    pub most_unposted: Option<u64>,
 }
 
 /// Where calls hand over what is to be written.
@@ -40,18 +53,17 @@ pub enum Durability {
 pub struct Journal {
     queue: mpsc::UnboundedSender<Handed>,
     shared: Arc<Shared>,
-    durability: Durability,
+    promises: Promises,
 }
 
-/// Writes what was handed over.
+/// Writes what was handed over, on a thread of its own: it waits for the disk.
 #[derive(Debug)]
 pub struct JournalWriter {
     queue: mpsc::UnboundedReceiver<Handed>,
-    file: Arc<JournalFile>,
+    segments: Segments,
     chain: Chain,
     shared: Arc<Shared>,
-    head: watch::Sender<Head>,
-    posted: watch::Receiver<Head>,
+    durability: Durability,
 }
 
 /// An entry on its way to the disk.
@@ -71,65 +83,88 @@ struct Shared {
     failing: AtomicBool,
     /// Entries that were handed over and are not on the disk yet.
     waiting: AtomicU64,
+    /// The number of the last entry on the disk,
+    written: AtomicU64,
+    /// and of the last that the books have.
+    posted: AtomicU64,
+    /// What was written last, so that whoever posts it need not read it again.
+    recent: Mutex<Vec<Chained>>,
 }
 
 #[derive(Debug)]
-struct Handed {
-    entry: Entry,
-    written: Option<oneshot::Sender<()>>,
+enum Handed {
+    Entry(Entry, Option<oneshot::Sender<()>>),
+    /// Nothing comes behind it.
+    Finish,
 }
 
 /// Entries in one commit.
 const LARGEST_BATCH: usize = 1024;
 /// More than this waiting to be written is a disk that does not keep up: nothing new is begun.
 const MOST_WAITING: u64 = 65_536;
+/// So many entries are half a gigabyte.
+const MOST_UNPOSTED: u64 = 1_000_000;
+/// Entries kept in memory for the books. Those beyond are read from the disk.
+const MOST_RECENT: usize = 16_384;
 /// How long the writer waits after a commit that failed.
 const PAUSE: Duration = Duration::from_millis(500);
+
+// === impl Promises ===
+
+impl Default for Promises {
+    fn default() -> Self {
+        Self { durability: Durability::default(), most_unposted: Some(MOST_UNPOSTED) }
+    }
+}
+
+// === impl Journal ===
 
 impl Journal {
     /// A journal that keeps nothing, for trying out what is otherwise written down.
     pub fn nowhere() -> Self {
         let (queue, _) = mpsc::unbounded_channel();
-        Self { queue, shared: Arc::default(), durability: Durability::Relaxed }
+        let promises = Promises { durability: Durability::Relaxed, most_unposted: None };
+        Self { queue, shared: Arc::default(), promises }
     }
 
-    /// A journal over this file, its writer, and whoever posts what is written to the books.
-    pub async fn over(
-        file: JournalFile,
-        durability: Durability,
-    ) -> Result<(Self, JournalWriter, Posting), StoreError> {
-        let head = file.head().await?;
-        let file = Arc::new(file);
+    /// A journal in these files, its writer, and whoever posts what is written to the books.
+    pub fn over(segments: Segments, promises: Promises) -> (Self, JournalWriter, Posting) {
         let (sender, queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
-        let (head_sender, head_seen) = watch::channel(head);
-        let (posted_sender, posted) = watch::channel(Head::START);
-        let chain = Chain::behind(file.node().clone(), head);
-        let posting = Posting::new(Arc::clone(&file), head_seen, posted_sender);
+        shared.written.store(segments.head().sequence, Relaxed);
+        let posting = Posting::new(segments.reader(), Arc::clone(&shared));
+        let chain = Chain::behind(segments.node().clone(), segments.head());
         let writer = JournalWriter {
             queue,
-            file,
+            segments,
             chain,
             shared: Arc::clone(&shared),
-            head: head_sender,
-            posted,
+            durability: promises.durability,
         };
-        Ok((Self { queue: sender, shared, durability }, writer, posting))
+        (Self { queue: sender, shared, promises }, writer, posting)
     }
 
     /// When entries must be on the disk.
     pub fn durability(&self) -> Durability {
-        self.durability
+        self.promises.durability
     }
 
     /// Whether another exchange may begin: what is held for it will be written.
     pub fn is_open(&self) -> bool {
-        !self.shared.failing.load(Relaxed) && self.shared.waiting.load(Relaxed) < MOST_WAITING
+        let keeps_up = self.shared.waiting.load(Relaxed) < MOST_WAITING;
+        let posted = self.promises.most_unposted.is_none_or(|most| self.unposted() <= most);
+        keeps_up && posted && !self.shared.failing.load(Relaxed)
+    }
+
+    /// How many entries the books do not have yet.
+    pub fn unposted(&self) -> u64 {
+        let Shared { written, posted, .. } = &*self.shared;
+        written.load(Relaxed).saturating_sub(posted.load(Relaxed))
     }
 
     /// Hands an entry over. Its place in the chain is that of the order in which entries come.
     pub fn write(&self, entry: Entry) -> Written {
-        let (sender, receiver) = match self.durability {
+        let (sender, receiver) = match self.promises.durability {
             Durability::Relaxed => (None, None),
             Durability::BeforeAnswer | Durability::BeforeDispatch => {
                 let (sender, receiver) = oneshot::channel();
@@ -137,82 +172,131 @@ impl Journal {
             }
         };
         // The writer outlives every call; if it is gone, whoever waits is told by the closed channel.
-        if self.queue.send(Handed { entry, written: sender }).is_ok() {
+        if self.queue.send(Handed::Entry(entry, sender)).is_ok() {
             self.shared.waiting.fetch_add(1, Relaxed);
         }
         Written(receiver)
     }
+
+    /// Ends the writer behind what was handed over until now.
+    pub fn finish(&self) {
+        // A writer that is gone has ended.
+        let _ = self.queue.send(Handed::Finish);
+    }
 }
+
+// === impl JournalWriter ===
 
 impl JournalWriter {
     /// By which the books know this journal.
     pub fn node(&self) -> &NodeId {
-        self.file.node()
+        self.segments.node()
     }
 
-    /// Writes until the order to finish, and then what is left. `failed` is told of each commit that
-    /// fails; its entries are kept and tried again, and whoever waits for them is told at once.
-    pub async fn run(mut self, finish: CancellationToken, failed: impl Fn(&StoreError)) {
-        let mut handed = Vec::new();
-        let mut links = Vec::new();
-        let mut finishing = false;
+    /// Writes until it is to finish; blocks. `failed` is told of each commit that fails; its entries are
+    /// kept and tried again, and whoever waits for them is told at once.
+    pub fn run(mut self, failed: impl Fn(&StoreError)) {
+        let (mut handed, mut links) = (Vec::new(), Vec::new());
+        let mut pace = Pace::default();
         loop {
-            if !finishing {
-                tokio::select! {
-                    biased;
-                    _ = self.queue.recv_many(&mut handed, LARGEST_BATCH) => {}
-                    () = finish.cancelled() => {
-                        finishing = true;
-                        self.queue.close();
-                    }
-                }
-            }
-            if finishing {
-                self.queue.recv_many(&mut handed, LARGEST_BATCH).await;
-            }
-            if handed.is_empty() && links.is_empty() {
+            if links.is_empty() && self.queue.blocking_recv_many(&mut handed, LARGEST_BATCH) == 0 {
                 return;
             }
-            let count = handed.len() as u64;
-            let waiting: Vec<_> = handed
-                .drain(..)
-                .filter_map(|Handed { entry, written }| {
-                    links.push(self.chain.link(&entry));
-                    written
-                })
-                .collect();
+            if let Some(pause) = pace.pause(Instant::now()) {
+                rest(pause);
+                while handed.len() < LARGEST_BATCH
+                    && let Ok(more) = self.queue.try_recv()
+                {
+                    handed.push(more);
+                }
+            }
+            pace.commit(Instant::now(), handed.len());
+            let (mut waiting, mut count, mut finish) = (Vec::new(), 0, false);
+            for handed in handed.drain(..) {
+                match handed {
+                    Handed::Entry(entry, written) => {
+                        links.push(self.chain.link(entry));
+                        waiting.extend(written);
+                        count += 1;
+                    }
+                    Handed::Finish => finish = true,
+                }
+            }
             self.shared.waiting.fetch_sub(count, Relaxed);
-            self.commit(&mut links, waiting, &failed).await;
+            self.commit(&mut links, waiting, &failed);
+            if finish && links.is_empty() {
+                return;
+            }
         }
     }
 
     /// Writes links; those that could not be written stay.
-    async fn commit(
+    fn commit(
         &mut self,
         links: &mut Vec<Chained>,
         waiting: Vec<oneshot::Sender<()>>,
         failed: &impl Fn(&StoreError),
     ) {
-        let posted = *self.posted.borrow_and_update();
-        match self.file.append(links, posted).await {
+        match self.segments.append(links, self.durability != Durability::Relaxed) {
             Ok(()) => {
-                links.clear();
                 self.shared.failing.store(false, Relaxed);
-                self.head.send_replace(self.chain.head());
-                // Whoever left does not listen any more.
                 for written in waiting {
+                    // Whoever left does not listen any more.
                     let _ = written.send(());
                 }
+                self.shared.written.store(self.chain.head().sequence, Relaxed);
+                self.shared.remember(links);
             }
             Err(error) => {
                 self.shared.failing.store(true, Relaxed);
-                failed(&error);
                 drop(waiting);
-                tokio::time::sleep(PAUSE).await;
+                failed(&error);
+                rest(PAUSE);
             }
         }
     }
 }
+
+/// Lets time pass.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "time is what is waited for, by a thread that has no other work"
+)]
+fn rest(time: Duration) {
+    std::thread::sleep(time);
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Keeps links for whoever posts them, if there is room; they are on the disk in any case.
+    fn remember(&self, links: &mut Vec<Chained>) {
+        let mut recent = self.recent();
+        if recent.len() + links.len() > MOST_RECENT {
+            recent.clear();
+            links.clear();
+        }
+        recent.append(links);
+    }
+
+    /// The links right behind this one, as far as they are in memory.
+    fn behind(&self, head: Head) -> Option<Vec<Chained>> {
+        let mut recent = self.recent();
+        let first = recent.first()?.sequence;
+        if first > head.sequence + 1 {
+            return None;
+        }
+        let mut links = std::mem::take(&mut *recent);
+        links.retain(|link| link.sequence > head.sequence);
+        Some(links)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Vec<Chained>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Written ===
 
 impl Written {
     /// Of what nobody has to wait for.

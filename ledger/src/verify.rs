@@ -118,7 +118,7 @@ impl<'a> Audit<'a> {
         }
         self.chain = Some((link.node.clone(), link.head()));
         match link.entry() {
-            Ok(entry) => self.entry(&link.node, entry),
+            Ok(entry) => self.entry(&link.node, entry.into_owned()),
             Err(_) => {
                 self.findings.push(Finding::Unreadable(link.node.clone(), link.sequence));
             }

@@ -7,13 +7,14 @@
 
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::outline::Outline;
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::dialects::openai_error;
+use crate::dialects::{openai_error, tiers};
 
 /// The members of an answer, or of a chunk of one, that the house reads. All others are skipped
 /// without being built.
@@ -27,6 +28,8 @@ pub(crate) struct Told<'a> {
     pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
     choices: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "tiers::named")]
+    service_tier: Option<Tier>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +86,9 @@ pub fn read_answer(body: &[u8]) -> Result<Option<Usage>, Failure> {
         groq.usage.map(RawValue::get)
     };
     let told = value("usage").or_else(in_groq);
-    Ok(told.and_then(|told| serde_json::from_str::<Wire>(told).ok()?.apart()))
+    let usage = told.and_then(|told| serde_json::from_str::<Wire>(told).ok()?.apart());
+    let tier = || Tier::named(value(tiers::SERVICE_TIER)?.trim_matches('"'));
+    Ok(usage.map(|usage| Usage { tier: tier(), ..usage }))
 }
 
 /// Why an answer is none, in the words of a parser. Slow, and asked only after the fact.
@@ -99,7 +104,8 @@ fn no_object(body: &[u8]) -> Failure {
 /// The usage in a piece of an answer that was read already.
 pub(crate) fn of_value(answer: &Value) -> Option<Usage> {
     let told = ["/usage", "/x_groq/usage"].into_iter().find_map(|path| answer.pointer(path))?;
-    Wire::deserialize(told).ok()?.apart()
+    let usage = Wire::deserialize(told).ok()?.apart()?;
+    Some(Usage { tier: tiers::of_value(answer), ..usage })
 }
 
 /// For the log: nothing that was answered. A parser's own words may repeat what it found.
@@ -115,7 +121,7 @@ impl Told<'_> {
     pub(crate) fn usage(&self) -> Option<Usage> {
         let in_groq = self.x_groq.as_ref().and_then(|groq| groq.usage);
         let wire: Wire = serde_json::from_str(self.usage.or(in_groq)?.get()).ok()?;
-        wire.apart()
+        Some(Usage { tier: self.service_tier, ..wire.apart()? })
     }
 
     /// Whether a chunk says nothing to the person who reads the answer.
@@ -172,6 +178,7 @@ impl Wire {
             reasoning_output,
             audio_output,
             unexplained,
+            tier: None,
             source: Source::Reported,
         })
     }
@@ -214,6 +221,24 @@ mod tests {
         };
         assert_eq!(openai, expected);
         assert_eq!((openai.input(), openai.output()), (100, 50));
+    }
+
+    #[test]
+    fn the_tier_is_told_beside_the_usage() {
+        for (word, expected) in [
+            (r#""flex""#, Some(Tier::Flex)),
+            (r#""default""#, Some(Tier::Standard)),
+            (r#""auto""#, None),
+            ("null", None),
+            (r#"{"new":1}"#, None),
+        ] {
+            let body = format!(r#"{{"usage":{{"prompt_tokens":1}},"service_tier":{word}}}"#);
+            let whole = read_answer(body.as_bytes()).unwrap().unwrap();
+            let piece: Told<'_> = serde_json::from_str(&body).unwrap();
+            let value = of_value(&serde_json::from_str(&body).unwrap()).unwrap();
+            let tiers = [whole.tier, piece.usage().unwrap().tier, value.tier];
+            assert_eq!(tiers, [expected; 3], "{word}");
+        }
     }
 
     #[test]

@@ -119,6 +119,7 @@ fn price(value: &Value<'_>) -> Option<(Option<Price>, Option<Lease>)> {
             reasoning: fields.optional("reasoning", rate),
             input: input?,
             output: output?,
+            ..Price::default()
         };
         Some((Some(price), None))
     })

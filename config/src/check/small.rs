@@ -27,7 +27,14 @@ pub(super) fn ledger(section: Option<&Value<'_>>) -> Ledger {
             fields.get("url");
         }
         fields.set("path", &mut ledger.path, |value| value.text().map(PathBuf::from));
-        fields.set("durability", &mut ledger.durability, |value| value.word(DURABILITIES));
+        let promises = &mut ledger.promises;
+        fields.set("durability", &mut promises.durability, |value| value.word(DURABILITIES));
+        let most = fields.optional("max_unposted", |value| value.integer(1..=u64::MAX));
+        let serve = fields.optional("when_behind", |value| value.word(WHEN_BEHIND));
+        promises.most_unposted = match serve {
+            Some(true) => None,
+            _ => most.or(promises.most_unposted),
+        };
         Some(())
     });
     ledger
@@ -39,6 +46,9 @@ const DURABILITIES: &[(&str, Durability)] = &[
     ("before_dispatch", Durability::BeforeDispatch),
     ("relaxed", Durability::Relaxed),
 ];
+
+/// Whether calls are served while the books are too far behind.
+const WHEN_BEHIND: &[(&str, bool)] = &[("refuse", false), ("serve", true)];
 
 /// What is logged.
 pub(super) fn telemetry(section: Option<&Value<'_>>) -> Telemetry {

@@ -269,14 +269,7 @@ impl House {
 /// What all endpoints charge: a dollar for a million tokens, in and out.
 fn price() -> Price {
     let rate: Rate = "1".parse().unwrap();
-    Price {
-        input: rate,
-        output: rate,
-        cache_read: None,
-        cache_write_5m: None,
-        cache_write_1h: None,
-        reasoning: None,
-    }
+    Price { input: rate, output: rate, ..Price::default() }
 }
 
 impl Drop for Cancelled {

@@ -1,17 +1,16 @@
--- What was held, spent and corrected, for good; entries are only ever added.
-CREATE TABLE entries (
-    node        TEXT NOT NULL,          -- the journal that it was written in
-    sequence    INTEGER NOT NULL,       -- its number there, without a gap
-    exchange    TEXT NOT NULL,          -- which exchange it is about
-    request_id  TEXT NOT NULL,          -- as the caller knows it; need not be unique
-    at          INTEGER NOT NULL,       -- Unix milliseconds
-    body        TEXT NOT NULL,          -- JSON, exactly as it was hashed
-    hash        BLOB NOT NULL,          -- SHA-256 of the hash before, the number and the body
-    UNIQUE (node, sequence)
+-- What was held, spent and corrected, for good: entries of one journal in their order, many to a page,
+-- since a row for each would cost more than all else that the ledger does.
+CREATE TABLE pages (
+    node      TEXT NOT NULL,            -- the journal
+    first     INTEGER NOT NULL,         -- the number of its first entry
+    last      INTEGER NOT NULL,         -- and of its last; no page leaves a gap
+    earliest  INTEGER NOT NULL,         -- Unix milliseconds
+    latest    INTEGER NOT NULL,
+    requests  BLOB NOT NULL,            -- 8 bytes of the hash of each request id in it
+    frames    BLOB NOT NULL,            -- the entries, as `stores/sqlite/page.rs` says
+    UNIQUE (node, first)
 ) STRICT;
-CREATE INDEX entries_by_request ON entries (request_id);
-CREATE INDEX entries_by_exchange ON entries (exchange);
-CREATE INDEX entries_by_time ON entries (at);
+CREATE INDEX pages_by_time ON pages (latest, earliest);
 
 -- How far each journal was posted.
 CREATE TABLE heads (

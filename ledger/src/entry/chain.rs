@@ -1,7 +1,10 @@
 //! Entries of one process, numbered without a gap and chained by hashes: an entry that is changed,
 //! taken out or put in breaks the chain behind it.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -10,7 +13,7 @@ use super::Entry;
 /// The journal that an entry was written in. A process has one; where several write at the same time,
 /// each has its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(String);
+pub struct NodeId(Arc<str>);
 
 /// SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct Head {
 }
 
 /// An entry in its place in a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Chained {
     /// Whose chain.
     pub node: NodeId,
@@ -36,6 +39,10 @@ pub struct Chained {
     pub body: String,
     /// SHA-256 of the hash before, the number and the body.
     pub hash: Hash,
+    /// The entry itself, where it need not be read from the body,
+    entry: Option<Arc<Entry>>,
+    /// and the hash before, where this process made the link.
+    behind: Option<Hash>,
 }
 
 /// Makes links.
@@ -49,7 +56,7 @@ pub struct Chain {
 
 impl NodeId {
     /// The journal of this name.
-    pub fn new(name: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 
@@ -79,7 +86,7 @@ impl Hash {
     }
 
     /// The link behind this one.
-    fn link(&self, sequence: u64, body: &str) -> Self {
+    pub(crate) fn link(&self, sequence: u64, body: &str) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(self.0);
         hasher.update(sequence.to_be_bytes());
@@ -90,7 +97,28 @@ impl Hash {
 
 impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 64];
+        for (byte, digits) in self.0.iter().zip(text.chunks_exact_mut(2)) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl FromStr for Hash {
+    type Err = std::num::ParseIntError;
+
+    /// Reads 64 hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        // Of another length it is no number of two digits at some place.
+        let padded = if text.len() == 64 && text.is_ascii() { text } else { "" };
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(padded.get(2 * place..2 * place + 2).unwrap_or(""), 16)?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -102,16 +130,27 @@ impl Head {
 
     /// Whether `next` is the link behind this one.
     pub fn continues(&self, next: &Chained) -> bool {
-        next.sequence == self.sequence + 1 && next.hash == self.hash.link(next.sequence, &next.body)
+        let follows = || next.hash == self.hash.link(next.sequence, &next.body);
+        // One that this process made itself follows on the one that it says.
+        let made = || next.behind == Some(self.hash);
+        next.sequence == self.sequence + 1 && (made() || follows())
     }
 }
 
 // === impl Chained ===
 
 impl Chained {
+    /// A link as it was kept.
+    pub fn new(node: NodeId, sequence: u64, body: String, hash: Hash) -> Self {
+        Self { node, sequence, body, hash, entry: None, behind: None }
+    }
+
     /// The entry.
-    pub fn entry(&self) -> Result<Entry, serde_json::Error> {
-        serde_json::from_str(&self.body)
+    pub fn entry(&self) -> Result<Cow<'_, Entry>, serde_json::Error> {
+        match &self.entry {
+            Some(entry) => Ok(Cow::Borrowed(entry)),
+            None => serde_json::from_str(&self.body).map(Cow::Owned),
+        }
     }
 
     /// Where its chain goes on.
@@ -119,6 +158,15 @@ impl Chained {
         Head { sequence: self.sequence, hash: self.hash }
     }
 }
+
+impl PartialEq for Chained {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.sequence, it.hash);
+        of(self) == of(other) && self.node == other.node && self.body == other.body
+    }
+}
+
+impl Eq for Chained {}
 
 // === impl Chain ===
 
@@ -134,13 +182,14 @@ impl Chain {
     }
 
     /// The next link.
-    pub fn link(&mut self, entry: &Entry) -> Chained {
+    pub fn link(&mut self, entry: Entry) -> Chained {
         // Numbers, words and texts: it can always be written.
-        let body = serde_json::to_string(entry).unwrap_or_default();
-        let sequence = self.head.sequence + 1;
+        let body = serde_json::to_string(&entry).unwrap_or_default();
+        let (sequence, behind) = (self.head.sequence + 1, Some(self.head.hash));
         let hash = self.head.hash.link(sequence, &body);
         self.head = Head { sequence, hash };
-        Chained { node: self.node.clone(), sequence, body, hash }
+        let entry = Some(Arc::new(entry));
+        Chained { node: self.node.clone(), sequence, body, hash, entry, behind }
     }
 }
 
@@ -170,13 +219,18 @@ mod tests {
     #[test]
     fn what_is_changed_left_out_or_moved_breaks_the_chain() {
         let mut chain = Chain::behind(NodeId::new("n"), Head::START);
-        let links: Vec<_> = (0..3).map(|amount| chain.link(&hold(amount))).collect();
+        let links: Vec<_> = (0..3).map(|amount| chain.link(hold(amount))).collect();
         assert!(Head::START.continues(&links[0]) && links[0].head().continues(&links[1]));
         assert!(!links[0].head().continues(&links[2]), "one is missing");
         let mut changed = links[1].clone();
         changed.body = links[2].body.clone();
+        let Chained { node, sequence, body, hash, .. } = changed;
+        let changed = Chained::new(node, sequence, body, hash);
         assert!(!links[0].head().continues(&changed));
         assert_eq!(chain.head(), links[2].head());
-        assert_eq!(links[2].entry().unwrap(), hold(2));
+        assert_eq!(links[2].entry().unwrap().into_owned(), hold(2));
+        let read = Chained::new(NodeId::new("n"), 3, links[2].body.clone(), links[2].hash);
+        assert_eq!((&read, read.entry().unwrap().into_owned()), (&links[2], hold(2)));
+        assert_eq!(format!("{:?}", read.hash).parse(), Ok(read.hash));
     }
 }

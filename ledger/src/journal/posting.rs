@@ -2,28 +2,28 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
+use super::segments::{Reader, Segments};
 use crate::books::Books;
 use crate::entry::{Chain, Entry, Head, Settled};
 use crate::store::StoreError;
-use crate::stores::sqlite::journal::JournalFile;
 
 /// Posts what is written.
 #[derive(Debug)]
 pub struct Posting {
-    file: Arc<JournalFile>,
-    /// Where the journal ends.
-    written: watch::Receiver<Head>,
-    /// What the books have.
-    posted: watch::Sender<Head>,
+    reader: Reader,
+    shared: Arc<Shared>,
+    /// What the books have; `None` before they were asked.
+    head: Option<Head>,
 }
 
 /// Links in one transaction of the books.
-const MOST_AT_ONCE: u32 = 1000;
+const MOST_AT_ONCE: usize = 2000;
 /// How long entries may gather before they are posted. Sums are made of more at once, and reports see
 /// them soon enough.
 const GATHERED: Duration = Duration::from_millis(500);
@@ -31,18 +31,8 @@ const GATHERED: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Posting {
-    pub(super) fn new(
-        file: Arc<JournalFile>,
-        written: watch::Receiver<Head>,
-        posted: watch::Sender<Head>,
-    ) -> Self {
-        Self { file, written, posted }
-    }
-
-    /// How many entries the books do not have yet, at each moment.
-    pub fn behind(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
-        let (written, posted) = (self.written.clone(), self.posted.subscribe());
-        move || written.borrow().sequence.saturating_sub(posted.borrow().sequence)
+    pub(super) fn new(reader: Reader, shared: Arc<Shared>) -> Self {
+        Self { reader, shared, head: None }
     }
 
     /// Posts until the order to finish, and then what is left, if the books take it. `failed` is told
@@ -72,52 +62,69 @@ impl Posting {
     }
 
     async fn catch_up(&mut self, books: &impl Books) -> Result<(), StoreError> {
-        let head = *self.written.borrow_and_update();
-        if self.posted.borrow().sequence == head.sequence {
-            return Ok(());
+        let mut head = match self.head {
+            Some(head) => head,
+            None => books.head(self.reader.node()).await?,
+        };
+        // An error leaves the books in an unknown state, so they are asked again.
+        self.head = None;
+        while head.sequence < self.shared.written.load(Relaxed) {
+            let links = match self.shared.behind(head) {
+                Some(links) => links,
+                None => self.reader.behind(head)?,
+            };
+            if links.is_empty() {
+                break;
+            }
+            for some in links.chunks(MOST_AT_ONCE) {
+                head = books.post(some).await?;
+                self.shared.posted.store(head.sequence, Relaxed);
+            }
+            self.reader.take_out(head)?;
         }
-        post_all(&self.file, books, |posted| {
-            self.posted.send_replace(posted);
-        })
-        .await
+        self.shared.posted.store(head.sequence, Relaxed);
+        self.head = Some(head);
+        Ok(())
     }
 }
 
-/// Posts all of a journal that the books do not have.
-async fn post_all(
-    file: &JournalFile,
-    books: &impl Books,
-    mut progress: impl FnMut(Head),
-) -> Result<(), StoreError> {
-    let mut head = books.head(file.node()).await?;
+/// Posts all of a journal that the books do not have; where they are then.
+async fn post_all(reader: &Reader, books: &impl Books) -> Result<Head, StoreError> {
+    let mut head = books.head(reader.node()).await?;
     loop {
-        let links = file.links(head.sequence, MOST_AT_ONCE).await?;
+        let links = reader.behind(head)?;
         if links.is_empty() {
-            progress(head);
-            return Ok(());
+            return Ok(head);
         }
-        head = books.post(&links).await?;
-        progress(head);
+        for some in links.chunks(MOST_AT_ONCE) {
+            head = books.post(some).await?;
+        }
     }
 }
 
 /// Puts a journal in order before it is used again: what the books do not have is posted, and every
 /// hold that nobody settled is settled as interrupted. How many there were.
-pub async fn recover(file: &JournalFile, books: &impl Books, now: i64) -> Result<u64, StoreError> {
-    let posted = books.head(file.node()).await?;
-    if posted.sequence > file.head().await?.sequence {
-        // The file is an older copy of itself: it has nothing that the books have not.
-        file.append(&[], posted).await?;
+pub async fn recover(
+    segments: &mut Segments,
+    books: &impl Books,
+    now: i64,
+) -> Result<u64, StoreError> {
+    let reader = segments.reader();
+    let posted = books.head(segments.node()).await?;
+    if posted.sequence > segments.head().sequence {
+        // The files are an older copy of themselves: they have nothing that the books have not.
+        segments.go_on_behind(posted);
     }
-    post_all(file, books, |_| {}).await?;
-    let mut chain = Chain::behind(file.node().clone(), file.head().await?);
-    let open = books.open_holds(Some(file.node())).await?;
+    post_all(&reader, books).await?;
+    let mut chain = Chain::behind(segments.node().clone(), segments.head());
+    let open = books.open_holds(Some(segments.node())).await?;
     let links: Vec<_> = open
         .into_iter()
-        .map(|(_, hold)| chain.link(&Entry::Settled(Box::new(Settled::interrupted(hold, now)))))
+        .map(|(_, hold)| chain.link(Entry::Settled(Box::new(Settled::interrupted(hold, now)))))
         .collect();
-    file.append(&links, books.head(file.node()).await?).await?;
-    post_all(file, books, |_| {}).await?;
+    segments.append(&links, true)?;
+    let posted = post_all(&reader, books).await?;
+    reader.take_out(posted)?;
     Ok(links.len() as u64)
 }
 
@@ -128,8 +135,8 @@ pub async fn post_left_behind(
     now: i64,
 ) -> Result<u64, StoreError> {
     let mut settled = 0;
-    for file in JournalFile::left_behind(ledger).await? {
-        settled += recover(&file, books, now).await?;
+    for mut segments in Segments::left_behind(ledger)? {
+        settled += recover(&mut segments, books, now).await?;
     }
     Ok(settled)
 }

@@ -2,7 +2,7 @@
 
 mod books;
 mod decisions;
-pub mod journal;
+mod page;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use isthmus_ledger::books::{Books, Hours, Sums};
 use isthmus_ledger::entry::{Chain, Chained, Entry, Head, NodeId, Outcome};
-use isthmus_ledger::journal::{Durability, Journal, post_left_behind, recover};
+use isthmus_ledger::journal::{Durability, Journal, Promises, Segments, post_left_behind, recover};
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::sqlite::Sqlite;
-use isthmus_ledger::stores::sqlite::journal::JournalFile;
 use made::{hold, settled};
 use tokio_util::sync::CancellationToken;
 
+const RELAXED: Promises = Promises { durability: Durability::Relaxed, most_unposted: Some(1000) };
 const EVER: Hours = Hours { from: 0, to: i64::MAX };
 
 /// Links of a journal: exchanges by number, some of them settled.
@@ -21,7 +21,7 @@ fn chain(node: &str, holds: &[u64], settlements: &[u64]) -> Vec<Chained> {
     let mut chain = Chain::behind(NodeId::new(node), Head::START);
     let holds = holds.iter().map(|number| Entry::Hold(Box::new(hold(*number))));
     let settlements = settlements.iter().map(|number| Entry::Settled(Box::new(settled(*number))));
-    holds.chain(settlements).map(|entry| chain.link(&entry)).collect()
+    holds.chain(settlements).map(|entry| chain.link(entry)).collect()
 }
 
 async fn total(books: &impl Books) -> Sums {
@@ -63,7 +63,8 @@ async fn a_gap_or_a_change_is_refused_and_nothing_of_it_kept(books: &impl Books)
     let gap = books.post(&links[1..]).await.unwrap_err();
     assert!(matches!(gap, StoreError::Broken { sequence: 2, .. }), "{gap}");
     let mut changed = links.clone();
-    changed[1].body = changed[1].body.replace("req-22", "req-99");
+    let Chained { node, sequence, body, hash, .. } = changed[1].clone();
+    changed[1] = Chained::new(node, sequence, body.replace("req-22", "req-99"), hash);
     let refused = books.post(&changed).await.unwrap_err();
     assert!(matches!(refused, StoreError::Broken { sequence: 2, .. }), "{refused}");
     assert_eq!(books.head(&NodeId::new("broken")).await.unwrap(), Head::START);
@@ -100,14 +101,14 @@ async fn sqlite() {
 
 /// Writes these entries, waits until they are on the disk, and ends as a crash does: nothing is posted.
 async fn write_and_crash(ledger: &Path, entries: Vec<Entry>) {
-    let file = JournalFile::open_beside(ledger, Durability::default()).await.unwrap();
-    let (journal, writer, _posting) = Journal::over(file, Durability::default()).await.unwrap();
-    let running = tokio::spawn(writer.run(CancellationToken::new(), |_| {}));
+    let segments = Segments::open_beside(ledger).unwrap();
+    let (journal, writer, _posting) = Journal::over(segments, Promises::default());
+    let running = std::thread::spawn(|| writer.run(|error| panic!("{error}")));
     for entry in entries {
         journal.write(entry).await.unwrap();
     }
-    running.abort();
-    let _ = running.await;
+    journal.finish();
+    running.join().unwrap();
 }
 
 #[tokio::test]
@@ -126,30 +127,46 @@ async fn what_was_written_before_a_crash_is_posted_and_what_was_open_is_settled(
     assert_eq!(post_left_behind(&path, &books, made::NOW).await.unwrap(), 0, "once is enough");
     assert!(books.open_holds(None).await.unwrap().is_empty());
     let last = books.of_request("req-2").await.unwrap().pop().unwrap();
-    let Entry::Settled(interrupted) = last.entry().unwrap() else { panic!("{last:?}") };
-    assert_eq!(
-        (interrupted.outcome, interrupted.lines[0].cost),
-        (Outcome::Interrupted, Some(hold(2).amount))
-    );
+    let Entry::Settled(interrupted) = last.entry().unwrap().into_owned() else {
+        panic!("{last:?}")
+    };
+    let cost = interrupted.lines[0].cost;
+    assert_eq!((interrupted.outcome, cost), (Outcome::Interrupted, Some(hold(2).amount)));
 
     // The next one goes on where the chain ended.
     write_and_crash(&path, vec![Entry::Hold(Box::new(hold(3)))]).await;
-    let file = JournalFile::open_beside(&path, Durability::default()).await.unwrap();
-    assert_eq!(recover(&file, &books, made::NOW).await.unwrap(), 1);
-    assert_eq!(books.heads().await.unwrap(), [(file.node().clone(), file.head().await.unwrap())]);
-    assert_eq!(file.head().await.unwrap().sequence, 6);
+    let mut segments = Segments::open_beside(&path).unwrap();
+    assert_eq!(recover(&mut segments, &books, made::NOW).await.unwrap(), 1);
+    assert_eq!(books.heads().await.unwrap(), [(segments.node().clone(), segments.head())]);
+    assert_eq!(segments.head().sequence, 6);
 }
 
 #[tokio::test]
-async fn two_processes_have_a_journal_each() {
+async fn files_older_than_the_books_go_on_behind_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("isthmus.db");
-    let open = async || JournalFile::open_beside(&path, Durability::default()).await.unwrap();
-    let (one, two) = (open().await, open().await);
+    write_and_crash(&path, vec![Entry::Hold(Box::new(hold(1)))]).await;
+    let books = Sqlite::open(&path).await.unwrap();
+    let mut older = Segments::open_beside(&path).unwrap();
+    let mut chain = Chain::behind(older.node().clone(), Head::START);
+    let links = [hold(1), hold(2)].map(|hold| chain.link(Entry::Hold(Box::new(hold))));
+    books.post(&links).await.unwrap();
+    assert_eq!(recover(&mut older, &books, made::NOW).await.unwrap(), 2);
+    assert_eq!((older.head().sequence, books.open_holds(None).await.unwrap().len()), (4, 0));
+}
+
+#[test]
+fn two_processes_have_a_journal_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.db");
+    let open = || Segments::open_beside(&path).unwrap();
+    let (one, mut two) = (open(), open());
     assert_ne!(one.node(), two.node());
-    let name = one.node().clone();
-    drop(one);
-    assert_eq!(*open().await.node(), name, "its place is free again");
+    let mut chain = Chain::behind(two.node().clone(), Head::START);
+    two.append(&[chain.link(Entry::Hold(Box::new(hold(1))))], true).unwrap();
+    let name = two.node().clone();
+    drop(two);
+    assert_eq!(*open().node(), name, "its place is free again");
 }
 
 #[tokio::test]
@@ -157,17 +174,62 @@ async fn what_is_handed_over_is_posted_at_the_end_at_the_latest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("isthmus.db");
     let books = Sqlite::open(&path).await.unwrap();
-    let file = JournalFile::open_beside(&path, Durability::Relaxed).await.unwrap();
-    let (journal, writer, posting) = Journal::over(file, Durability::Relaxed).await.unwrap();
-    let (behind, finish) = (posting.behind(), CancellationToken::new());
-    let running = tokio::spawn(writer.run(finish.clone(), |_| {}));
-    for number in 0..3000 {
+    let segments = Segments::open_beside(&path).unwrap();
+    let (journal, writer, posting) = Journal::over(segments, RELAXED);
+    let running = std::thread::spawn(|| writer.run(|error| panic!("{error}")));
+    // More than is kept in memory for the books, so that some of it is read from the disk.
+    for number in 0..20_000 {
         journal.write(Entry::Hold(Box::new(hold(number)))).await.unwrap();
         journal.write(Entry::Settled(Box::new(settled(number)))).await.unwrap();
     }
+    journal.finish();
+    running.join().unwrap();
+    assert_eq!(journal.unposted(), 40_000);
+    assert!(!journal.is_open(), "the books are too far behind");
+    let finish = CancellationToken::new();
     finish.cancel();
-    running.await.unwrap();
-    assert_eq!(behind(), 6000);
     posting.run(&books, finish, |error| panic!("{error}")).await;
-    assert_eq!((behind(), total(&books).await.requests), (0, 3000));
+    assert!(journal.is_open());
+    assert_eq!((journal.unposted(), total(&books).await.requests), (0, 20_000));
+    let node = books.heads().await.unwrap()[0].0.clone();
+    let (mut head, mut after) = (Head::START, 0);
+    loop {
+        let links = books.links(&node, after, 3000).await.unwrap();
+        let Some(last) = links.last() else { break };
+        after = last.sequence;
+        for link in &links {
+            assert!(head.continues(link), "{}", link.sequence);
+            head = link.head();
+        }
+    }
+    assert_eq!(after, 40_000);
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_told_and_nothing_is_lost_when_it_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("isthmus.db");
+    let segments = Segments::open_beside(&path).unwrap();
+    let (journal, writer, posting) = Journal::over(segments, Promises::default());
+    let place = folder.path().join("isthmus.journal-0");
+    std::fs::remove_dir(&place).unwrap();
+    let (told, failures) = std::sync::mpsc::channel();
+    let running = std::thread::spawn(move || {
+        writer.run(|error| {
+            assert!(error.to_string().contains("isthmus.journal-0"), "{error}");
+            told.send(()).unwrap();
+        });
+    });
+    assert!(journal.write(Entry::Hold(Box::new(hold(1)))).await.is_err());
+    failures.recv().unwrap();
+    assert!(!journal.is_open());
+    std::fs::create_dir(&place).unwrap();
+    journal.write(Entry::Hold(Box::new(hold(2)))).await.unwrap();
+    assert!(journal.is_open());
+    journal.finish();
+    running.join().unwrap();
+    let (books, finish) = (Sqlite::open(&path).await.unwrap(), CancellationToken::new());
+    finish.cancel();
+    posting.run(&books, finish, |error| panic!("{error}")).await;
+    assert_eq!(books.open_holds(None).await.unwrap().len(), 2);
 }

@@ -5,9 +5,12 @@
 //! twice: in `message_start` with all details, in `message_delta` cumulatively with fewer (the
 //! vendor's SDK, `Usage` and `MessageDeltaUsage`).
 
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage, estimate_tokens};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::dialects::tiers;
 
 /// The counts of an answer, or of a part of a stream; what a part does not say is `None`.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -19,6 +22,8 @@ pub(super) struct Counts {
     cache_creation: Option<Created>,
     output_tokens: Option<u64>,
     output_tokens_details: Option<OutputDetails>,
+    #[serde(deserialize_with = "tiers::named")]
+    service_tier: Option<Tier>,
 }
 
 /// What was written to the cache, by how long it lives.
@@ -61,6 +66,7 @@ impl Counts {
         self.cache_creation = later.cache_creation.or(self.cache_creation);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        self.service_tier = later.service_tier.or(self.service_tier);
     }
 
     /// Whether the prompt's tokens were told, in any bucket.
@@ -111,6 +117,7 @@ impl Counts {
             cache_write_1h,
             text_output: output - reasoning_output,
             reasoning_output,
+            tier: self.service_tier,
             source: Source::Reported,
             ..Usage::default()
         }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::error::{in_place_of_an_answer, malformed, unreadable};
 use super::signature::withheld;
-use super::usage::{TokenUsage, finish};
+use super::usage::{ServiceTier, TokenUsage, finish};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +22,7 @@ struct Answer<'a> {
     output: Option<Output<'a>>,
     stop_reason: Option<String>,
     usage: Option<TokenUsage>,
+    service_tier: Option<ServiceTier>,
     additional_model_response_fields: Option<Value>,
 }
 
@@ -119,7 +120,10 @@ pub(super) fn decode(body: &[u8], format: &'static str) -> Result<ChatAnswer, Fa
         stop_sequence: stop_sequence(answer.additional_model_response_fields.as_ref()),
         logprobs: vec![],
     };
-    let usage = answer.usage.map_or_else(|| estimated(&choice), |usage| usage.apart());
+    let usage = match answer.usage {
+        Some(usage) => usage.apart(answer.service_tier.as_ref()),
+        None => estimated(&choice),
+    };
     Ok(ChatAnswer { model: Arc::from(""), choices: vec![choice], usage })
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::answer::stop_sequence;
 use super::error::{in_stream, malformed, unreadable};
 use super::open::{Delta, Open, Start};
-use super::usage::{TokenUsage, finish};
+use super::usage::{ServiceTier, TokenUsage, finish};
 use crate::dialect::StreamDecoder;
 use crate::dialects::broken::cut;
 use crate::framing::aws_event_stream::{Kind as Said, Malformed, Message, Splitter};
@@ -82,8 +82,10 @@ struct MessageStop {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     usage: Option<TokenUsage>,
+    service_tier: Option<ServiceTier>,
 }
 
 // === impl Reader ===
@@ -132,7 +134,8 @@ impl Reader {
             }
             Said::Event { name: "messageStop" } => self.stop(&read(body)?, events),
             Said::Event { name: "metadata" } => {
-                let counted = read::<Metadata>(body)?.usage.map(|usage| usage.apart());
+                let Metadata { usage, service_tier } = read(body)?;
+                let counted = usage.map(|usage| usage.apart(service_tier.as_ref()));
                 self.usage = Some(counted.unwrap_or_else(|| Usage::estimated(0, self.said)));
             }
             // `messageStart`, and whatever there will be.

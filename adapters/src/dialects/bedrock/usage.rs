@@ -4,8 +4,11 @@
 //! it (API reference, `TokenUsage`, and every recorded answer).
 
 use isthmus_inference::answer::FinishReason;
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use serde::Deserialize;
+
+use crate::dialects::tiers;
 
 /// `TokenUsage`.
 #[derive(Debug, Deserialize)]
@@ -35,6 +38,13 @@ struct CacheDetail {
     input_tokens: u64,
 }
 
+/// `ServiceTier`, beside the usage.
+#[derive(Debug, Deserialize)]
+pub(super) struct ServiceTier {
+    #[serde(default, deserialize_with = "tiers::named")]
+    r#type: Option<Tier>,
+}
+
 /// `StopReason` (API reference, `ConverseResponse`). An output that AWS calls malformed was broken
 /// off: what came of it is no whole answer.
 const REASONS: [(&str, FinishReason); 9] = [
@@ -57,7 +67,7 @@ pub(super) fn finish(word: &str) -> FinishReason {
 
 impl TokenUsage {
     /// The tokens, each in one bucket.
-    pub(super) fn apart(&self) -> Usage {
+    pub(super) fn apart(&self, tier: Option<&ServiceTier>) -> Usage {
         let hours = self.cache_details.iter().filter(|detail| detail.ttl == "1h");
         let hour = hours.map(|detail| detail.input_tokens).sum::<u64>();
         let hour = hour.min(self.cache_write_input_tokens);
@@ -67,6 +77,7 @@ impl TokenUsage {
             cache_write_5m: self.cache_write_input_tokens - hour,
             cache_write_1h: hour,
             text_output: self.output_tokens,
+            tier: tier.and_then(|tier| tier.r#type),
             source: Source::Reported,
             ..Usage::default()
         };
@@ -106,7 +117,7 @@ mod tests {
             (json!({"inputTokens": 1, "outputTokens": 1, "totalTokens": 7}), [1, 0, 0, 0, 1, 5]),
         ];
         for (said, expected) in cases {
-            let usage = serde_json::from_value::<TokenUsage>(said.clone()).unwrap().apart();
+            let usage = serde_json::from_value::<TokenUsage>(said.clone()).unwrap().apart(None);
             let found = [
                 usage.uncached_input,
                 usage.cache_read,

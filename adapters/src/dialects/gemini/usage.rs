@@ -4,6 +4,7 @@
 //! has no thoughts in it; `totalTokenCount` is the sum of prompt, tools, candidates and thoughts
 //! (`GenerateContentResponseUsageMetadata` in the discovery document).
 
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 
 use super::wire::{ModalityCount, UsageMetadata};
@@ -32,6 +33,8 @@ impl Counts {
             candidates_tokens_details: told
                 .candidates_tokens_details
                 .or(known.candidates_tokens_details),
+            service_tier: told.service_tier.or(known.service_tier),
+            traffic_type: told.traffic_type.or(known.traffic_type),
         };
     }
 
@@ -63,6 +66,7 @@ impl Counts {
             text_output: candidates - audio_output,
             reasoning_output: count(told.thoughts_token_count),
             audio_output,
+            tier: tier(told),
             source: Source::Reported,
             ..Usage::default()
         };
@@ -70,6 +74,12 @@ impl Counts {
             count(told.total_token_count).saturating_sub(usage.input() + usage.output());
         Some(usage)
     }
+}
+
+/// The tier: `flex` in the Gemini API, `ON_DEMAND_FLEX` on Vertex.
+fn tier(told: &UsageMetadata) -> Option<Tier> {
+    let word = told.service_tier.as_deref().or(told.traffic_type.as_deref())?.to_ascii_lowercase();
+    Tier::named(word.strip_prefix("on_demand_").unwrap_or(&word))
 }
 
 /// How many tokens are of this kind.
@@ -140,5 +150,22 @@ mod tests {
         }
         let usage = counts.usage().unwrap();
         assert_eq!((usage.input(), usage.output(), usage.unexplained), (4, 2, 0));
+        assert_eq!(usage.tier, None);
+    }
+
+    #[test]
+    fn a_tier_is_told_in_two_languages() {
+        for (told, expected) in [
+            (json!({"promptTokenCount": 1, "serviceTier": "flex"}), Some(Tier::Flex)),
+            (
+                json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND_PRIORITY"}),
+                Some(Tier::Priority),
+            ),
+            (json!({"promptTokenCount": 1, "trafficType": "ON_DEMAND"}), Some(Tier::Standard)),
+            (json!({"promptTokenCount": 1, "serviceTier": "standard"}), Some(Tier::Standard)),
+            (json!({"promptTokenCount": 1, "trafficType": "PROVISIONED_THROUGHPUT"}), None),
+        ] {
+            assert_eq!(usage(told).unwrap().tier, expected);
+        }
     }
 }

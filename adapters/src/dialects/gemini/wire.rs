@@ -229,6 +229,8 @@ pub(super) struct UsageMetadata {
     pub(super) prompt_tokens_details: Option<Vec<ModalityCount>>,
     pub(super) cache_tokens_details: Option<Vec<ModalityCount>>,
     pub(super) candidates_tokens_details: Option<Vec<ModalityCount>>,
+    pub(super) service_tier: Option<String>,
+    pub(super) traffic_type: Option<String>,
 }
 
 /// Tokens of one kind: `TEXT`, `IMAGE`, `AUDIO`, `VIDEO`, `DOCUMENT`.

@@ -1,13 +1,14 @@
 //! What a response says that it took.
 
 use isthmus_inference::failure::Failure;
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::malformed;
-use crate::dialects::{openai_error, openai_usage};
+use crate::dialects::{openai_error, openai_usage, tiers};
 
 /// `usage` of a response, with OpenAI's overlaps.
 #[derive(Serialize, Deserialize, Default)]
@@ -40,6 +41,8 @@ struct Told<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "tiers::named")]
+    service_tier: Option<Tier>,
 }
 
 /// The usage in a whole response; `None` if it has none. One that failed is the failure it names.
@@ -52,12 +55,13 @@ pub(super) fn read_answer(body: &[u8]) -> Result<Option<Usage>, Failure> {
         return Err(openai_error::in_answer(body));
     }
     let wire = told.usage.and_then(|usage| serde_json::from_str::<Wire>(usage.get()).ok());
-    Ok(wire.and_then(Wire::apart))
+    Ok(wire.and_then(Wire::apart).map(|usage| Usage { tier: told.service_tier, ..usage }))
 }
 
 /// The usage in a response that was read already.
 pub(super) fn of_value(response: &Value) -> Option<Usage> {
-    Wire::deserialize(response.get("usage")?).ok()?.apart()
+    let usage = Wire::deserialize(response.get("usage")?).ok()?.apart()?;
+    Some(Usage { tier: tiers::of_value(response), ..usage })
 }
 
 impl Wire {

@@ -1,15 +1,20 @@
 //! The books in SQLite.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use super::Sqlite;
+use super::page;
 use crate::books::{Books, Bucket, Dimensions, Hours, Sums};
 use crate::entry::{Chained, Entry, Head, Hold, NodeId};
 use crate::fold;
 use crate::store::StoreError;
+
+/// A link and its entry.
+pub(super) type Fresh<'l> = (&'l Chained, Cow<'l, Entry>);
 
 /// Rows in one statement: SQLite takes 32,766 values, and long statements gain nothing.
 const MOST_ROWS: usize = 500;
@@ -21,8 +26,8 @@ impl Books for Sqlite {
         // A transaction that only reads at first could not become one that writes while another
         // process does.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let mut head = head(&mut transaction, &first.node).await.map_err(failed)?;
-        let mut fresh = Vec::new();
+        let start = head(&mut transaction, &first.node).await.map_err(failed)?;
+        let (mut head, mut fresh) = (start, Vec::with_capacity(links.len()));
         for link in links.iter().filter(|link| link.node == first.node) {
             if link.sequence <= head.sequence {
                 continue;
@@ -34,9 +39,10 @@ impl Books for Sqlite {
             head = link.head();
             fresh.push((link, entry));
         }
-        for some in fresh.chunks(MOST_ROWS) {
-            write_entries(&mut transaction, some).await.map_err(failed)?;
+        if fresh.is_empty() {
+            return Ok(head);
         }
+        page::write(&mut transaction, start, &fresh).await.map_err(failed)?;
         follow_holds(&mut transaction, &fresh).await.map_err(failed)?;
         add_up(&mut transaction, &fresh).await.map_err(failed)?;
         sqlx::query("INSERT OR REPLACE INTO heads (node, sequence, hash) VALUES (?, ?, ?)")
@@ -69,19 +75,22 @@ impl Books for Sqlite {
         after: u64,
         most: u32,
     ) -> Result<Vec<Chained>, StoreError> {
-        let query =
-            "SELECT * FROM entries WHERE node = ? AND sequence > ? ORDER BY sequence LIMIT ?";
-        let rows = sqlx::query(query).bind(node.as_str()).bind(number(after)).bind(most);
-        let rows = rows.fetch_all(&self.pool).await.map_err(|error| self.failed(&error))?;
-        rows.iter().map(|row| read_link(row).map_err(|error| self.failed(&error))).collect()
+        let mut links = Vec::new();
+        while links.len() < most as usize {
+            let after = links.last().map_or(after, |link: &Chained| link.sequence);
+            let Some(page) =
+                page::behind(&self.pool, node, after).await.map_err(|it| self.failed(&it))?
+            else {
+                break;
+            };
+            links.extend(page.into_iter().filter(|link| link.sequence > after));
+        }
+        links.truncate(most as usize);
+        Ok(links)
     }
 
     async fn of_request(&self, request_id: &str) -> Result<Vec<Chained>, StoreError> {
-        let query = "SELECT * FROM entries
-            WHERE exchange IN (SELECT exchange FROM entries WHERE request_id = ?) ORDER BY at, sequence";
-        let rows = sqlx::query(query).bind(request_id).fetch_all(&self.pool).await;
-        let rows = rows.map_err(|error| self.failed(&error))?;
-        rows.iter().map(|row| read_link(row).map_err(|error| self.failed(&error))).collect()
+        page::of_request(&self.pool, request_id).await.map_err(|error| self.failed(&error))
     }
 
     async fn open_holds(&self, node: Option<&NodeId>) -> Result<Vec<(NodeId, Hold)>, StoreError> {
@@ -135,33 +144,15 @@ async fn head(connection: &mut SqliteConnection, node: &NodeId) -> Result<Head, 
     query.fetch_optional(connection).await?.as_ref().map_or(Ok(Head::START), read_head)
 }
 
-async fn write_entries(
-    connection: &mut SqliteConnection,
-    fresh: &[(&Chained, Entry)],
-) -> Result<(), sqlx::Error> {
-    let insert = "INSERT INTO entries (node, sequence, exchange, request_id, at, body, hash) ";
-    let mut insert = QueryBuilder::new(insert);
-    insert.push_values(fresh, |mut row, (link, entry)| {
-        row.push_bind(link.node.as_str())
-            .push_bind(number(link.sequence))
-            .push_bind(entry.exchange().to_string())
-            .push_bind(entry.request_id())
-            .push_bind(entry.at())
-            .push_bind(link.body.as_str())
-            .push_bind(link.hash.as_bytes().as_slice());
-    });
-    insert.build().execute(connection).await.map(drop)
-}
-
 /// Notes the holds that are open after these, and forgets those that are settled.
 async fn follow_holds(
     connection: &mut SqliteConnection,
-    fresh: &[(&Chained, Entry)],
+    fresh: &[Fresh<'_>],
 ) -> Result<(), sqlx::Error> {
     let mut opened: BTreeMap<String, (&str, &Hold)> = BTreeMap::new();
     let mut closed = Vec::new();
     for (link, entry) in fresh {
-        match entry {
+        match &**entry {
             Entry::Hold(hold) => {
                 opened.insert(hold.exchange.to_string(), (link.node.as_str(), hold));
             }
@@ -194,10 +185,7 @@ async fn follow_holds(
 }
 
 /// Adds the entries to the sums of their hours.
-async fn add_up(
-    connection: &mut SqliteConnection,
-    fresh: &[(&Chained, Entry)],
-) -> Result<(), sqlx::Error> {
+async fn add_up(connection: &mut SqliteConnection, fresh: &[Fresh<'_>]) -> Result<(), sqlx::Error> {
     let mut added: BTreeMap<(i64, Dimensions), Sums> = BTreeMap::new();
     for Bucket { hour, of, sums } in fresh.iter().flat_map(|(_, entry)| fold::buckets(entry)) {
         *added.entry((hour, of)).or_default() += sums;
@@ -232,12 +220,6 @@ async fn dimension(connection: &mut SqliteConnection, body: &str) -> Result<i64,
 fn read_head(row: &SqliteRow) -> Result<Head, sqlx::Error> {
     let sequence: i64 = row.try_get("sequence")?;
     Ok(Head { sequence: sequence.unsigned_abs(), hash: super::read_hash(row)? })
-}
-
-fn read_link(row: &SqliteRow) -> Result<Chained, sqlx::Error> {
-    let Head { sequence, hash } = read_head(row)?;
-    let node = NodeId::new(row.try_get::<String, _>("node")?);
-    Ok(Chained { node, sequence, body: row.try_get("body")?, hash })
 }
 
 fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
