@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use isthmus_gateway::quota::keeper::{Opening, Part, Refused};
+use isthmus_gateway::quota::keeper::{Claim, MOST_MEMBERS, OTHERS, Opening, Part, Refused};
 use isthmus_gateway::quota::local::Local;
 use isthmus_inference::money::Money;
 use isthmus_policies::budget::{Amounts, Budget, Limits, Measure, Sort, Window};
@@ -110,6 +110,24 @@ fn what_was_spent_before_a_start_counts_in_its_window() {
     assert_eq!(used(&local, NOW), dollars("0.60"));
     assert!(local.reserve(vec![claim(0, costs("0.41"))], NOW).is_err());
     assert!(local.reserve(vec![claim(0, costs("0.40"))], NOW).is_ok(), "a limit may be reached");
+}
+
+#[test]
+fn members_that_callers_invent_are_bounded_and_make_room_in_the_next_window() {
+    let local = Local::new([budget("all", "1.00")].into());
+    let ask = |name: &str, now| {
+        let claim = Claim { member: name.into(), ..claim(0, costs("0.60")) };
+        local.reserve(vec![claim], now)
+    };
+    (0..MOST_MEMBERS).for_each(|number| drop(ask(&number.to_string(), NOW).unwrap()));
+    let granted = ask("one more", NOW).unwrap();
+    assert_eq!(&*granted.parts[0].claim.member, OTHERS);
+    assert!(ask("and another", NOW).is_err(), "they share one sum");
+    local.settle(&granted.parts[0], costs("0.10"));
+    assert!(ask("and another", NOW).is_ok());
+    assert!(ask("1", NOW).is_err(), "who was there before has its own");
+    let next = ask("one more", NOW + 32 * 86_400_000).unwrap();
+    assert_eq!(&*next.parts[0].claim.member, "one more");
 }
 
 #[test]

@@ -175,9 +175,11 @@ impl Batch {
 
     fn hold(&self, sums: &mut Sums, claims: &[Claim]) -> Vec<Part> {
         let hold = |claim: &Claim| {
+            let mut claim = claim.clone();
+            claim.member = sums.name(claim.budget, &claim.member).1;
             let (frame, sum) = sums.sum(claim.budget, &claim.member, self.now);
             sum.own.hold(frame.slot, claim.amounts);
-            Part { claim: claim.clone(), slot: frame.slot }
+            Part { claim, slot: frame.slot }
         };
         claims.iter().map(hold).collect()
     }

@@ -99,10 +99,9 @@ impl Sums {
     /// What was held is over, and took so much.
     pub(super) fn settle(&mut self, part: &Part, actual: Amounts) {
         let Claim { budget, member, amounts, .. } = &part.claim;
-        let name = self.name(*budget, member);
-        if let Some(sum) = self.by_member[*budget].get_mut(&name.1) {
+        if let Some(sum) = self.by_member[*budget].get_mut(member) {
             sum.own.settle(part.slot, *amounts, actual);
-            self.changed.insert(name);
+            self.changed.insert((*budget, Arc::clone(member)));
         }
     }
 
@@ -151,13 +150,24 @@ impl Sums {
             }
             standings.push(standing);
         }
-        let hold = |claim: Claim| {
+        let hold = |mut claim: Claim| {
+            claim.member = self.name(claim.budget, &claim.member).1;
             let (frame, sum) = self.sum(claim.budget, &claim.member, now);
             sum.share = sum.share - claim.amounts;
             sum.own.hold(frame.slot, claim.amounts);
             Part { claim, slot: frame.slot }
         };
         Ok(Granted { parts: claims.into_iter().map(hold).collect(), standings })
+    }
+
+    /// Removes those of which the window has nothing any more.
+    pub(super) fn sweep(&mut self, now: i64) {
+        for (budget, members) in self.budgets.iter().zip(&mut self.by_member) {
+            members.retain(|_, sum| {
+                sum.own.frame(&budget.window, now);
+                sum.own.slots().next().is_some()
+            });
+        }
     }
 
     /// How all of them stand, as far as is known here.
