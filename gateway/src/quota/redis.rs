@@ -357,6 +357,11 @@ impl SharedKeeper {
     }
 }
 
+/// Whether there is a Redis at this address that can be asked.
+pub async fn probe(address: &Secret) -> Result<(), LinkError> {
+    Link::open(address.clone()).await.map(drop)
+}
+
 /// Waits for a connection that is being made, if one is.
 async fn connected(
     connecting: &mut Option<tokio::task::JoinHandle<Result<Link, LinkError>>>,

@@ -186,6 +186,19 @@ async fn a_gateway_that_starts_anew_finds_what_it_held() {
 }
 
 #[tokio::test]
+async fn places_of_calls_that_ended_with_their_gateway_come_back() {
+    let server = Server::start(false);
+    let limits = Limits { requests: Some(1), ..Limits::default() };
+    let (window, sort) = (Window::Always, Sort::Places);
+    let budgets = [Budget { window, limits, sort, ..budget("places", "0") }];
+    let crashed = Gateway::new(&server, &budgets, rules("a"));
+    crashed.granted(costs("0")).await;
+    crashed.crash();
+    Gateway::new(&server, &budgets, rules("b")).exhausted(costs("0")).await;
+    Gateway::new(&server, &budgets, rules("a")).granted(costs("0")).await;
+}
+
+#[tokio::test]
 async fn what_the_books_know_counts_where_redis_knows_nothing() {
     let server = Server::start(false);
     let at = unix_milliseconds();

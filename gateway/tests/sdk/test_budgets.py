@@ -199,6 +199,17 @@ def test_another_pool_answers_when_the_money_is_spent(start):
     assert headers["x-isthmus-downgraded"] == "all" and headers["x-isthmus-endpoint"] == "free"
 
 
+def test_a_soft_budget_may_have_another_pool_answer_and_counts_it(start):
+    gateway = start(
+        "budgets: { all: { window: month, mode: soft, limit: { requests: 2 },"
+        " on_exhaust: { downgrade: small } } }\n"
+    )
+    told = [ask(gateway) for _ in range(4)]
+    assert [headers["x-isthmus-endpoint"] for headers in told] == ["echo", "echo", "free", "free"]
+    assert told[3]["x-isthmus-downgraded"] == "all"
+    assert told[3]["x-isthmus-budget-warning"] == "all 200%"
+
+
 def test_an_account_whose_budget_is_spent_is_not_asked(start):
     gateway = start(
         'budgets: { one: { of: { provider: scripted }, window: month, limit: { usd: "0.0001" } } }\n'

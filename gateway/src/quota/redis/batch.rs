@@ -210,7 +210,9 @@ fn refused(number: u64, mut standings: Vec<Standing>) -> Refused {
 
 fn sum(sums: &mut Sums, budget: &Budget, name: Name, now: i64) -> (Sent, Value) {
     let (frame, sum) = sums.sum(name.0, &name.1, now);
-    let adopts = !sum.adopted;
+    // What was under way before a start is over.
+    let places = budget.sort == Sort::Places;
+    let adopts = !sum.adopted && !places;
     let own: Vec<Value> = sum
         .own
         .slots()
@@ -229,6 +231,7 @@ fn sum(sums: &mut Sums, budget: &Budget, name: Name, now: i64) -> (Sent, Value) 
         "ttl": frame.ends.map_or(0, |ends| 2 * (ends - frame.oldest) + KEPT_MS),
         "limit": [whole, fine, count(limits.tokens), count(limits.requests)],
         "adopt": adopts,
+        "places": places,
         "own": own,
     });
     let sort = match budget.sort {
