@@ -19,8 +19,9 @@ use std::sync::Arc;
 
 use isthmus_config::settings::limits;
 use isthmus_inference::failure::Failure;
+use isthmus_inference::ident::ModelName;
 use isthmus_policies::budget::scope::Shares;
-use isthmus_policies::budget::{Amounts, Budget, Dimension, Mode, Sort, Subject};
+use isthmus_policies::budget::{Amounts, Budget, Dimension, Mode, OnExhaust, Sort, Subject};
 use tokio_util::sync::CancellationToken;
 
 use keeper::{Claim, Granted, Opening, Part, Shown};
@@ -59,6 +60,8 @@ pub struct Reservation {
     parts: Vec<Part>,
     /// What the caller is told.
     pub notes: Notes,
+    /// Who had better answer, by a soft budget.
+    pub instead: Option<Instead>,
 }
 
 /// What a caller is told beside the answer.
@@ -70,6 +73,15 @@ pub struct Notes {
     pub rates: RateLimits,
     /// The budget for whose sake another pool answers.
     pub downgraded: Option<Box<str>>,
+}
+
+/// A soft budget that is used up, and the pool that is to answer then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instead {
+    /// The budget.
+    pub budget: Box<str>,
+    /// The pool.
+    pub pool: ModelName,
 }
 
 impl Quota {
@@ -131,7 +143,7 @@ impl Quota {
         let claims = self.claims(subject, shares);
         if claims.is_empty() {
             let (quota, notes) = (Arc::clone(self), Notes::default());
-            return Ok(Reservation { quota, parts: vec![], notes });
+            return Ok(Reservation { quota, parts: vec![], notes, instead: None });
         }
         let granted = match &self.keeper {
             Keeper::Local(local) => local.reserve(claims, (self.clock)()),
@@ -140,7 +152,7 @@ impl Quota {
         let now = (self.clock)();
         let Granted { parts, standings } =
             granted.map_err(|refused| Box::new(Refusal::of(&refused, &self.budgets, now)))?;
-        let mut notes = Notes::default();
+        let (mut notes, mut instead) = (Notes::default(), None);
         for standing in &standings {
             let budget = &self.budgets[standing.budget];
             self.notices.granted(budget, standing, now);
@@ -149,8 +161,13 @@ impl Quota {
             if budget.is_notable(percent) {
                 notes.warnings.push((budget.name.clone(), percent));
             }
+            if let OnExhaust::Downgrade(pool) = &budget.on_exhaust
+                && budget.limits.exceeded(standing.before, standing.claim).is_some()
+            {
+                instead = Some(Instead { budget: budget.name.clone(), pool: pool.clone() });
+            }
         }
-        Ok(Reservation { quota: Arc::clone(self), parts, notes })
+        Ok(Reservation { quota: Arc::clone(self), parts, notes, instead })
     }
 
     /// How all sums stand, with their budgets.

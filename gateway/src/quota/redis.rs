@@ -57,6 +57,8 @@ pub struct SharedKeeper {
     /// What Redis' clock is ahead of ours, in milliseconds.
     ahead: i64,
     sequence: u64,
+    /// When sums were last forgotten.
+    swept: Instant,
     /// The epoch in which Redis knows our sums.
     epoch: Option<i64>,
 }
@@ -90,6 +92,8 @@ const TRIES: usize = 3;
 const LARGEST_BATCH: usize = 256;
 /// How long between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often sums are forgotten that nobody has anything in.
+const SWEEP: Duration = Duration::from_mins(1);
 /// By how much clocks may differ. Who asks at the edge of a window may be this late or early.
 const TOLERANCE_MS: i64 = 500;
 /// What is told of when to come back.
@@ -133,6 +137,7 @@ impl Shared {
             unreachable: false,
             ahead: 0,
             sequence: 0,
+            swept: Instant::now(),
             epoch: None,
         };
         (Self { queue: sender, shown }, keeper)
@@ -167,7 +172,10 @@ impl SharedKeeper {
         let mut tick = tokio::time::interval(self.rules.heartbeat);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut messages = Vec::new();
+        // The first calls wait for it, and are not refused because they came a moment too soon.
         self.connect();
+        let link = connected(&mut self.connecting).await;
+        self.linked(link);
         loop {
             let finishing = tokio::select! {
                 biased;
@@ -175,7 +183,7 @@ impl SharedKeeper {
                 () = finish.cancelled() => true,
                 // Nobody is left who could ask.
                 count = self.queue.recv_many(&mut messages, LARGEST_BATCH) => count == 0,
-                _ = tick.tick() => false,
+                _ = tick.tick() => { self.sweep(); false }
             };
             if finishing {
                 while let Ok(message) = self.queue.try_recv() {
@@ -187,6 +195,15 @@ impl SharedKeeper {
             if finishing {
                 return;
             }
+        }
+    }
+
+    /// Forgets sums that nobody has anything in, now and then.
+    fn sweep(&mut self) {
+        if self.swept.elapsed() >= SWEEP {
+            self.swept = Instant::now();
+            let now = self.now();
+            self.sums.sweep(now);
         }
     }
 
@@ -338,6 +355,11 @@ impl SharedKeeper {
             Err(error) => self.complain(&error),
         }
     }
+}
+
+/// Whether there is a Redis at this address that can be asked.
+pub async fn probe(address: &Secret) -> Result<(), LinkError> {
+    Link::open(address.clone()).await.map(drop)
 }
 
 /// Waits for a connection that is being made, if one is.
