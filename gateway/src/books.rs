@@ -15,7 +15,6 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::calendar::unix_milliseconds;
-use crate::directory::Directory;
 use crate::telemetry::events::ledger::{EntriesNotPosted, EntriesNotWritten, HoldsSettled};
 use crate::telemetry::metrics::Metrics;
 
@@ -54,9 +53,9 @@ pub async fn open(
 }
 
 /// Keeps the versions of all prices, so that any cost can be computed again.
-pub async fn keep_prices(directory: &Directory, books: &impl Books) -> Result<(), StoreError> {
-    for endpoint in directory.endpoints() {
-        for priced in endpoint.tariff.iter().flat_map(|tariff| tariff.prices()) {
+pub async fn keep_prices(settings: &Settings, books: &impl Books) -> Result<(), StoreError> {
+    for endpoint in settings.endpoints.values() {
+        for priced in endpoint.charging.tariff().iter().flat_map(|tariff| tariff.prices()) {
             books.keep_price(priced.id.as_str(), &priced.written.text()).await?;
         }
     }
