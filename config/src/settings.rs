@@ -4,6 +4,7 @@
 //! parse, secrets do not print. Only the world can still disagree (a port in use, a model file
 //! that is not there).
 
+pub mod cache;
 pub mod charging;
 pub mod classification;
 pub mod limits;
@@ -30,6 +31,7 @@ use isthmus_policies::plan::Strategy;
 use isthmus_policies::retry::RetryRules;
 use isthmus_policies::rollout::RolloutRules;
 
+use cache::{Cache, PoolCache};
 use charging::Charging;
 use classification::{Classification, Organisation};
 use limits::Keeping;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub budgets: Vec<Budget>,
     /// Who keeps the sums.
     pub keeping: Keeping,
+    /// Who remembers answers.
+    pub cache: Cache,
     /// What is logged, and how.
     pub telemetry: Telemetry,
     /// Whose the requests are.
@@ -181,6 +185,8 @@ pub struct Pool {
     pub splice: bool,
     /// What costs are compared with: one of the endpoints, declared before anything is spent.
     pub baseline: Option<EndpointName>,
+    /// Whether its answers are remembered; `None` if not.
+    pub cache: Option<PoolCache>,
 }
 
 /// How often one endpoint is tried for one request.

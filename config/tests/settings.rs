@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use isthmus_inference::capability::{Capabilities, Capability};
 
+use isthmus_config::settings::cache::{Keeper, PoolCache, Scope};
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
 use isthmus_ledger::catalogue::Catalogue;
@@ -42,6 +43,31 @@ fn an_almost_empty_file_has_the_defaults_of_the_contract() {
     assert_eq!(settings.ledger.path.to_str(), Some("isthmus.db"));
     assert_eq!(settings.telemetry.log_level, LogLevel::Info);
     assert!(settings.providers.is_empty() && settings.models.is_empty());
+}
+
+#[test]
+fn a_pool_remembers_where_it_says_so() {
+    let none = accepted("", &nothing).cache;
+    assert_eq!((none.max_bytes, none.max_answer_bytes), (256 << 20, 1 << 20));
+    assert_eq!((none.keeper, none.scope), (Keeper::Local, Scope::App));
+    let text = "
+providers: { local: { kind: embedded } }
+models:
+  plain: { endpoints: [local/m] }
+  never: { endpoints: [local/m], cache: false }
+  always: { endpoints: [local/m], cache: true }
+  some: { endpoints: [local/m], cache: { ttl: 10m, apps: [faq] } }
+cache: { keeper: redis, url: \"redis://127.0.0.1\", max_bytes: 64MiB, max_answer_bytes: 8KiB, ttl: 5m, scope: organisation }
+";
+    let settings = accepted(text, &nothing);
+    let of = |name: &str| settings.models[name].cache.clone();
+    assert_eq!([of("plain"), of("never"), of("always")], [None, None, Some(PoolCache::default())]);
+    let apps = Some(BTreeSet::from(["faq".to_owned()]));
+    assert_eq!(of("some"), Some(PoolCache { ttl: Some(Duration::from_mins(10)), apps }));
+    let cache = &settings.cache;
+    assert!(matches!(cache.keeper, Keeper::Redis { .. }));
+    assert_eq!((cache.max_bytes, cache.max_answer_bytes), (64 << 20, 8 << 10));
+    assert_eq!((cache.ttl, cache.scope), (Duration::from_mins(5), Scope::Organisation));
 }
 
 #[test]

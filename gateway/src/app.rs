@@ -23,6 +23,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::Memory;
+use crate::cache::redis::RedisError;
 use crate::calendar::{moment, today};
 use crate::classifier::Classifier;
 use crate::decision_log::{DecisionSink, DecisionWriter};
@@ -55,6 +57,8 @@ pub struct App {
     pub quota: Arc<Quota>,
     /// Where both are read again; empty until the ledger is open.
     pub ledger: OnceLock<Sqlite>,
+    /// Answers that were given before; `None` if no pool remembers any.
+    pub memory: Option<Arc<Memory>>,
     /// What sort of data a request carries.
     pub classifier: Classifier,
     /// The numbers.
@@ -112,6 +116,9 @@ pub enum BuildError {
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] StoreError),
+    /// The memory of answers cannot be used.
+    #[error(transparent)]
+    Memory(#[from] RedisError),
     /// A metric could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -173,6 +180,7 @@ impl App {
             ledger: OnceLock::new(),
             keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
             classifier: Classifier::new(settings),
+            memory: Memory::new(settings)?,
             metrics,
             reaper,
             admin_token: server.admin_token.clone(),
@@ -209,6 +217,9 @@ impl App {
     /// Brings the gauges up to date that are read off somebody else.
     pub fn observe(&self) {
         self.observe_engines();
+        if let Some(memory) = &self.memory {
+            self.metrics.cache_bytes.set(i64::try_from(memory.bytes()).unwrap_or(i64::MAX));
+        }
         self.metrics.budgets(&self.quota.shown());
         let editions = self.permits.editions();
         let trial = editions.trial.as_ref().map(|trial| trial.tally()).unwrap_or_default();

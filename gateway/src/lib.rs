@@ -5,6 +5,7 @@
 //! * [`http`]: the doors: tables of URLs, rendering
 //! * [`pipeline`]: the one path that every call takes
 //! * [`quota`]: budgets and rates, and who keeps their sums
+//! * [`cache`]: answers that were given before
 //! * [`directory`], [`keyring`]: which endpoints stand behind a name, who may call
 //! * [`permits`]: what policy permits, version by version
 //! * [`explain`], [`decision_log`]: a decision, told; and written down
@@ -17,6 +18,7 @@
 
 pub mod app;
 pub mod books;
+pub mod cache;
 pub mod calendar;
 pub mod catalogue;
 pub mod classifier;
@@ -27,6 +29,7 @@ pub mod embedded;
 pub mod explain;
 pub mod http;
 pub mod hub;
+pub mod ids;
 pub mod keyring;
 pub mod permits;
 pub mod pipeline;

@@ -6,6 +6,7 @@ use isthmus_inference::ident::{EndpointName, ModelName};
 use isthmus_ledger::catalogue::Catalogue;
 use isthmus_policies::objective::Objective;
 
+use crate::check::cache;
 use crate::check::endpoints::Endpoints;
 use crate::check::names::{self, Section, callers_name};
 use crate::check::objective::{hedge, objective};
@@ -52,6 +53,8 @@ fn pool<'a>(
         fields.set("hedge", &mut second_copy, hedge);
         let mut splice = false;
         fields.set("splice", &mut splice, Value::boolean);
+        let mut remembered = None;
+        fields.set("cache", &mut remembered, cache::of_pool);
         let baseline = fields.get("baseline");
         let endpoints = endpoints?;
         let baseline = baseline.and_then(|value| one_of(&value, &endpoints));
@@ -64,6 +67,7 @@ fn pool<'a>(
             objective: preferred,
             hedge: second_copy,
             splice,
+            cache: remembered,
         })
     })
 }

@@ -1,4 +1,4 @@
-//! Stage 4: which endpoints may have it, and which of those is asked first?
+//! Stage 5: which endpoints may have it, and which of those is asked first?
 //!
 //! * [`refuse`]: why there is no plan, in words for the caller
 

@@ -1,4 +1,4 @@
-//! Stage 5: money is held for it, in its budgets and in the ledger, which knows so before the caller sees
+//! Stage 6: money is held for it, in its budgets and in the ledger, which knows so before the caller sees
 //! anything.
 //!
 //! The commit overlaps the endpoint's own time: [`super::dispatch`] waits for it only when an answer

@@ -1,4 +1,4 @@
-//! Stage 7: account for the call, exactly once, however it ended.
+//! Stage 8: account for the call, exactly once, however it ended.
 //!
 //! A [`Ticket`] is opened when a call arrives and closed by [`Ticket::settle`]. One that is dropped
 //! open (the caller left, a task panicked) does no work in `drop`: it goes to the [`Reaper`], which
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
+use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
 use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Call;
+use super::recall::Cache;
 use super::reserve::Pending;
 use super::spend::actual_shares;
 use attempts::{Attempts, Fate, Reason};
@@ -99,6 +101,8 @@ pub struct Record {
     pub first_output: Option<Duration>,
     /// The fields of the request that the endpoint has no word for and that were left out.
     pub dropped: Vec<String>,
+    /// What memory did.
+    pub cache: Cache,
 }
 
 /// How a call ended.
@@ -147,6 +151,7 @@ impl Ticket {
             waited: Duration::ZERO,
             first_output: None,
             dropped: Vec::new(),
+            cache: Cache::Off,
         };
         Self { open: Some(Box::new(record)), reaper: reaper.clone() }
     }
@@ -218,6 +223,11 @@ impl Ticket {
     /// Waits until what is held is on the disk.
     pub(super) async fn hold_is_written(&mut self) -> Result<(), NotWritten> {
         self.record_mut().hold.is_written().await
+    }
+
+    /// Memory was asked.
+    pub(super) fn cached(&mut self, cache: Cache) {
+        self.record_mut().cache = cache;
     }
 
     /// So much is expected of the request.
@@ -346,9 +356,25 @@ impl Record {
         self.reading.map(|reading| reading.work()).unwrap_or_default()
     }
 
-    /// The endpoint that answers, or else was tried last.
+    /// The endpoint that answers or answered before, or else was tried last.
     pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
-        self.attempts.current().map(|attempted| &attempted.endpoint)
+        match self.cache.hit() {
+            Some(hit) => Some(&hit.endpoint),
+            None => self.attempts.current().map(|attempted| &attempted.endpoint),
+        }
+    }
+
+    /// What the answer took, now or when it was given first.
+    pub fn usage(&self) -> Usage {
+        self.cache.hit().map_or_else(|| self.attempts.usage(), |hit| hit.usage)
+    }
+
+    /// What the call costs; `None` if the price of some of it is unknown.
+    pub fn cost(&self) -> Option<Money> {
+        match self.cache.hit() {
+            Some(_) => Some(Money::ZERO),
+            None => self.attempts.cost(),
+        }
     }
 
     /// The most tokens that the answer may have, if the caller set a bound.

@@ -38,6 +38,11 @@ impl Place {
         Some(Self { _permit: Some(Arc::clone(places).try_acquire_owned().ok()?) })
     }
 
+    /// The place of an answer that no endpoint is asked for.
+    pub(in crate::pipeline) fn nowhere() -> Self {
+        Self { _permit: None }
+    }
+
     /// The next place that becomes free.
     pub(super) async fn awaited(endpoint: &Endpoint, deadline: Instant) -> Result<Self, Failure> {
         let Some(places) = &endpoint.places else { return Ok(Self { _permit: None }) };

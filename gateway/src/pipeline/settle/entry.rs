@@ -2,7 +2,7 @@
 
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
-use isthmus_ledger::entry::{About, CacheUse, Entry, ExchangeId, Line, Options, Settled};
+use isthmus_ledger::entry::{About, Entry, ExchangeId, Line, Options, Settled};
 use isthmus_ledger::journal::{Journal, Written};
 
 use super::attempts::Attempted;
@@ -51,7 +51,7 @@ impl Record {
             },
             lines: self.lines(),
             options: self.options(),
-            cache: CacheUse::Off,
+            cache: self.cache.written(),
         };
         held.journal.write(Entry::Settled(Box::new(settled)))
     }
