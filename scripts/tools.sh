@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sees to the packages that a group of targets needs: installs them as root on Debian, else says
-# exactly which are missing. Usage: scripts/tools.sh build|python|load|policies ...
+# exactly which are missing. Usage: scripts/tools.sh build|python|load|policies|redis ...
 set -euo pipefail
 
 missing=()
@@ -33,6 +33,7 @@ for group in "$@"; do
         ;;
     python) need python3-venv python3 -c 'import venv, ensurepip' ;;
     policies) need cvc5 command -v "${CVC5:-cvc5}" ;; # proves policies
+    redis) need redis-server command -v redis-server ;; # keeps sums that gateways share
     load) need nginx command -v nginx ;; # what Isthmus is measured against
     *)
         echo "unknown group of tools: $group" >&2
