@@ -96,11 +96,13 @@ pub async fn recall(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Recal
     ticket.cached(Cache::Miss);
     let mut turn = None;
     if wish.reads {
-        if let Some(answer) = asking.known(memory.find(&asking.key).await, app, &admitted, ticket) {
+        let found = ticket.waiting(memory.find(&asking.key)).await;
+        if let Some(answer) = asking.known(found, app, &admitted, ticket) {
             return Recalled::Known(answer);
         }
         // Nobody waits so long that no time is left to ask.
-        let patience = Instant::now() + admitted.deadline.duration_since(Instant::now()) / 2;
+        let patience =
+            Instant::now() + admitted.deadline.saturating_duration_since(Instant::now()) / 2;
         let found = match ticket.waiting(memory.flights.board(asking.key, patience)).await {
             Came::Answer(answer) => Some(answer),
             Came::Turn(mine) => {

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
+use isthmus_config::settings::Settings;
 use isthmus_config::settings::charging::Charging;
 use isthmus_gateway::app::{App, Built};
 use isthmus_gateway::calendar::unix_milliseconds;
@@ -49,6 +50,10 @@ pub(crate) enum Step {
     AnswerAfter(Duration),
     /// Fails after a while.
     FailAfter(Duration, Failure),
+    /// Says this after a while, for ten tokens.
+    SayAfter(Duration, &'static str),
+    /// Says these events and comes to an end, for ten tokens.
+    StreamOf(&'static [&'static str]),
 }
 
 /// What a caller is told.
@@ -84,7 +89,7 @@ pub(crate) struct Begun {
 }
 
 pub(crate) struct House {
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
     reaper: Option<Reaper>,
     calls: Calls,
     cancelled: Calls,
@@ -119,6 +124,17 @@ impl House {
         capabilities: fn(&str) -> Option<Capabilities>,
         places: Option<u32>,
         hedge: Option<Duration>,
+    ) -> Self {
+        Self::changed(endpoints, capabilities, places, hedge, |_| {})
+    }
+
+    /// The same under other settings.
+    pub(crate) fn changed(
+        endpoints: &[(&'static str, Vec<Step>)],
+        capabilities: fn(&str) -> Option<Capabilities>,
+        places: Option<u32>,
+        hedge: Option<Duration>,
+        change: impl FnOnce(&mut Settings),
     ) -> Self {
         let cancelled = Calls::default();
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -167,7 +183,8 @@ impl House {
             learnt: Learnt::default(),
         };
         let directory = Directory::new(vec![pool], BTreeMap::new(), Known::new());
-        let settings = isthmus_config::zero(&|_| None).unwrap().settings;
+        let mut settings = isthmus_config::zero(&|_| None).unwrap().settings;
+        change(&mut settings);
         let (budgets, keeping) = (settings.budgets.clone(), &settings.keeping);
         let (quota, _) = Quota::new(budgets, keeping, "here", &[], Arc::new(unix_milliseconds));
         let joined = App::join(&settings, directory, metrics, vec![], Journal::nowhere(), quota);
@@ -298,6 +315,10 @@ impl Adapter for Scripted {
                     tokio::time::sleep(time).await;
                     Step::Fail(failure)
                 }
+                Step::SayAfter(time, text) => {
+                    tokio::time::sleep(time).await;
+                    Step::SayAfter(time, text)
+                }
                 step => step,
             };
             if !matches!(answer, Step::Stall) {
@@ -310,6 +331,13 @@ impl Adapter for Scripted {
                     upstream_request_id: None,
                     dropped: vec![],
                 })),
+                Step::SayAfter(_, text) => Ok(Answer::Whole(Whole {
+                    content: Content::Relay(Bytes::from_static(text.as_bytes())),
+                    usage: ten_tokens(),
+                    upstream_request_id: None,
+                    dropped: vec!["seed".into()],
+                })),
+                Step::StreamOf(events) => Ok(all_of(events)),
                 Step::Fail(failure) => Err(failure),
                 Step::Stream => Ok(streamed(Ok(Piece::Relay(Bytes::from_static(b"data: {}\n\n"))))),
                 Step::StreamThatBreaks(failure) => Ok(streamed(Err(failure))),
@@ -329,4 +357,24 @@ impl Adapter for Scripted {
 fn streamed(piece: Result<Piece, Failure>) -> Answer {
     let pieces = stream::iter([piece]).boxed();
     Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] })
+}
+
+/// A stream that comes to its end, with its usage.
+fn all_of(events: &[&'static str]) -> Answer {
+    let mut pieces: Vec<_> =
+        events.iter().map(|event| Ok(Piece::Relay(Bytes::from_static(event.as_bytes())))).collect();
+    let event = r#"data: {"id":"old","created":1,"choices":[],"usage":{"total_tokens":10}}"#;
+    pieces.push(Ok(Piece::Usage {
+        usage: ten_tokens(),
+        event: format!("{event}\n\n").into(),
+        only_usage: true,
+        so_far: false,
+    }));
+    pieces.push(Ok(Piece::Done { event: Some(Bytes::from_static(b"data: [DONE]\n\n")) }));
+    let pieces = stream::iter(pieces).boxed();
+    Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] })
+}
+
+fn ten_tokens() -> Usage {
+    Usage { uncached_input: 7, text_output: 3, ..Usage::default() }
 }
