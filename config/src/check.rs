@@ -1,16 +1,19 @@
 //! From the tree to [`Settings`]: one file for each section of the configuration.
 
 mod budgets;
+mod cache;
 pub(crate) mod catalogue;
 mod classification;
 mod endpoints;
 mod facts;
+mod fx;
 mod models;
 mod names;
 mod networks;
 mod objective;
 mod policies;
 pub(crate) mod policytest;
+mod price;
 mod providers;
 mod server;
 mod small;
@@ -59,6 +62,7 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
             endpoints: endpoints.read.into_iter().chain(direct).collect(),
             models,
             policies,
+            cache: cache::cache(fields.get("cache").as_ref()),
         };
         unavailable::sections(fields);
         Some(settings)

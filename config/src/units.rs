@@ -37,6 +37,24 @@ pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
     if duration > LONGEST { Err(DurationError::TooLong) } else { Ok(duration) }
 }
 
+/// The units of sizes, with how many bytes each has.
+const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// Reads a whole number of bytes with `B`, `KiB`, `MiB` or `GiB` behind it.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let (_, bytes) = SIZES.iter().find(|(name, _)| *name == unit.trim_start())?;
+    number.parse::<u64>().ok()?.checked_mul(*bytes)
+}
+
+/// A size in the largest unit that fits without a rest.
+pub(crate) fn shown(size: u64) -> String {
+    let fits = |(_, bytes): &&(&str, u64)| size.is_multiple_of(*bytes);
+    let (unit, bytes) = SIZES.iter().find(fits).unwrap_or(&SIZES[3]);
+    format!("{}{unit}", size / bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -60,6 +78,18 @@ mod tests {
         for text in ["169h", "99999999999999999999s", "18446744073709551615h"] {
             assert_eq!(duration(text), Err(DurationError::TooLong), "{text:?}");
         }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("5B", 5), ("64KiB", 64 << 10), ("1 MiB", 1 << 20), ("2GiB", 2 << 30)]
+        {
+            assert_eq!(size(text), Some(bytes));
+        }
+        for text in ["", "5", "KiB", "1.5MiB", "1MB", "1mib", "99999999999GiB", "-1B"] {
+            assert_eq!(size(text), None, "{text:?}");
+        }
+        assert_eq!(["1536KiB", "1GiB"].map(|text| shown(size(text).unwrap())), ["1536KiB", "1GiB"]);
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use isthmus_adapters::adapter::Adapter;
 use isthmus_adapters::hub::HubError;
+use isthmus_config::settings::charging::Charging;
 use isthmus_config::settings::{self, Policies, Settings};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::ident::ProviderName;
@@ -22,6 +23,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::Memory;
+use crate::cache::redis::RedisError;
 use crate::calendar::{moment, today};
 use crate::classifier::Classifier;
 use crate::decision_log::{DecisionSink, DecisionWriter};
@@ -54,6 +57,8 @@ pub struct App {
     pub quota: Arc<Quota>,
     /// Where both are read again; empty until the ledger is open.
     pub ledger: OnceLock<Sqlite>,
+    /// Answers that were given before; `None` if no pool remembers any.
+    pub memory: Option<Arc<Memory>>,
     /// What sort of data a request carries.
     pub classifier: Classifier,
     /// The numbers.
@@ -111,6 +116,9 @@ pub enum BuildError {
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] StoreError),
+    /// The memory of answers cannot be used.
+    #[error(transparent)]
+    Memory(#[from] RedisError),
     /// A metric could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -172,6 +180,7 @@ impl App {
             ledger: OnceLock::new(),
             keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
             classifier: Classifier::new(settings),
+            memory: Memory::new(settings)?,
             metrics,
             reaper,
             admin_token: server.admin_token.clone(),
@@ -208,6 +217,9 @@ impl App {
     /// Brings the gauges up to date that are read off somebody else.
     pub fn observe(&self) {
         self.observe_engines();
+        if let Some(memory) = &self.memory {
+            self.metrics.cache_bytes.set(i64::try_from(memory.bytes()).unwrap_or(i64::MAX));
+        }
         self.metrics.budgets(&self.quota.shown());
         let editions = self.permits.editions();
         let trial = editions.trial.as_ref().map(|trial| trial.tally()).unwrap_or_default();
@@ -217,7 +229,9 @@ impl App {
         let now = moment(Instant::now());
         for pool in self.directory.pools() {
             for endpoint in &pool.endpoints {
-                self.metrics.gate(endpoint.name.as_str(), endpoint.monitor.view(now, 0).gate);
+                let name = endpoint.name.as_str();
+                self.metrics.gate(name, endpoint.monitor.view(now, 0).gate);
+                self.metrics.priced(name, endpoint.offer.pricing != Pricing::Unknown);
             }
         }
     }
@@ -268,6 +282,7 @@ async fn accounts(
             narrows: kind == "openrouter",
             in_process: matches!(&provider.account, settings::Account::Embedded(_)),
             kind: kind.into(),
+            region: provider.account.region().map(Arc::from),
             facts: Arc::new(Facts {
                 network: provider.account.usual_network(),
                 ..Facts::default()
@@ -324,7 +339,7 @@ fn endpoint(
         model: written.model.clone(),
         adapter: Arc::clone(&account.adapter),
         narrows: account.narrows,
-        pricing: written.pricing(),
+        charging: written.charging.clone(),
         capabilities: written.capabilities,
         continues: account.adapter.continues() && continues(written, settings),
         timeouts: written.timeouts,
@@ -352,15 +367,15 @@ fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
 fn known(settings: &Settings, accounts: &BTreeMap<ProviderName, Account>) -> Known {
     let mut known = Known::new();
     for endpoint in settings.endpoints.values() {
-        let pricing = endpoint.pricing();
+        let charging = &endpoint.charging;
         match known.entry((endpoint.provider.clone(), endpoint.model.clone())) {
             Entry::Vacant(place) => {
-                place.insert((pricing, Arc::new(endpoint.facts.clone())));
+                place.insert((charging.clone(), Arc::new(endpoint.facts.clone())));
             }
             Entry::Occupied(mut place) => {
                 let (known, facts) = place.get_mut();
-                if *known == Pricing::Unknown {
-                    *known = pricing;
+                if *known == Charging::Unsaid {
+                    *known = charging.clone();
                 }
                 if **facts != endpoint.facts
                     && let Some(account) = accounts.get(&endpoint.provider)

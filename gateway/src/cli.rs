@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+mod catalogue;
 mod check;
 mod doctor;
 mod explain;
+mod import;
 mod keys;
 mod ledger;
 mod load;
@@ -48,6 +50,10 @@ enum Command {
     Ledger(ledger::Ledger),
     /// List the models that can be asked for.
     Models(models::Models),
+    /// List and check list prices.
+    Catalogue(catalogue::CatalogueCommand),
+    /// Compare another list of prices with the catalogue.
+    Import(import::Import),
     /// Test, prove and compare policies.
     Policy(policy::Policy),
     /// Look for what would keep the gateway from working.
@@ -79,6 +85,8 @@ pub fn run() -> ExitCode {
         Command::Keys(keys) => keys.run(),
         Command::Ledger(ledger) => ledger.run(),
         Command::Models(models) => models.run(),
+        Command::Catalogue(catalogue) => catalogue.run(),
+        Command::Import(import) => import.run(),
         // It has an exit status of its own where the solver is missing.
         Command::Policy(policy) => return policy.run(),
         Command::Doctor(doctor) => doctor.run(),

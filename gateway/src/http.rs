@@ -5,7 +5,6 @@ pub mod admin;
 pub mod body;
 pub mod door;
 pub mod explain;
-mod ids;
 pub mod openai;
 mod patience;
 pub mod render;

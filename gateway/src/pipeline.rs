@@ -6,6 +6,7 @@ pub mod declared;
 pub mod dispatch;
 pub mod identify;
 pub mod plan;
+pub mod recall;
 pub mod receive;
 pub mod reserve;
 pub mod settle;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use dispatch::Answer;
+use recall::Recalled;
 use settle::Ticket;
 
 /// A call at the door: its head is read, its body is not.
@@ -66,7 +68,12 @@ where
     let received =
         receive::receive(app.body_limits, &app.body_room, identified, body, ticket).await?;
     let admitted = admit::admit(&app.classifier, received, ticket).await?;
+    let (admitted, keep) = match recall::recall(app, admitted, ticket).await {
+        Recalled::Known(answer) => return Ok(answer),
+        Recalled::Unknown(admitted, keep) => (admitted, keep),
+    };
     let planned = plan::plan(app, admitted, ticket).await?;
     let funded = reserve::reserve(app, planned, ticket).await?;
-    dispatch::dispatch(funded, ticket).await
+    let answer = dispatch::dispatch(funded, ticket).await?;
+    Ok(Answer { keep, ..answer })
 }

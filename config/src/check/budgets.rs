@@ -283,7 +283,7 @@ pub(super) fn keeping(
     keeping
 }
 
-fn address(value: &Value<'_>) -> Option<Secret> {
+pub(super) fn address(value: &Value<'_>) -> Option<Secret> {
     let url = value.secret()?;
     let known = ["redis://", "rediss://"].iter().any(|scheme| url.expose().starts_with(scheme));
     if known && url::Url::parse(url.expose()).is_ok_and(|url| url.has_host()) {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use isthmus_inference::ident::{EndpointName, ModelName};
+use isthmus_ledger::catalogue::Catalogue;
 use isthmus_policies::objective::Objective;
-use isthmus_policies::offer::Pricing;
 
+use crate::check::cache;
 use crate::check::endpoints::Endpoints;
 use crate::check::names::{self, Section, callers_name};
 use crate::check::objective::{hedge, objective};
 use crate::check::providers::{self, Providers};
 use crate::reader::Value;
+use crate::settings::charging::Charging;
 use crate::settings::{DEFAULT_TIMEOUTS, Endpoint, Pool, Retry};
 
 /// Reads the section if it is there. Beside the pools come the endpoints that only a pool names, as
@@ -23,7 +25,12 @@ pub(super) fn models(
     let mut direct = BTreeMap::new();
     let pools = Section::read(section, callers_name, |name, value| {
         let pool = pool(name, value, |value| reference(value, providers, endpoints, &mut direct))?;
-        unpriced(value, &pool, endpoints);
+        unpriced(
+            value,
+            &pool,
+            |name| endpoints.read.get(name).or_else(|| direct.get(name)),
+            providers,
+        );
         Some(pool)
     });
     (pools.read, direct)
@@ -46,6 +53,8 @@ fn pool<'a>(
         fields.set("hedge", &mut second_copy, hedge);
         let mut splice = false;
         fields.set("splice", &mut splice, Value::boolean);
+        let mut remembered = None;
+        fields.set("cache", &mut remembered, cache::of_pool);
         let baseline = fields.get("baseline");
         let endpoints = endpoints?;
         let baseline = baseline.and_then(|value| one_of(&value, &endpoints));
@@ -58,6 +67,7 @@ fn pool<'a>(
             objective: preferred,
             hedge: second_copy,
             splice,
+            cache: remembered,
         })
     })
 }
@@ -73,13 +83,25 @@ fn one_of(value: &Value<'_>, endpoints: &[EndpointName]) -> Option<EndpointName>
 }
 
 /// Warns of endpoints that come last by an objective that counts money, for want of a price.
-fn unpriced(value: &Value<'_>, pool: &Pool, endpoints: &Endpoints) {
+fn unpriced<'e>(
+    value: &Value<'_>,
+    pool: &Pool,
+    find: impl Fn(&str) -> Option<&'e Endpoint>,
+    providers: &Providers,
+) {
     if !pool.objective.aim.counts_money(&pool.objective.weights) {
         return;
     }
+    // Whether the catalogue knows a price for today is for the day to tell.
+    let is_listed = |endpoint: &Endpoint| {
+        let provider = providers.read.get(&endpoint.provider);
+        let kind = provider.map_or("", |provider| provider.account.kind());
+        Catalogue::shipped().knows(kind, endpoint.model.as_str())
+    };
     let has_price = |name: &EndpointName| {
-        let endpoint = endpoints.read.get(name.as_str());
-        endpoint.is_some_and(|endpoint| endpoint.pricing() != Pricing::Unknown)
+        let endpoint = find(name.as_str());
+        endpoint
+            .is_some_and(|endpoint| endpoint.charging != Charging::Unsaid || is_listed(endpoint))
     };
     for name in pool.endpoints.iter().filter(|name| !has_price(name)) {
         let name = value.quoted(name.as_str());

@@ -12,12 +12,8 @@ pub(super) fn refuse(value: &Value<'_>, instead: &str) {
 
 /// The sections that nothing in this version reads.
 pub(super) fn sections(fields: &mut Fields<'_, '_>) {
-    for (name, instead) in
-        [("cache", "every request is answered afresh"), ("verify", "no endpoint is audited")]
-    {
-        if let Some(section) = fields.get(name) {
-            refuse(&section, instead);
-        }
+    if let Some(section) = fields.get("verify") {
+        refuse(&section, "no endpoint is audited");
     }
 }
 

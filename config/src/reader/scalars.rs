@@ -137,6 +137,21 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A number of bytes within a range, with its unit.
+    pub(crate) fn size(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        let scalar = self.scalar("a size such as `64MiB`")?;
+        match units::size(&self.expanded(scalar)?) {
+            Some(size) if range.contains(&size) => Some(size),
+            Some(_) => self.refuse(format!(
+                "{} is out of range: expected {} to {}",
+                written(scalar),
+                units::shown(*range.start()),
+                units::shown(*range.end())
+            )),
+            None => self.expected_instead("a size such as `64KiB`, `256MiB` or `1GiB`", scalar),
+        }
+    }
+
     /// A duration that is longer than nothing.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
         let duration = self.duration()?;

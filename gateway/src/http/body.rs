@@ -16,7 +16,7 @@ use isthmus_adapters::adapter::Piece;
 use isthmus_adapters::dialect::{Stamp, StreamEncoder, Told};
 use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::request::Request;
+use isthmus_inference::request::{Dialect, Request};
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Source;
 use isthmus_ledger::journal::Written;
@@ -27,6 +27,7 @@ use tokio::time::Sleep;
 use crate::app::App;
 use crate::pipeline::dispatch::splice::{Spare, Spliced};
 use crate::pipeline::dispatch::{Place, Streamed};
+use crate::pipeline::recall::keep::Keep;
 use crate::pipeline::settle::{Outcome, Ticket};
 
 /// The beginning of an event's data; a searcher for it takes longer to build than to use.
@@ -42,7 +43,10 @@ pub struct StreamedAnswer {
     spare: Option<Box<Spare>>,
     /// Looks for whoever goes on, and has the ticket meanwhile.
     splicing: Option<BoxFuture<'static, (Ticket, Result<Spliced, Failure>)>>,
+    /// Gathers the answer, if it is to be remembered.
+    keep: Option<Box<Keep>>,
     encoder: Box<dyn StreamEncoder>,
+    dialect: Dialect,
     usage_wanted: bool,
     usage_shown: bool,
     /// Rings when the caller's time is up.
@@ -62,13 +66,16 @@ impl StreamedAnswer {
         stamp: &Stamp<'_>,
         ticket: Ticket,
         streamed: Streamed,
+        keep: Option<Box<Keep>>,
     ) -> Self {
         let Streamed { first, rest, place, mut spare } = streamed;
         if let Some(spare) = &mut spare {
             spare.stamp(stamp);
         }
         Self {
+            keep,
             encoder: caller(request.dialect).encoder(request, stamp),
+            dialect: request.dialect,
             usage_wanted: request.usage_wanted,
             usage_shown: false,
             deadline: Box::pin(tokio::time::sleep_until(ticket.record().deadline)),
@@ -85,6 +92,9 @@ impl StreamedAnswer {
 
     /// What of a piece the caller sees; `None` if nothing.
     fn pass_on(&mut self, piece: Piece) -> Option<Bytes> {
+        if let Some(keep) = &mut self.keep {
+            keep.piece(&piece);
+        }
         match piece {
             Piece::Relay(events) => {
                 self.ticket.as_mut()?.relayed(count_events(&events));
@@ -110,7 +120,11 @@ impl StreamedAnswer {
             Piece::Event(Event::Usage(usage)) => {
                 let ticket = self.ticket.as_mut()?;
                 ticket.used(usage);
-                let event = self.encoder.encode(&Event::Usage(ticket.record().attempts.usage()));
+                let usage = ticket.record().usage();
+                let event = self.encoder.encode(&Event::Usage(usage));
+                if let Some(keep) = self.keep.as_mut().filter(|_| !event.is_empty()) {
+                    keep.usage(usage, &event, self.dialect == Dialect::OpenAi, false);
+                }
                 Some(if self.usage_wanted { self.signed(&event) } else { event })
                     .filter(|event| !event.is_empty())
             }
@@ -120,7 +134,11 @@ impl StreamedAnswer {
                     Event::UsageSoFar(usage) => ticket.used_so_far(*usage),
                     _ => ticket.relayed(1),
                 }
-                Some(self.encoder.encode(&event)).filter(|event| !event.is_empty())
+                let events = self.encoder.encode(&event);
+                if let Some(keep) = self.keep.as_mut().filter(|_| !events.is_empty()) {
+                    keep.events(&events);
+                }
+                Some(events).filter(|events| !events.is_empty())
             }
             Piece::Done { event } => {
                 let closing = event.unwrap_or_else(|| self.encoder.done());
@@ -134,10 +152,13 @@ impl StreamedAnswer {
     /// endpoint that never said, or said it in passing.
     fn close(&mut self, closing: Bytes) {
         let usage = (self.usage_wanted && !self.usage_shown).then(|| {
-            let usage = self.ticket.as_ref().map(|ticket| ticket.record().attempts.usage());
+            let usage = self.ticket.as_ref().map(|ticket| ticket.record().usage());
             let event = self.encoder.encode(&Event::Usage(usage.unwrap_or_default()));
             self.signed(&event)
         });
+        if let (Some(keep), Some(ticket)) = (self.keep.take(), &self.ticket) {
+            keep.done(ticket.record(), &closing);
+        }
         let closing = self.marked(closing);
         drop(self.place.take());
         let end = match usage {
@@ -165,6 +186,8 @@ impl StreamedAnswer {
         let Some(spare) = self.spare.take() else { return false };
         let Some(ticket) = self.ticket.take() else { return false };
         drop(self.place.take());
+        // An answer that several endpoints gave is not remembered.
+        self.keep = None;
         self.splicing = Some(spare.go_on(failure.clone(), ticket).boxed());
         true
     }
@@ -190,7 +213,7 @@ impl StreamedAnswer {
 
     /// The true end of a stream that broke: an error event, never a clean close.
     fn fail(&mut self, failure: &Failure) -> Option<Bytes> {
-        drop(self.place.take());
+        drop((self.place.take(), self.keep.take()));
         let ticket = self.ticket.take()?;
         let told = Told { failure, request_id: ticket.id().as_str() };
         let event = self.encoder.failed(&told);
@@ -268,13 +291,16 @@ impl Body for StreamedAnswer {
 fn extras(ticket: &Ticket) -> String {
     let record = ticket.record();
     let attempts = &record.attempts;
-    let estimated = attempts.usage().source == Source::Estimated;
+    let estimated = record.usage().source == Source::Estimated;
     let mut extras = json!({
         "endpoint": record.endpoint().map(|endpoint| endpoint.name.as_str()),
         "attempts": attempts.made(),
-        "cost_usd": attempts.cost(),
+        "cost_usd": record.cost(),
         "usage": if estimated { "estimated" } else { "reported" },
     });
+    if record.cache.hit().is_some() {
+        extras["cache"] = "hit".into();
+    }
     if attempts.hedged() {
         extras["hedged"] = true.into();
     }

@@ -12,9 +12,10 @@ use isthmus_inference::ident::RequestId;
 use isthmus_inference::request::{Dialect, Operation};
 use tokio::time::Instant;
 
+use super::render;
 use super::reply::Reply;
-use super::{ids, render};
 use crate::app::App;
+use crate::ids;
 use crate::pipeline::identify::CREDENTIAL_HEADERS;
 use crate::pipeline::settle::{Outcome, Ticket};
 use crate::pipeline::{self, Call};

@@ -16,9 +16,9 @@ use isthmus_ledger::journal::Written;
 use serde_json::{Value, json};
 
 use super::body::StreamedAnswer;
-use super::ids;
 use super::reply::Reply;
 use crate::app::App;
+use crate::ids;
 use crate::pipeline::dispatch::{Answer, Content};
 use crate::pipeline::settle::{Outcome, Record, Ticket};
 use crate::quota::Notes;
@@ -65,14 +65,19 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// An answer, whole or streamed; the ticket is settled at its last byte. A whole one is ready to be sent
 /// when that is written down.
 pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<Reply>, Written) {
-    let Answer { endpoint, request, content } = answer;
+    let Answer { endpoint, request, content, id, keep } = answer;
+    let cache = HeaderValue::from_static(ticket.record().cache.as_str());
     let (mut response, settled) = match content {
         Content::Whole(whole) => {
             ticket.used(whole.usage);
             let model = endpoint.model.as_str();
-            let mut response = dressed(written(&request, whole.content, model), ticket.record());
+            let body = written(&request, whole.content, model);
+            if let Some(keep) = keep {
+                keep.whole(ticket.record(), whole.usage, &body);
+            }
+            let mut response = dressed(body, ticket.record());
             response.headers_mut().insert(CONTENT_TYPE, JSON);
-            if let Some(cost) = ticket.record().attempts.cost() {
+            if let Some(cost) = ticket.record().cost() {
                 put(&mut response, COST.clone(), &cost.to_string());
             }
             let settled = ticket.settle(&app.metrics, Outcome::Answered);
@@ -80,16 +85,17 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<R
         }
         Content::Stream(streamed) => {
             let response = dressed((), ticket.record());
-            let (app, id) = (Arc::clone(app), answer_id(&request));
+            let id = id.unwrap_or_else(|| answer_id(&request));
+            let app = Arc::clone(app);
             let stamp = stamp(&id, endpoint.model.as_str());
-            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, streamed);
+            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, streamed, keep);
             let mut response = response.map(|()| Reply::Streamed(Box::new(streamed)));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             (response, Written::at_once())
         }
     };
-    response.headers_mut().insert(CACHE.clone(), HeaderValue::from_static("off"));
+    response.headers_mut().insert(CACHE.clone(), cache);
     (response, settled)
 }
 

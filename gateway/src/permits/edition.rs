@@ -47,6 +47,8 @@ pub struct Permitted {
     pub fallback: Decision,
     /// Beside a slow first choice.
     pub hedge: Decision,
+    /// For an answer that it gave before.
+    pub cache_read: Decision,
 }
 
 /// Answers kept for each pool. Questions differ by app and by class of data, of which there are few;
@@ -141,6 +143,7 @@ impl PoolPermit {
             route: decide(Action::Route),
             fallback: decide(Action::Fallback),
             hedge: decide(Action::Hedge),
+            cache_read: decide(Action::CacheRead),
         });
         self.answered.insert(question.clone(), Arc::clone(&found));
         found

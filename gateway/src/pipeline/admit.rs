@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
 use isthmus_policies::question::{Context, Principal};
@@ -33,6 +33,8 @@ pub struct Admitted {
     pub key_hash: u64,
     /// Tells apps apart, whose requests resemble each other.
     pub app_hash: u64,
+    /// The head of the call.
+    pub headers: HeaderMap,
     /// What the caller prefers, instead of what the operator does.
     pub objective: Option<Box<str>>,
 }
@@ -76,6 +78,7 @@ pub async fn admit(
         key_hash: tenant.key_hash(),
         app_hash: tenant.app_hash(),
         objective: objective.map(Into::into),
+        headers: call.headers,
     })
 }
 

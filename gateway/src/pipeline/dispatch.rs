@@ -1,4 +1,4 @@
-//! Stage 6: carry out the plan. `policies` decides after each failure; this does.
+//! Stage 7: carry out the plan. `policies` decides after each failure; this does.
 //!
 //! * [`attempt`]: one try at one endpoint
 //! * [`race`]: a second copy beside a slow first one
@@ -13,6 +13,7 @@ use isthmus_policies::retry::{Next, Progress};
 use tokio::time::Instant;
 
 use super::plan::Planned;
+use super::recall::keep::Keep;
 use super::reserve::{Funded, unwritable};
 use super::settle::Ticket;
 use super::settle::attempts::Reason;
@@ -35,6 +36,10 @@ pub struct Answer {
     pub request: Arc<Request>,
     /// The answer.
     pub content: Content,
+    /// Its id, if it has one already.
+    pub id: Option<String>,
+    /// Who gathers it, if it is to be remembered.
+    pub keep: Option<Box<Keep>>,
 }
 
 /// All of an answer, or its beginning.
@@ -84,7 +89,7 @@ pub async fn dispatch(funded: Funded, ticket: &mut Ticket) -> Result<Answer, Fai
     if let Content::Stream(streamed) = &mut content {
         streamed.spare = Spare::of(planned, &endpoint);
     }
-    Ok(Answer { endpoint, request, content })
+    Ok(Answer { endpoint, request, content, id: None, keep: None })
 }
 
 async fn first_to_answer(planned: &Planned, ticket: &mut Ticket) -> Result<Won, Failure> {

@@ -1,4 +1,4 @@
-//! Stage 5: money is held for it, in its budgets and in the ledger, which knows so before the caller sees
+//! Stage 6: money is held for it, in its budgets and in the ledger, which knows so before the caller sees
 //! anything.
 //!
 //! The commit overlaps the endpoint's own time: [`super::dispatch`] waits for it only when an answer
@@ -71,7 +71,7 @@ fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
         endpoint: named(|endpoint| endpoint.name.as_str()),
         provider: named(|endpoint| endpoint.provider.as_str()),
         upstream_model: named(|endpoint| endpoint.model.as_str()),
-        price: dearest.and_then(|endpoint| endpoint.price_id()),
+        price: dearest.and_then(|endpoint| endpoint.price_id(&expected)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stage 7: account for the call, exactly once, however it ended.
+//! Stage 8: account for the call, exactly once, however it ended.
 //!
 //! A [`Ticket`] is opened when a call arrives and closed by [`Ticket::settle`]. One that is dropped
 //! open (the caller left, a task panicked) does no work in `drop`: it goes to the [`Reaper`], which
@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
+use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::journal::{NotWritten, Written};
 use isthmus_policies::classify::Classified;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Call;
+use super::recall::Cache;
 use super::reserve::Pending;
 use super::spend::actual_shares;
 use attempts::{Attempts, Fate, Reason};
@@ -86,6 +89,8 @@ pub struct Record {
     pub classified: Option<Classified>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
+    /// The service tier that it asks for, if it names one.
+    tier: Option<Tier>,
     /// What was tried.
     pub attempts: Attempts,
     /// Since when the call waits for somebody else, if it does.
@@ -96,6 +101,8 @@ pub struct Record {
     pub first_output: Option<Duration>,
     /// The fields of the request that the endpoint has no word for and that were left out.
     pub dropped: Vec<String>,
+    /// What memory did.
+    pub cache: Cache,
 }
 
 /// How a call ended.
@@ -138,11 +145,13 @@ impl Ticket {
             deadline: call.deadline,
             classified: None,
             request_bytes: 0,
+            tier: None,
             attempts: Attempts::default(),
             waiting_since: None,
             waited: Duration::ZERO,
             first_output: None,
             dropped: Vec::new(),
+            cache: Cache::Off,
         };
         Self { open: Some(Box::new(record)), reaper: reaper.clone() }
     }
@@ -174,6 +183,7 @@ impl Ticket {
         let record = self.record_mut();
         record.model = Some(request.model.clone());
         record.request_bytes = request.body.len();
+        record.tier = asked_tier(request);
     }
 
     pub(super) fn classified(&mut self, classified: Classified) {
@@ -215,6 +225,11 @@ impl Ticket {
         self.record_mut().hold.is_written().await
     }
 
+    /// Memory was asked.
+    pub(super) fn cached(&mut self, cache: Cache) {
+        self.record_mut().cache = cache;
+    }
+
     /// So much is expected of the request.
     pub(super) fn expected(&mut self, reading: Reading) {
         self.record_mut().reading = Some(reading);
@@ -233,7 +248,8 @@ impl Ticket {
         let watched = endpoint.monitor.start(now, work);
         // The plan looked a moment ago; whoever is asked in spite of what it saw is asked anyway.
         let watched = watched.unwrap_or_else(|_| endpoint.monitor.start_anyway(now, work));
-        record.attempts.begin(Arc::clone(endpoint), reason, record.request_bytes, watched)
+        let (bytes, tier) = (record.request_bytes, record.tier);
+        record.attempts.begin(Arc::clone(endpoint), reason, bytes, tier, watched)
     }
 
     /// The endpoint answers: its first piece is here.
@@ -310,6 +326,13 @@ impl Ticket {
     }
 }
 
+/// The service tier that a request names; the three languages have one word for it.
+fn asked_tier(request: &Request) -> Option<Tier> {
+    let member = request.outline.named(&request.body, "service_tier").next()?;
+    let word = request.body.get(member.value.clone())?;
+    Tier::named(std::str::from_utf8(word).ok()?.trim_matches('"'))
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(record) = self.open.take() {
@@ -333,9 +356,25 @@ impl Record {
         self.reading.map(|reading| reading.work()).unwrap_or_default()
     }
 
-    /// The endpoint that answers, or else was tried last.
+    /// The endpoint that answers or answered before, or else was tried last.
     pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
-        self.attempts.current().map(|attempted| &attempted.endpoint)
+        match self.cache.hit() {
+            Some(hit) => Some(&hit.endpoint),
+            None => self.attempts.current().map(|attempted| &attempted.endpoint),
+        }
+    }
+
+    /// What the answer took, now or when it was given first.
+    pub fn usage(&self) -> Usage {
+        self.cache.hit().map_or_else(|| self.attempts.usage(), |hit| hit.usage)
+    }
+
+    /// What the call costs; `None` if the price of some of it is unknown.
+    pub fn cost(&self) -> Option<Money> {
+        match self.cache.hit() {
+            Some(_) => Some(Money::ZERO),
+            None => self.attempts.cost(),
+        }
     }
 
     /// The most tokens that the answer may have, if the caller set a bound.
@@ -410,7 +449,7 @@ impl Record {
             return;
         };
         let number = pool.endpoints.iter().position(|it| Arc::ptr_eq(it, &answering.endpoint));
-        if let Some(number) = number {
+        if let Some(number) = number.filter(|_| answering.caches()) {
             pool.learnt.began(moment(Instant::now()), reading, number);
         }
         if let Some(usage) = answering.usage.filter(|usage| usage.source == Source::Reported) {

@@ -4,6 +4,7 @@
 //! varies stands in fields, so that machines can group lines and people can still read them.
 
 pub mod budgets;
+pub mod cache;
 pub mod ledger;
 pub mod policies;
 
@@ -213,6 +214,7 @@ impl CallFinished<'_> {
         metrics.overhead.observe(record.overhead().as_secs_f64());
         let label = record.pool.as_ref().map_or("unknown", |pool| &*pool.label);
         metrics.request(label, record.operation.as_str(), self.status());
+        metrics.cached(&record.cache);
         for attempted in record.attempts.iter().filter(|attempted| attempted.consumed()) {
             let metrics = &attempted.endpoint.metrics;
             let usage = attempted.usage_or_estimate();
@@ -247,7 +249,7 @@ impl CallFinished<'_> {
             (record.attempts.made(), record.operation.as_str(), self.status());
         match outcome {
             Outcome::Answered => {
-                info!(%request_id, operation, model, endpoint, chosen, tenant, class, class_by, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), "answered");
+                info!(%request_id, operation, model, endpoint, chosen, tenant, class, class_by, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), cache = record.cache.as_str(), "answered");
             }
             Outcome::Abandoned => {
                 info!(%request_id, operation, model, endpoint, tenant, class, class_by, attempts, ms, events = attempt.map_or(0, |attempt| attempt.relayed_events), "caller left");

@@ -15,6 +15,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::pipeline::recall::Cache;
 use crate::quota;
 use crate::quota::keeper::Shown;
 
@@ -39,10 +40,17 @@ pub struct Metrics {
     policy_compared: IntGaugeVec,
     /// Whether an endpoint may be asked: 0 clear, 1 cooling, spent or full, 2 sick.
     breakers: IntGaugeVec,
+    /// Whether it is known what an endpoint costs.
+    priced: IntGaugeVec,
     /// Decisions that were not logged.
     pub decisions_lost: IntCounter,
     /// Budgets in dollars: spent, held, and the limit.
     budgets: [GaugeVec; 3],
+    /// Requests that memory was asked about.
+    cache: IntCounterVec,
+    cache_avoided: prometheus::Counter,
+    /// Bytes of answers that are remembered.
+    pub cache_bytes: IntGauge,
     unposted: IntGauge,
     /// Says how many entries the books do not have yet.
     behind: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
@@ -157,6 +165,12 @@ impl Metrics {
                 "Whether an endpoint may be asked: 0 yes; 1 no, it has no room or asked for a pause; 2 no, it is sick",
                 &["isthmus_endpoint"],
             )?,
+            priced: gauge(
+                &registry,
+                "isthmus_endpoint_priced",
+                "Whether it is known what an endpoint costs: 1 yes; 0 no, and it comes last by cost",
+                &["isthmus_endpoint"],
+            )?,
             decisions_lost: IntCounter::new(
                 "isthmus_decisions_lost_total",
                 "Decisions that could not be logged; the calls themselves went on",
@@ -178,6 +192,20 @@ impl Metrics {
                     "The most that a budget allows to be spent and held",
                 )?,
             ],
+            cache: counter(
+                &registry,
+                "isthmus_cache_requests_total",
+                "Requests that the memory of answers was asked about, by whether it knew",
+                &["outcome"],
+            )?,
+            cache_avoided: prometheus::Counter::new(
+                "isthmus_cache_avoided_usd_total",
+                "What the answers that were given again had cost; the ledger is exact, this is not",
+            )?,
+            cache_bytes: IntGauge::new(
+                "isthmus_cache_bytes",
+                "Answers that this process remembers; those in a Redis are not among them",
+            )?,
             unposted: IntGauge::new(
                 "isthmus_ledger_unposted_entries",
                 "Entries that are safe in the journal and not in the books yet",
@@ -227,6 +255,19 @@ impl Metrics {
         self.requests.with_label_values(&[model, operation, status]).inc();
     }
 
+    /// Counts what memory did.
+    pub fn cached(&self, cache: &Cache) {
+        match cache {
+            Cache::Off => {}
+            Cache::Miss => self.cache.with_label_values(&["miss"]).inc(),
+            Cache::Hit(hit) => {
+                self.cache.with_label_values(&["hit"]).inc();
+                let avoided = hit.avoided.map_or(0, Money::pico_dollars);
+                self.cache_avoided.inc_by(avoided as f64 / 1e12);
+            }
+        }
+    }
+
     /// Counts what policy said.
     pub fn judged(&self, permits: bool) {
         if permits { self.policy_allowed.inc() } else { self.policy_denied.inc() }
@@ -271,6 +312,11 @@ impl Metrics {
         }
     }
 
+    /// Puts up whether it is known what an endpoint costs.
+    pub fn priced(&self, endpoint: &str, is_known: bool) {
+        self.priced.with_label_values(&[endpoint]).set(i64::from(is_known));
+    }
+
     /// All numbers in Prometheus' text format.
     pub fn render(&self) -> prometheus::Result<Vec<u8>> {
         if let Some(behind) = self.behind.get() {
@@ -287,6 +333,8 @@ impl Metrics {
         self.registry.register(Box::new(self.in_flight.clone()))?;
         self.registry.register(Box::new(self.connections.clone()))?;
         self.registry.register(Box::new(self.decisions_lost.clone()))?;
+        self.registry.register(Box::new(self.cache_avoided.clone()))?;
+        self.registry.register(Box::new(self.cache_bytes.clone()))?;
         self.registry.register(Box::new(self.unposted.clone()))?;
         self.registry.register(Box::new(self.engine_slots_busy.clone()))?;
         self.registry.register(Box::new(self.engine_queue.clone()))

@@ -114,7 +114,7 @@ impl Considered {
     }
 
     fn seen(&self, number: usize) -> Seen {
-        let Permitted { route, fallback, hedge } = &*self.permitted;
+        let Permitted { route, fallback, hedge, .. } = &*self.permitted;
         let rules = self.edition.bundle().rules();
         let decided = &route.verdicts[number].rules;
         let decided = decided.iter().filter_map(|rule| rules.get(usize::from(*rule)));

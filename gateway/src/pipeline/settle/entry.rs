@@ -2,7 +2,7 @@
 
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
-use isthmus_ledger::entry::{About, CacheUse, Entry, ExchangeId, Line, Options, Settled};
+use isthmus_ledger::entry::{About, Entry, ExchangeId, Line, Options, Settled};
 use isthmus_ledger::journal::{Journal, Written};
 
 use super::attempts::Attempted;
@@ -51,7 +51,7 @@ impl Record {
             },
             lines: self.lines(),
             options: self.options(),
-            cache: CacheUse::Off,
+            cache: self.cache.written(),
         };
         held.journal.write(Entry::Settled(Box::new(settled)))
     }
@@ -100,7 +100,7 @@ fn line(attempted: &Attempted, counts: Option<u32>) -> Line {
         fate: attempted.fate.as_str().to_owned(),
         counts: counts == Some(attempted.number),
         usage,
-        price: endpoint.price_id(),
+        price: endpoint.price_id(&usage),
         cost: if attempted.consumed() { attempted.cost() } else { Some(nothing) },
         began: unix_milliseconds() - milliseconds(attempted.began.elapsed()),
         first_output_ms: attempted.first_output.map(|time| milliseconds(time).unsigned_abs()),

@@ -1,7 +1,7 @@
 //! Names for what has none: calls and answers.
 
 /// A fresh name: `head` and 128 random bits in hexadecimal. Not a secret.
-pub(super) fn fresh(head: &str) -> String {
+pub fn fresh(head: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; 32];
     let bytes = fastrand::u128(..).to_be_bytes();

@@ -1,0 +1,69 @@
+//! `cache:`, and what a pool says of it.
+
+use crate::check::budgets::address;
+use crate::reader::{Fields, Value};
+use crate::settings::cache::{Cache, Keeper, PoolCache, Scope};
+
+/// The least and the most that is remembered, in bytes.
+const MEMORY: std::ops::RangeInclusive<u64> = 1 << 16..=1 << 40;
+/// The same of one answer: the most is what one value of a Redis should hold.
+const ANSWER: std::ops::RangeInclusive<u64> = 1 << 10..=64 << 20;
+
+/// Who remembers answers.
+pub(super) fn cache(section: Option<&Value<'_>>) -> Cache {
+    let mut cache = Cache::default();
+    let Some(section) = section else { return cache };
+    section.fields(|fields| {
+        cache.keeper = keeper(fields);
+        fields.set("max_bytes", &mut cache.max_bytes, |value| value.size(MEMORY));
+        let answer = fields.get("max_answer_bytes");
+        if let Some(most) = answer.as_ref().and_then(|value| value.size(ANSWER)) {
+            cache.max_answer_bytes = usize::try_from(most).unwrap_or(usize::MAX);
+        }
+        if let Some(value) = answer.filter(|_| cache.max_answer_bytes as u64 > cache.max_bytes) {
+            value.refuse::<()>("one answer cannot be larger than `max_bytes`, which is for all");
+        }
+        fields.set("ttl", &mut cache.ttl, Value::time_limit);
+        fields.set("scope", &mut cache.scope, |value| value.word(Scope::WORDS));
+        Some(())
+    });
+    cache
+}
+
+fn keeper(fields: &mut Fields<'_, '_>) -> Keeper {
+    let url = fields.get("url");
+    let redis = fields.get("keeper").and_then(|keeper| {
+        keeper.word(&[("local", false), ("redis", true)]).map(|redis| (keeper, redis))
+    });
+    match (redis, url) {
+        (Some((_, true)), Some(url)) => {
+            return address(&url).map_or(Keeper::Local, |url| Keeper::Redis { url });
+        }
+        (Some((keeper, true)), None) => {
+            keeper.refuse::<()>("`url` is missing: where Redis is, such as `redis://127.0.0.1`");
+        }
+        (_, Some(url)) => {
+            url.refuse_field::<()>("only `keeper: redis` has an address");
+        }
+        (_, None) => {}
+    }
+    Keeper::Local
+}
+
+/// Whether a pool's answers are remembered: `true`, `false`, or with fields of its own.
+pub(super) fn of_pool(value: &Value<'_>) -> Option<Option<PoolCache>> {
+    if !value.is_map() {
+        return value.boolean().map(|remembered| remembered.then(PoolCache::default));
+    }
+    value.fields(|fields| {
+        let ttl = fields.optional("ttl", Value::time_limit);
+        let apps = fields.optional("apps", |value| {
+            let apps = value.list(Value::text)?;
+            if apps.is_empty() {
+                return value.refuse("at least one app is needed; `cache: false` is for none");
+            }
+            Some(apps.into_iter().collect())
+        });
+        Some(Some(PoolCache { ttl, apps }))
+    })
+}
