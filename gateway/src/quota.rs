@@ -91,7 +91,7 @@ impl Quota {
         budgets: Vec<Budget>,
         keeping: &limits::Keeping,
         node: &str,
-        openings: &[Opening],
+        openings: Vec<Opening>,
         clock: Clock,
     ) -> (Arc<Self>, Work) {
         let budgets: Arc<[Budget]> = budgets.into();
@@ -100,13 +100,12 @@ impl Quota {
             limits::Keeper::Redis { url } if !budgets.is_empty() => {
                 let rules = Rules::new(node, keeping.when_unreachable);
                 let (address, kept) = (url.clone(), Arc::clone(&budgets));
-                let (shared, work) =
-                    Shared::new(kept, address, rules, Arc::clone(&clock), openings);
+                let (shared, work) = Shared::new(kept, address, rules, &clock, openings);
                 (Keeper::Shared(shared), Some(work))
             }
             _ => {
                 let local = Local::new(Arc::clone(&budgets));
-                local.open(openings, clock());
+                local.open(&openings, clock());
                 (Keeper::Local(local), None)
             }
         };

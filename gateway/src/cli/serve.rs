@@ -120,7 +120,7 @@ async fn quota(
         None => vec![],
     };
     let clock = Arc::new(unix_milliseconds);
-    Ok(Quota::new(budgets.clone(), &settings.keeping, node, &openings, clock))
+    Ok(Quota::new(budgets.clone(), &settings.keeping, node, openings, clock))
 }
 
 async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandError> {

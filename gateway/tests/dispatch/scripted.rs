@@ -186,7 +186,7 @@ impl House {
         let mut settings = isthmus_config::zero(&|_| None).unwrap().settings;
         change(&mut settings);
         let (budgets, keeping) = (settings.budgets.clone(), &settings.keeping);
-        let (quota, _) = Quota::new(budgets, keeping, "here", &[], Arc::new(unix_milliseconds));
+        let (quota, _) = Quota::new(budgets, keeping, "here", vec![], Arc::new(unix_milliseconds));
         let joined = App::join(&settings, directory, metrics, vec![], Journal::nowhere(), quota);
         let Built { app, reaper, .. } = joined.unwrap();
         Self { app, reaper: Some(reaper), calls, cancelled }

@@ -44,18 +44,20 @@ pub(super) struct Sum {
 }
 
 impl Sums {
-    pub(super) fn new(budgets: Arc<[Budget]>, openings: &[Opening], now: i64) -> Self {
+    pub(super) fn new(budgets: Arc<[Budget]>) -> Self {
         let by_member = budgets.iter().map(|_| HashMap::new()).collect();
-        let changed = BTreeSet::new();
-        let mut sums = Self { budgets, by_member, changed, nodes: 0, lost_at: now };
+        Self { budgets, by_member, changed: BTreeSet::new(), nodes: 0, lost_at: 0 }
+    }
+
+    /// Adds what was spent before.
+    pub(super) fn open(&mut self, openings: &[Opening], now: i64) {
         for Opening { budget, member, at, amounts } in openings {
-            let slot = sums.budgets[*budget].window.frame(*at).slot;
-            let (frame, sum) = sums.sum(*budget, member, now);
+            let slot = self.budgets[*budget].window.frame(*at).slot;
+            let (frame, sum) = self.sum(*budget, member, now);
             if slot >= frame.oldest {
                 sum.own.add(slot, *amounts);
             }
         }
-        sums
     }
 
     /// By which name a member's sum is kept: those beyond the bound share one.
