@@ -22,7 +22,6 @@ mod unavailable;
 
 use std::collections::BTreeSet;
 
-use isthmus_policies::offer::Pricing;
 
 use crate::check::endpoints::Endpoints;
 use crate::check::providers::Providers;
@@ -89,7 +88,7 @@ fn unpriced<'e>(providers: &Providers, endpoints: &'e Endpoints) -> Vec<&'e str>
     let endpoints = endpoints
         .read
         .values()
-        .filter(|endpoint| endpoint.pricing() == Pricing::Unknown && is_remote(&endpoint.provider));
+        .filter(|it| !models::may_have_price(it, providers) && is_remote(&it.provider));
     endpoints.map(|endpoint| endpoint.name.as_str()).collect()
 }
 

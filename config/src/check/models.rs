@@ -92,23 +92,23 @@ fn unpriced<'e>(
     if !pool.objective.aim.counts_money(&pool.objective.weights) {
         return;
     }
-    // Whether the catalogue knows a price for today is for the day to tell.
-    let is_listed = |endpoint: &Endpoint| {
-        let provider = providers.read.get(&endpoint.provider);
-        let kind = provider.map_or("", |provider| provider.account.kind());
-        Catalogue::shipped().knows(kind, endpoint.model.as_str())
-    };
-    let has_price = |name: &EndpointName| {
-        let endpoint = find(name.as_str());
-        endpoint
-            .is_some_and(|endpoint| endpoint.charging != Charging::Unsaid || is_listed(endpoint))
-    };
+    let has_price =
+        |name: &EndpointName| find(name.as_str()).is_some_and(|it| may_have_price(it, providers));
     for name in pool.endpoints.iter().filter(|name| !has_price(name)) {
         let name = value.quoted(name.as_str());
         value.warn(format!(
             "{name} has no price, so it comes last by cost; if it is free, write `price: {{ input: \"0\", output: \"0\" }}`"
         ));
     }
+}
+
+/// Whether somebody said what an endpoint costs, or the catalogue may know. Whether it does today is for
+/// the day to tell.
+pub(super) fn may_have_price(endpoint: &Endpoint, providers: &Providers) -> bool {
+    let provider = providers.read.get(&endpoint.provider);
+    let kind = provider.map_or("", |provider| provider.account.kind());
+    endpoint.charging != Charging::Unsaid
+        || Catalogue::shipped().knows(kind, endpoint.model.as_str())
 }
 
 fn members<'a>(
