@@ -117,8 +117,8 @@ impl Quota {
         self.budgets.is_empty()
     }
 
-    /// Refuses what a budget in dollars cannot judge: `true` says that nobody may be asked whose price
-    /// is not known.
+    /// A hard budget in dollars that a request is under: nobody may be asked then whose price is not
+    /// known.
     pub fn needs_prices(&self, subject: &Subject<'_>) -> Option<&Budget> {
         self.budgets.iter().find(|budget| {
             let strict = budget.mode == Mode::Hard && budget.limits.money.is_some();

@@ -53,7 +53,7 @@ pub struct SharedKeeper {
     connecting: Option<tokio::task::JoinHandle<Result<Link, LinkError>>>,
     /// When the last attempt began.
     tried: Option<Instant>,
-    /// Since when nobody can be asked, and that was told.
+    /// Whether nobody can be asked, which was told then.
     unreachable: bool,
     /// What this machine's clock said when the keeper was made. From there on it goes by a clock that
     /// nobody sets, so that a window does not end because somebody does.
