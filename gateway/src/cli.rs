@@ -3,12 +3,14 @@
 mod check;
 mod doctor;
 mod explain;
+mod export;
 mod keys;
 mod ledger;
 mod load;
 mod models;
 mod policy;
 mod replay;
+mod report;
 mod serve;
 
 use std::io::{self, Write};
@@ -46,6 +48,10 @@ enum Command {
     Keys(keys::Keys),
     /// Verify the ledger, and print its entries.
     Ledger(ledger::Ledger),
+    /// Tell what was spent, by whom and on what.
+    Report(report::Report),
+    /// Write the books in formats that others read.
+    Export(export::ExportArguments),
     /// List the models that can be asked for.
     Models(models::Models),
     /// Test, prove and compare policies.
@@ -78,6 +84,8 @@ pub fn run() -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
         Command::Ledger(ledger) => ledger.run(),
+        Command::Report(report) => report.run(),
+        Command::Export(export) => export.run(),
         Command::Models(models) => models.run(),
         // It has an exit status of its own where the solver is missing.
         Command::Policy(policy) => return policy.run(),

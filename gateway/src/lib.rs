@@ -11,6 +11,7 @@
 //! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
 //! * [`replay`]: logged decisions, made anew under other policies
+//! * [`report`]: what the books tell, as it is asked for
 //! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events
 
@@ -34,4 +35,5 @@ pub mod pool;
 pub mod proofs;
 pub mod quota;
 pub mod replay;
+pub mod report;
 pub mod telemetry;
