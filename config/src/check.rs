@@ -22,7 +22,6 @@ mod unavailable;
 
 use std::collections::BTreeSet;
 
-
 use crate::check::endpoints::Endpoints;
 use crate::check::providers::Providers;
 use crate::reader::{Fields, Value};

@@ -4,6 +4,7 @@ mod catalogue;
 mod check;
 mod doctor;
 mod explain;
+mod export;
 mod import;
 mod keys;
 mod ledger;
@@ -11,6 +12,7 @@ mod load;
 mod models;
 mod policy;
 mod replay;
+mod report;
 mod serve;
 
 use std::io::{self, Write};
@@ -48,6 +50,10 @@ enum Command {
     Keys(keys::Keys),
     /// Verify the ledger, and print its entries.
     Ledger(ledger::Ledger),
+    /// Tell what was spent, by whom and on what.
+    Report(report::Report),
+    /// Write the books in formats that others read.
+    Export(export::ExportArguments),
     /// List the models that can be asked for.
     Models(models::Models),
     /// List and check list prices.
@@ -84,6 +90,8 @@ pub fn run() -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
         Command::Ledger(ledger) => ledger.run(),
+        Command::Report(report) => report.run(),
+        Command::Export(export) => export.run(),
         Command::Models(models) => models.run(),
         Command::Catalogue(catalogue) => catalogue.run(),
         Command::Import(import) => import.run(),

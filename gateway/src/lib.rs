@@ -13,6 +13,7 @@
 //! * [`pool`], [`prices`]: a name's endpoints; what models cost that nobody priced
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
 //! * [`replay`]: logged decisions, made anew under other policies
+//! * [`report`]: what the books tell, as it is asked for
 //! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events
 
@@ -39,4 +40,5 @@ pub mod prices;
 pub mod proofs;
 pub mod quota;
 pub mod replay;
+pub mod report;
 pub mod telemetry;
