@@ -18,6 +18,7 @@ use isthmus_ledger::report::{saved, showback, unit};
 use isthmus_ledger::sheet::Sheet;
 use isthmus_ledger::store::StoreError;
 use isthmus_policies::budget::{Budget, Dimension, Sort, Window};
+use isthmus_policies::offer::Pricing;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +159,7 @@ impl Arrangements {
     /// Those of a configuration.
     pub fn of(settings: &Settings) -> Self {
         let leases = settings.endpoints.values().filter_map(|endpoint| {
-            let lease = endpoint.lease?;
+            let Pricing::Lease(lease) = endpoint.pricing() else { return None };
             Some((endpoint.name.to_string(), lease.per_hour, lease.tokens_per_second.get()))
         });
         Self { budgets: settings.budgets.clone(), leases: leases.collect() }
