@@ -86,7 +86,7 @@ fn settled(hour: i64, set: u64) -> Settled {
     let exchanges = EXCHANGES / (HOURS as u64 * SETS);
     let tokens = exchanges * weight(hour, set);
     let rate = [150_000, 600_000, 2_500_000, 400_000][(set % 4) as usize];
-    let source = if set % 29 == 0 { Source::Estimated } else { Source::Reported };
+    let source = if set.is_multiple_of(29) { Source::Estimated } else { Source::Reported };
     let usage = Usage {
         uncached_input: tokens * 6,
         cache_read: tokens * 3,

@@ -91,10 +91,10 @@ impl Page<'_> {
         for sheet in self.more {
             section(&mut html, &sheet.title, "", &table(sheet));
         }
-        let _ = write!(
+        let _ = writeln!(
             html,
             "<footer><p>From the hourly sums of Isthmus' ledger, in US dollars, exact to 10⁻¹² before \
-             rounding for display. Made at {}.</p></footer></main></html>\n",
+             rounding for display. Made at {}.</p></footer></main></html>",
             moment(self.made_at)
         );
         html
@@ -121,7 +121,7 @@ impl Page<'_> {
             .filter(|(_, figures)| figures.sums.attempts > 0 || figures.sums.cost != Money::ZERO)
             .map(|(mut words, figures)| (words.swap_remove(0), figures.sums.cost))
             .collect();
-        rows.sort_by(|one, other| other.1.cmp(&one.1));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.1));
         section(html, "Spend by provider", "In dollars", &bars::bars(&rows));
     }
 

@@ -50,7 +50,7 @@ pub fn untagged(buckets: &[Bucket], tags: &[Key], zone: &Zone) -> Sheet {
             rows.push((tag.name.clone(), team, all.sums, bare.sums));
         }
     }
-    rows.sort_by(|(_, _, _, one), (_, _, _, other)| other.cost.cmp(&one.cost));
+    rows.sort_by_key(|(_, _, _, sums)| std::cmp::Reverse(sums.cost));
     let row = |(tag, team, all, bare): (String, String, crate::books::Sums, crate::books::Sums)| {
         vec![
             tag.into(),
@@ -77,7 +77,7 @@ pub fn untagged(buckets: &[Bucket], tags: &[Key], zone: &Zone) -> Sheet {
 
 fn dearest_first(groups: Groups) -> Vec<(Vec<String>, Figures)> {
     let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by(|(_, one), (_, other)| other.sums.cost.cmp(&one.sums.cost));
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.sums.cost));
     groups
 }
 
