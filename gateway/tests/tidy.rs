@@ -54,7 +54,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["gateway/src/telemetry", "gateway/src/http", "gateway/src/app.rs"]),
     (
         "redis",
-        &["gateway/src/cache/redis.rs", "gateway/src/quota/redis.rs", "gateway/src/quota/redis"],
+        &[
+            "gateway/src/cache.rs",
+            "gateway/src/cache/redis.rs",
+            "gateway/src/quota/redis.rs",
+            "gateway/src/quota/redis",
+        ],
     ),
     ("saphyr_parser", &["config/src/tree.rs"]),
     ("schnorrkel", &["adapters/src/bittensor"]),
