@@ -154,32 +154,32 @@ mod tests {
 
     #[test]
     fn what_does_not_change_the_answer_does_not_change_the_key() {
-        let plain = r#"{"model":"m","messages":[],"seed":1}"#;
+        let plain = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":1}"#;
         for same in [
-            r#"{"seed":1,"messages":[],"model":"m"}"#,
-            r#"{ "model" : "m" , "messages" : [ ] , "seed" : 1 }"#,
-            r#"{"model":"m","messages":[],"seed":1,"user":"u","metadata":{"a":"b"}}"#,
+            r#"{"seed":1,"messages":[{"role":"user","content":"x"}],"model":"m"}"#,
+            r#"{ "model" : "m" , "messages" : [ {"content":"x", "role":"user"} ] , "seed" : 1 }"#,
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":1,"user":"u","metadata":{"a":"b"}}"#,
         ] {
             assert_eq!(key_of(plain), key_of(same), "{same}");
         }
         for other in [
-            r#"{"model":"n","messages":[],"seed":1}"#,
-            r#"{"model":"m","messages":[],"seed":2}"#,
-            r#"{"model":"m","messages":[],"seed":1.0}"#,
-            r#"{"model":"m","messages":[],"seed":1,"stream":true}"#,
-            r#"{"model":"m","messages":[],"seed":1,"a_field_of_tomorrow":null}"#,
+            r#"{"model":"n","messages":[{"role":"user","content":"x"}],"seed":1}"#,
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":2}"#,
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":1.0}"#,
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":1,"stream":true}"#,
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}],"seed":1,"a_field_of_tomorrow":null}"#,
         ] {
             assert_ne!(key_of(plain), key_of(other), "{other}");
         }
-        let stream = r#"{"model":"m","messages":[],"stream":true}"#;
-        let usage =
-            r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+        let stream = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true}"#;
+        let usage = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":true,"stream_options":{"include_usage":true}}"#;
         assert_eq!(key_of(stream), key_of(usage));
     }
 
     #[test]
     fn each_app_has_keys_of_its_own_unless_the_organisation_shares() {
-        let request = asked(Dialect::OpenAi, r#"{"model":"m","messages":[]}"#);
+        let request =
+            asked(Dialect::OpenAi, r#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#);
         let who = |organisation: &str, team: &str, app: &str| Principal {
             organisation: organisation.to_owned(),
             team: team.to_owned(),
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn headers_and_dialects_tell_requests_apart() {
-        let text = r#"{"model":"m","messages":[],"max_tokens":1}"#;
+        let text = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":1}"#;
         let one = asked(Dialect::Anthropic, text);
         let mut beta = one.clone();
         beta.forwarded.push(("anthropic-beta".into(), "x".into()));
@@ -245,7 +245,7 @@ mod tests {
     proptest! {
         #[test]
         fn order_and_space_never_matter(value in any_value()) {
-            let body = json!({ "model": "m", "messages": [], "x": value });
+            let body = json!({ "model": "m", "messages": [{"role":"user","content":"x"}], "x": value });
             let spaced = serde_json::to_string_pretty(&turned(&body)).unwrap();
             prop_assert_eq!(key_of(&body.to_string()), key_of(&spaced));
         }
@@ -253,7 +253,7 @@ mod tests {
         #[test]
         fn another_value_is_another_key(one in any_value(), other in any_value()) {
             let key = |value: &Value| {
-                key_of(&json!({ "model": "m", "messages": [], "x": value }).to_string())
+                key_of(&json!({ "model": "m", "messages": [{"role":"user","content":"x"}], "x": value }).to_string())
             };
             prop_assert_eq!(key(&one) == key(&other), one == other);
         }

@@ -81,7 +81,8 @@ async fn ask_with(
     headers: &[(&'static str, &str)],
     time: Duration,
 ) -> Heard {
-    let body = format!(r#"{{"model":"chat","messages":[]{members}}}"#);
+    let messages = r#"[{"role":"user","content":"x"}]"#;
+    let body = format!(r#"{{"model":"chat","messages":{messages}{members}}}"#);
     let header = |(name, value): &(&'static str, &str)| {
         (HeaderName::from_static(name), value.parse().unwrap())
     };
@@ -314,10 +315,10 @@ fn shared(server: &Server) -> House {
 
 #[tokio::test]
 async fn gateways_share_a_redis_and_go_on_without_it() {
-    let mut server = Server::start();
+    let mut server = Server::start().await;
     let (one, other) = (shared(&server), shared(&server));
     assert_eq!(ask(&one, "").await.cache(), "miss");
-    server.holds(1);
+    server.holds(1).await;
     let heard = ask(&other, "").await;
     assert_eq!((heard.cache(), other.calls().len()), ("hit", 0));
     assert!(heard.id().starts_with("chatcmpl-"));
@@ -334,10 +335,10 @@ async fn gateways_share_a_redis_and_go_on_without_it() {
 
 #[tokio::test]
 async fn a_redis_that_says_something_else_is_a_miss() {
-    let server = Server::start();
+    let server = Server::start().await;
     let house = Arc::new(shared(&server));
     assert_eq!(ask(&house, "").await.cache(), "miss");
-    server.holds(1);
+    server.holds(1).await;
     server.spoil();
     assert_eq!(ask(&house, "").await.cache(), "miss");
 }

@@ -14,7 +14,7 @@ pub(super) struct Server {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -27,7 +27,7 @@ impl Server {
             .spawn()
             .expect("redis-server is missing; `scripts/tools.sh redis` installs it");
         let server = Self { port, process, _folder: folder };
-        server.until(|server| server.asked("PING").is_some(), "redis-server does not answer");
+        server.until(|server| server.asked("PING").is_some(), "redis-server does not answer").await;
         server
     }
 
@@ -36,10 +36,10 @@ impl Server {
     }
 
     /// Waits until it holds so many answers.
-    pub(super) fn holds(&self, count: usize) {
+    pub(super) async fn holds(&self, count: usize) {
         let wanted = format!(":{count}");
         let holds = |server: &Self| server.asked("DBSIZE").is_some_and(|told| told == wanted);
-        self.until(holds, "the answer was not kept");
+        self.until(holds, "the answer was not kept").await;
     }
 
     /// Puts something else in the place of an answer.
@@ -53,11 +53,12 @@ impl Server {
         self.process.wait().unwrap();
     }
 
-    fn until(&self, met: impl Fn(&Self) -> bool, complaint: &str) {
+    /// Lets others work meanwhile: answers are kept beside the calls.
+    async fn until(&self, met: impl Fn(&Self) -> bool, complaint: &str) {
         let began = Instant::now();
         while !met(self) {
             assert!(began.elapsed() < PATIENCE, "{complaint}");
-            std::thread::yield_now();
+            tokio::task::yield_now().await;
         }
     }
 
