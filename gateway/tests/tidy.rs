@@ -62,7 +62,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("miette", &["policies/src/permit"]),
     ("parquet", &["ledger/src/focus/read.rs", "ledger/src/sheet/parquet.rs"]),
     ("prometheus", &["gateway/src/telemetry", "gateway/src/http", "gateway/src/app.rs"]),
-    ("redis", &["gateway/src/cache/redis.rs", "gateway/src/quota", "gateway/src/quota.rs"]),
+    (
+        "redis",
+        &[
+            "gateway/src/cache.rs",
+            "gateway/src/cache/redis.rs",
+            "gateway/src/quota",
+            "gateway/src/quota.rs",
+        ],
+    ),
     ("saphyr_parser", &["config/src/tree.rs"]),
     ("schnorrkel", &["adapters/src/bittensor"]),
     ("serde_saphyr", &["loadtests/src/lab"]),

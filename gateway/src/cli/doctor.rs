@@ -10,7 +10,7 @@ use isthmus_ledger::store::Store;
 
 use super::{CommandError, ConfigFile, block_on, say};
 use crate::app::{DEFAULT_MODEL, open_existing_ledger};
-use crate::quota::redis;
+use crate::quota;
 
 /// Tries what the gateway will need: the configuration, the ledger, Redis, the model, each provider.
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ impl Doctor {
 async fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![ledger(settings).await];
     if let Keeper::Redis { url } = &settings.keeping.keeper {
-        let answers = redis::probe(url).await;
+        let answers = quota::redis::probe(url).await;
         findings.push(match answers {
             Ok(()) => Ok("limits: Redis answers".to_owned()),
             Err(error) => Err(format!("limits: Redis cannot be asked: {error}")),
