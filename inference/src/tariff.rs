@@ -189,7 +189,6 @@ fn tier_name(tier: Option<Tier>) -> &'static str {
     tier.map_or("the usual tier", Tier::as_str)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 const fn is_zero(tokens: &u64) -> bool {
     *tokens == 0
 }
