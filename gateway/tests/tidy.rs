@@ -52,15 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("llama_cpp_sys_2", &["runtime/src/embedded"]),
     ("miette", &["policies/src/permit"]),
     ("prometheus", &["gateway/src/telemetry", "gateway/src/http", "gateway/src/app.rs"]),
-    (
-        "redis",
-        &[
-            "gateway/src/cache.rs",
-            "gateway/src/cache/redis.rs",
-            "gateway/src/quota/redis.rs",
-            "gateway/src/quota/redis",
-        ],
-    ),
+    ("redis", &["gateway/src/cache/redis.rs", "gateway/src/quota", "gateway/src/quota.rs"]),
     ("saphyr_parser", &["config/src/tree.rs"]),
     ("schnorrkel", &["adapters/src/bittensor"]),
     ("serde_saphyr", &["loadtests/src/lab"]),
