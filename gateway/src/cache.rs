@@ -25,10 +25,10 @@ use isthmus_config::settings::Settings;
 use isthmus_config::settings::cache::{Keeper, PoolCache, Scope};
 use isthmus_inference::ident::ModelName;
 
+use self::redis::{Redis, RedisError};
 use flights::Flights;
 use key::Key;
 use local::Local;
-use redis::{Redis, RedisError};
 use remembered::Remembered;
 
 /// All that is remembered, and for which pools.
