@@ -5,7 +5,6 @@ mod reconcile;
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use isthmus_config::settings::Settings;
@@ -218,6 +217,3 @@ fn as_html(sheet: &Sheet) -> String {
         table = html::table(sheet)
     )
 }
-
-/// Where a file of a command goes, if anywhere.
-type File = Option<PathBuf>;

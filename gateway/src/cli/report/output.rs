@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use isthmus_ledger::sheet::{Sheet, csv, json, parquet, table};
 
-use super::{File, as_html};
+use super::as_html;
 use crate::cli::CommandError;
 
 /// In which form, and where.
@@ -17,7 +18,7 @@ pub(in crate::cli) struct Output {
     pub(super) format: Format,
     /// The file to write [default: the terminal].
     #[arg(long, value_name = "FILE")]
-    output: File,
+    output: Option<PathBuf>,
 }
 
 /// How a report looks.
