@@ -164,8 +164,8 @@ pub fn leases(leases: &[Lease], buckets: &[Bucket], period: Hours) -> Sheet {
         let used = cost - idle;
         let worked = hours.iter().flat_map(|hour| &hour.shares);
         let tokens: u64 = worked.map(|(bucket, _)| bucket.sums.usage.total()).sum();
-        let per_million = |cost: i128| {
-            (tokens > 0).then(|| Number::from_units(divide(cost * 1_000_000, tokens.into())))
+        let per_million = |cost: i128, tokens: i128| {
+            (tokens > 0).then(|| Number::from_units(divide(cost * 1_000_000, tokens)))
         };
         vec![
             lease.endpoint.as_str().into(),
@@ -175,8 +175,8 @@ pub fn leases(leases: &[Lease], buckets: &[Bucket], period: Hours) -> Sheet {
             Cell::Money(idle),
             Cell::number(Number::percent(used, cost)),
             Cell::Count(tokens),
-            Cell::number(per_million(cost.pico_dollars())),
-            Cell::number(per_million(divide(used.pico_dollars() * 10, 7))),
+            Cell::number(per_million(cost.pico_dollars(), tokens.into())),
+            Cell::number(per_million(used.pico_dollars() * 10, i128::from(tokens) * 7)),
         ]
     };
     Sheet {

@@ -69,7 +69,7 @@ fn money_decimals<'c>(cells: impl Iterator<Item = &'c Cell>) -> usize {
     match cells.map(amount).filter(|amount| *amount > 0).min() {
         None => 2,
         Some(least) if least >= CENT => 2,
-        Some(least) if least >= CENT / 10_000 => 6,
+        Some(least) if least >= CENT / 100 => 6,
         Some(_) => 12,
     }
 }
