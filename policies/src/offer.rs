@@ -27,7 +27,6 @@ pub struct Offer {
 
 /// How an endpoint is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all endpoints are of the large one")]
 pub enum Pricing {
     /// By the token.
     Tokens(Price),
