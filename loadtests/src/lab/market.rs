@@ -147,7 +147,6 @@ pub struct Shock {
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a market has a handful of them")]
 pub enum Woe {
     /// A share of the attempts is answered 429.
     Storm {
