@@ -21,6 +21,7 @@ use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamMo
 use isthmus_inference::secret::Secret;
 use isthmus_ledger::fx::Observation;
 use isthmus_ledger::journal::Promises;
+use isthmus_ledger::stores::Place;
 use isthmus_policies::budget::Budget;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::hedge::HedgeRules;
@@ -226,7 +227,10 @@ pub struct DecisionLog {
 /// Where exchanges are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
-    /// The SQLite file; a relative path starts at the working directory of the process.
+    /// Where the books are.
+    pub place: Place,
+    /// The SQLite file, beside which the journal is; with a database, only the journal. A relative path
+    /// starts at the working directory of the process.
     pub path: PathBuf,
     /// What is promised of entries.
     pub promises: Promises,
@@ -382,6 +386,7 @@ impl Default for DecisionLog {
 impl Default for Ledger {
     fn default() -> Self {
         Self {
+            place: Place::default(),
             path: "isthmus.db".into(),
             promises: Promises::default(),
             fx: vec![],

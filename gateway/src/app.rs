@@ -15,7 +15,7 @@ use isthmus_inference::ident::ProviderName;
 use isthmus_inference::secret::Secret;
 use isthmus_ledger::journal::Journal;
 use isthmus_ledger::store::StoreError;
-use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_ledger::stores::Ledger;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::offer::Pricing;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
@@ -56,7 +56,7 @@ pub struct App {
     /// What may be spent, and how fast.
     pub quota: Arc<Quota>,
     /// Where both are read again; empty until the ledger is open.
-    pub ledger: OnceLock<Sqlite>,
+    pub ledger: OnceLock<Ledger>,
     /// Answers that were given before; `None` if no pool remembers any.
     pub memory: Option<Arc<Memory>>,
     /// What sort of data a request carries.
@@ -247,13 +247,13 @@ impl App {
 }
 
 /// Opens the ledger that holds the keys, and makes it if there is none.
-pub async fn open_ledger(settings: &Settings) -> Result<Sqlite, StoreError> {
-    Sqlite::open(&settings.ledger.path).await
+pub async fn open_ledger(settings: &Settings) -> Result<Ledger, StoreError> {
+    Ledger::open(&settings.ledger.place, &settings.ledger.path).await
 }
 
 /// Opens the ledger for a look: a command run in the wrong folder should not leave an empty one.
-pub async fn open_existing_ledger(settings: &Settings) -> Result<Sqlite, StoreError> {
-    Sqlite::open_existing(&settings.ledger.path).await
+pub async fn open_existing_ledger(settings: &Settings) -> Result<Ledger, StoreError> {
+    Ledger::open_existing(&settings.ledger.place, &settings.ledger.path).await
 }
 
 async fn accounts(

@@ -9,7 +9,7 @@ use isthmus_ledger::journal::{
     Journal, JournalWriter, Posting, Segments, post_left_behind, recover,
 };
 use isthmus_ledger::store::StoreError;
-use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_ledger::stores::Ledger;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ pub struct Keeping {
 /// Opens a journal beside the ledger, after everything that crashed processes left is in the books.
 pub async fn open(
     settings: &Settings,
-    books: &Sqlite,
+    books: &Ledger,
 ) -> Result<(Journal, Bookkeeping), StoreError> {
     let (path, now) = (&settings.ledger.path, unix_milliseconds());
     let mut segments = Segments::open_beside(path)?;
@@ -69,7 +69,7 @@ impl Bookkeeping {
     }
 
     /// Begins to work.
-    pub fn keep(self, books: Sqlite, metrics: &Arc<Metrics>) -> io::Result<Keeping> {
+    pub fn keep(self, books: Ledger, metrics: &Arc<Metrics>) -> io::Result<Keeping> {
         let Self { journal, writer, posting } = self;
         let (ended, written) = oneshot::channel();
         std::thread::Builder::new().name("journal".to_owned()).spawn(move || {

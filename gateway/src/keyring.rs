@@ -1,6 +1,6 @@
 //! The callers' keys in memory, kept in step with the ledger.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -182,6 +182,15 @@ impl Tenant {
         match self {
             Self::Anonymous(_) => None,
             Self::Key(held) => Some(&held.key.id),
+        }
+    }
+
+    /// What its requests are marked with.
+    pub fn tags(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        match self {
+            Self::Anonymous(_) => &NONE,
+            Self::Key(held) => &held.key.holder.tags,
         }
     }
 

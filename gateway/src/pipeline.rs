@@ -11,6 +11,7 @@ pub mod receive;
 pub mod reserve;
 pub mod settle;
 mod spend;
+pub mod tags;
 
 use std::time::Duration;
 

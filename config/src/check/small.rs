@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use isthmus_inference::secret::Secret;
 use isthmus_ledger::journal::Durability;
+use isthmus_ledger::stores::Place;
 
-use crate::check::{fx, unavailable};
+use crate::check::fx;
 use crate::reader::Value;
 use crate::settings::{Ledger, LogFormat, LogLevel, Telemetry};
 
@@ -13,18 +15,11 @@ pub(super) fn ledger(section: Option<&Value<'_>>) -> Ledger {
     let mut ledger = Ledger::default();
     let Some(section) = section else { return ledger };
     section.fields(|fields| {
-        let postgres = fields.optional("store", |value| {
-            value.word(&[("sqlite", false), ("postgres", true)]).inspect(|postgres| {
-                if *postgres {
-                    unavailable::refuse(
-                        value,
-                        "the ledger keeps its books in SQLite: `store: sqlite`",
-                    );
-                }
-            })
-        });
-        if postgres == Some(true) {
-            fields.get("url");
+        let store =
+            fields.optional("store", |value| value.word(&[("sqlite", false), ("postgres", true)]));
+        if store == Some(true) {
+            let url = fields.required("url", database)?;
+            ledger.place = Place::Postgres(url);
         }
         fx::fx(fields, &mut ledger);
         fields.set("path", &mut ledger.path, |value| value.text().map(PathBuf::from));
@@ -39,6 +34,17 @@ pub(super) fn ledger(section: Option<&Value<'_>>) -> Ledger {
         Some(())
     });
     ledger
+}
+
+/// The address of a database. It may have a password in it, so no complaint shows it.
+fn database(value: &Value<'_>) -> Option<Secret> {
+    let url = value.secret()?;
+    let is_one =
+        ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
+    if !is_one {
+        return value.refuse("a database's address begins with `postgres://`");
+    }
+    Some(url)
 }
 
 /// When entries must be on the disk.

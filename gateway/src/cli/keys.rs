@@ -4,12 +4,13 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use isthmus_ledger::key::{Holder, Key, NewKey};
 use isthmus_ledger::store::Store;
-use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_ledger::stores::Ledger;
 use isthmus_policies::class::DataClass;
 
 use super::{CommandError, ConfigFile, block_on, say, say_error};
 use crate::app::{open_existing_ledger, open_ledger};
 use crate::keyring::now;
+use crate::pipeline::tags;
 
 /// The keys that callers present. A running gateway follows within a second.
 #[derive(Debug, Args)]
@@ -30,6 +31,8 @@ enum Action {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Make a key in the place of another: the same name, holder, models and end.
+    Rotate(Rotate),
     /// Withdraw a key.
     Revoke {
         /// The key's name or id.
@@ -66,10 +69,25 @@ struct Create {
     /// says, though never below the organisation's floor.
     #[arg(long)]
     may_declassify: bool,
+    /// What its requests are marked with, whatever its holder says. May be given several times.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tags::read)]
+    tags: Vec<(String, String)>,
     #[command(flatten)]
     config: ConfigFile,
 }
 
+#[derive(Debug, Args)]
+struct Rotate {
+    /// The key's name or id.
+    key: String,
+    /// Hours for which the old key opens as well.
+    #[arg(long, value_name = "HOURS", default_value = "24")]
+    overlap_hours: u32,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+const SECONDS_PER_HOUR: i64 = 3_600;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Keys {
@@ -78,6 +96,7 @@ impl Keys {
             match &self.action {
                 Action::Create(create) => create.run().await,
                 Action::List { config } => list(&open(config).await?).await,
+                Action::Rotate(rotate) => rotate.run().await,
                 Action::Revoke { key, config } => revoke(&open(config).await?, key).await,
             }
         })
@@ -108,7 +127,23 @@ impl Create {
             app: given("app", &self.app)?,
             data_class: self.data_class.clone(),
             may_declassify: self.may_declassify,
+            tags: self.tags.iter().cloned().collect(),
         })
+    }
+}
+
+impl Rotate {
+    async fn run(&self) -> Result<(), CommandError> {
+        let store = open(&self.config).await?;
+        let old_until = now() + i64::from(self.overlap_hours) * SECONDS_PER_HOUR;
+        let rotated = store.rotate_key(&self.key, old_until, now()).await;
+        let (_, minted) = rotated.map_err(CommandError::of)?;
+        let hours = self.overlap_hours;
+        say_error(&format!(
+            "keep this key: it is not shown again; the old one opens for {hours} hours"
+        ));
+        say(minted.secret.expose());
+        Ok(())
     }
 }
 
@@ -125,7 +160,7 @@ fn one_line(what: &str, text: &str) -> Result<String, CommandError> {
     Ok(text.to_owned())
 }
 
-async fn list(store: &Sqlite) -> Result<(), CommandError> {
+async fn list(store: &Ledger) -> Result<(), CommandError> {
     let keys = store.keys().await.map_err(CommandError::of)?;
     say(&format!(
         "{:<14} {:<24} {:<8} {:<32} {:<18} MODELS",
@@ -156,13 +191,13 @@ fn class(key: &Key) -> String {
     if key.holder.may_declassify { format!("{class} (may lower)") } else { class.to_owned() }
 }
 
-async fn revoke(store: &Sqlite, key: &str) -> Result<(), CommandError> {
+async fn revoke(store: &Ledger, key: &str) -> Result<(), CommandError> {
     let key = store.revoke_key(key, now()).await.map_err(CommandError::of)?;
     say(&format!("revoked {} ({})", key.id, key.name));
     Ok(())
 }
 
-async fn open(config: &ConfigFile) -> Result<Sqlite, CommandError> {
+async fn open(config: &ConfigFile) -> Result<Ledger, CommandError> {
     open_existing_ledger(&config.load()?.settings).await.map_err(CommandError::of)
 }
 

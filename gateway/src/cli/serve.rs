@@ -9,7 +9,7 @@ use isthmus_config::{Checked, settings::Server};
 use isthmus_ledger::books::Books;
 use isthmus_ledger::decision::DecisionLog;
 use isthmus_ledger::store::StoreError;
-use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_ledger::stores::Ledger;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -107,7 +107,7 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
 /// The budgets, with what the books say was spent of them.
 async fn quota(
     settings: &Settings,
-    ledger: &Sqlite,
+    ledger: &Ledger,
     node: &str,
 ) -> Result<(Arc<Quota>, quota::Work), StoreError> {
     let (budgets, now) = (&settings.budgets, unix_milliseconds());
@@ -208,12 +208,12 @@ fn without_missing_default_model(settings: &mut Settings) {
     });
 }
 
-fn follow_keys(app: Arc<App>, ledger: Sqlite, seen: Loaded) {
+fn follow_keys(app: Arc<App>, ledger: Ledger, seen: Loaded) {
     tokio::spawn(async move { app.keyring.follow(&ledger, seen).await });
 }
 
 /// Removes decisions that are older than the operator keeps them; never returns.
-async fn forget(log: Sqlite, keep_days: u32) {
+async fn forget(log: Ledger, keep_days: u32) {
     const EVERY: Duration = Duration::from_hours(1);
     const MILLISECONDS_A_DAY: i64 = 86_400_000;
     let mut tick = tokio::time::interval(EVERY);

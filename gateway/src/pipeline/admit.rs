@@ -13,6 +13,7 @@ use super::declared::declared;
 use super::plan::Asked;
 use super::receive::Received;
 use super::settle::Ticket;
+use super::tags::tags;
 use crate::classifier::Classifier;
 use crate::keyring::Tenant;
 
@@ -66,6 +67,7 @@ pub async fn admit(
     let Received { call, tenant, request, room } = received;
     permitted(&tenant, &request)?;
     let said = declared(&call.headers, &request)?;
+    ticket.marked(tags(&call.headers, tenant.tags())?);
     let classified = classifier.classify(&tenant, said.class, &request.body).await?;
     ticket.classified(classified);
     let objective = call.headers.get(&OBJECTIVE).and_then(|value| value.to_str().ok());

@@ -87,6 +87,8 @@ pub struct Record {
     pub deadline: Instant,
     /// What sort of data it carries, and who says so.
     pub classified: Option<Classified>,
+    /// What its key and its caller marked it with.
+    tags: BTreeMap<String, String>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
     /// The service tier that it asks for, if it names one.
@@ -144,6 +146,7 @@ impl Ticket {
             considered: None,
             deadline: call.deadline,
             classified: None,
+            tags: BTreeMap::new(),
             request_bytes: 0,
             tier: None,
             attempts: Attempts::default(),
@@ -188,6 +191,11 @@ impl Ticket {
 
     pub(super) fn classified(&mut self, classified: Classified) {
         self.record_mut().classified = Some(classified);
+    }
+
+    /// It carries these tags.
+    pub(super) fn marked(&mut self, tags: BTreeMap<String, String>) {
+        self.record_mut().tags = tags;
     }
 
     pub(super) fn planned(&mut self, pool: &Arc<Pool>) {
@@ -409,8 +417,7 @@ impl Record {
 
     /// The same, to look at.
     pub(super) fn marks(&self) -> &BTreeMap<String, String> {
-        static NONE: BTreeMap<String, String> = BTreeMap::new();
-        &NONE
+        &self.tags
     }
 
     /// What came of the call, for the log of decisions.
