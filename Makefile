@@ -14,6 +14,8 @@ KIT := $(or $(ISTHMUS_KIT),../shared/kit)
 CARGO_FLAGS := --release --locked
 ISTHMUS := target/release/isthmus
 MODEL := models/smollm2-135m-instruct-q4_1.gguf
+# LiteLLM's list of prices, which lies in its package.
+LITELLM_PRICES := target/litellm/prices.json
 EMBEDDING_MODEL := models/all-minilm-l6-v2-f16.gguf
 
 .PHONY: help
@@ -37,7 +39,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-policies fuzz-build test-axon test-sdk test-crash test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-policies test-prices fuzz-build test-axon test-sdk test-crash test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -55,6 +57,14 @@ test-policies: tools-policies ## The starter policies: tested, proved, and compa
 	$(ISTHMUS) policy prove policies/starter
 	$(ISTHMUS) policy diff policies/starter policies/starter --refuse-loosening
 	cargo test $(CARGO_FLAGS) --workspace --test policy -- --include-ignored
+
+.PHONY: test-prices
+test-prices: tools-build $(LITELLM_PRICES) ## The catalogue of prices against the whole list that it was read in
+	LITELLM_PRICES=$(CURDIR)/$(LITELLM_PRICES) \
+		cargo test $(CARGO_FLAGS) --workspace --test catalogue -- --ignored
+
+$(LITELLM_PRICES): .venv/ready
+	$(PYTHON) scripts/litellm_prices.py $@
 
 .PHONY: test-axon
 test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the original axon

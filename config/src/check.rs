@@ -6,12 +6,14 @@ pub(crate) mod catalogue;
 mod classification;
 mod endpoints;
 mod facts;
+mod fx;
 mod models;
 mod names;
 mod networks;
 mod objective;
 mod policies;
 pub(crate) mod policytest;
+mod price;
 mod providers;
 mod server;
 mod small;
@@ -19,8 +21,6 @@ mod timeouts;
 mod unavailable;
 
 use std::collections::BTreeSet;
-
-use isthmus_policies::offer::Pricing;
 
 use crate::check::endpoints::Endpoints;
 use crate::check::providers::Providers;
@@ -87,7 +87,7 @@ fn unpriced<'e>(providers: &Providers, endpoints: &'e Endpoints) -> Vec<&'e str>
     let endpoints = endpoints
         .read
         .values()
-        .filter(|endpoint| endpoint.pricing() == Pricing::Unknown && is_remote(&endpoint.provider));
+        .filter(|it| !models::may_have_price(it, providers) && is_remote(&it.provider));
     endpoints.map(|endpoint| endpoint.name.as_str()).collect()
 }
 

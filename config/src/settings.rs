@@ -5,6 +5,7 @@
 //! that is not there).
 
 pub mod cache;
+pub mod charging;
 pub mod classification;
 pub mod limits;
 
@@ -17,13 +18,12 @@ use isthmus_adapters::adapter::Timeouts;
 use isthmus_adapters::settings::AccountSettings;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
-use isthmus_inference::money::Price;
 use isthmus_inference::secret::Secret;
+use isthmus_ledger::fx::Observation;
 use isthmus_ledger::journal::Promises;
 use isthmus_policies::budget::Budget;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::hedge::HedgeRules;
-use isthmus_policies::lease::Lease;
 use isthmus_policies::monitor::Limits;
 use isthmus_policies::objective::Objective;
 use isthmus_policies::offer::Pricing;
@@ -32,6 +32,7 @@ use isthmus_policies::retry::RetryRules;
 use isthmus_policies::rollout::RolloutRules;
 
 use cache::{Cache, PoolCache};
+use charging::Charging;
 use classification::{Classification, Organisation};
 use limits::Keeping;
 
@@ -151,10 +152,8 @@ pub struct Endpoint {
     pub provider: ProviderName,
     /// The name by which the upstream knows the model.
     pub model: UpstreamModel,
-    /// What it charges by the token, if known.
-    pub price: Option<Price>,
-    /// What it costs by the hour instead. Never together with a price.
-    pub lease: Option<Lease>,
+    /// How it is paid.
+    pub charging: Charging,
     /// What the upstream lets the house have.
     pub limits: Limits,
     /// How long each phase of an attempt may take.
@@ -231,6 +230,10 @@ pub struct Ledger {
     pub path: PathBuf,
     /// What is promised of entries.
     pub promises: Promises,
+    /// What the tokens of networks are worth in dollars.
+    pub fx: Vec<Observation>,
+    /// How old such a rate may be.
+    pub fx_max_age: Duration,
 }
 
 /// What is logged, and how.
@@ -277,8 +280,7 @@ impl Endpoint {
             name: format!("{provider}/{model}").into(),
             provider,
             model,
-            price: None,
-            lease: None,
+            charging: Charging::Unsaid,
             limits: Limits::default(),
             timeouts,
             context_window: None,
@@ -289,11 +291,7 @@ impl Endpoint {
 
     /// How it is paid.
     pub fn pricing(&self) -> Pricing {
-        match (self.price, self.lease) {
-            (Some(price), _) => Pricing::Tokens(price),
-            (None, Some(lease)) => Pricing::Lease(lease),
-            (None, None) => Pricing::Unknown,
-        }
+        self.charging.pricing()
     }
 }
 
@@ -383,7 +381,12 @@ impl Default for DecisionLog {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { path: "isthmus.db".into(), promises: Promises::default() }
+        Self {
+            path: "isthmus.db".into(),
+            promises: Promises::default(),
+            fx: vec![],
+            fx_max_age: Duration::from_hours(24),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use isthmus_inference::capability::{Capabilities, Capability};
 use isthmus_config::settings::cache::{Keeper, PoolCache, Scope};
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
+use isthmus_ledger::catalogue::Catalogue;
 use isthmus_policies::bounds::{Bound, Then};
 use isthmus_policies::facts::{Network, Quantisation, Status, Tee, Trust};
 use isthmus_policies::hedge::HedgeAfter;
@@ -110,7 +111,7 @@ endpoints:
     );
     let endpoint = &settings.endpoints["one"];
     assert_eq!(endpoint.model, "some/model".into());
-    let price = endpoint.price.unwrap();
+    let price = endpoint.charging.tariff().unwrap().standard().written.price;
     assert_eq!(price.input.pico_dollars_per_token(), 250_000);
     assert_eq!(price.cache_read.unwrap().pico_dollars_per_token(), 25_000);
     assert_eq!(price.reasoning, None);
@@ -371,4 +372,55 @@ fn files_that_cannot_be_read_are_complaints() {
     assert!(said(&path).ends_with("isthmus.yaml: error: larger than 1048576 bytes"));
     std::fs::write(&path, "\u{feff}version: 1\r\nserver: {}\r\n").unwrap();
     assert!(load(&path, &nothing).is_ok());
+}
+
+#[test]
+fn what_nobody_priced_is_priced_by_the_catalogue() {
+    let mut settings = accepted(
+        r#"
+providers:
+  openai: { kind: openai, api_key: sk-x }
+  bedrock: { kind: bedrock, region: us-gov-west-1 }
+endpoints:
+  listed: { provider: openai, model: gpt-5-mini }
+  written: { provider: openai, model: gpt-5-mini, price: { input: "1", output: "2" } }
+  unheard: { provider: openai, model: gpt-of-tomorrow }
+  europe: { provider: bedrock, model: eu.anthropic.claude-sonnet-4-5-20250929-v1:0 }
+  blocks: { provider: openai, model: m, price: { lease_uact_per_block: 1000, capacity_tokens_per_second: 10 } }
+  coin: { provider: openai, model: m, price: { currency: TAO, input: "0.001", output: "0.002" } }
+  other: { provider: openai, model: m, price: { currency: IO, input: "1", output: "2" } }
+models: { chat: { endpoints: [listed, openai/gpt-5-nano] } }
+ledger:
+  fx_max_age: 1h
+  fx:
+    - { pair: TAO/USD, rate: "400", source: "https://example.org", observed_at: 2026-11-28T11:30:00Z, method: twap }
+    - { pair: IO/USD, rate: "0.4", source: "https://example.org", observed_at: 2026-11-28T10:30:00Z, method: spot }
+"#,
+        &nothing,
+    );
+    assert_eq!(settings.endpoints["listed"].pricing(), Pricing::Unknown, "it depends on the day");
+    // 2026-11-28, at noon.
+    let unpriced = settings.price_endpoints(Catalogue::shipped(), 1_795_867_200);
+    let usual = |name: &str| {
+        let tariff = settings.endpoints[name].charging.tariff()?;
+        Some(tariff.standard().written.clone())
+    };
+    let listed = usual("listed").unwrap();
+    assert_eq!(
+        (listed.price.input.to_string(), listed.price.output.to_string()),
+        ("0.25".into(), "2.00".into())
+    );
+    assert_eq!(listed.source, "https://developers.openai.com/api/docs/pricing");
+    assert_eq!(usual("written").unwrap().price.input.to_string(), "1.00");
+    assert_eq!(usual("europe").unwrap().price.input.to_string(), "3.30");
+    assert_eq!(usual("unheard"), None);
+    assert!(usual("openai/gpt-5-nano").is_some());
+    let coin = usual("coin").unwrap();
+    assert_eq!(coin.price.input.to_string(), "0.40");
+    assert_eq!(coin.converted.unwrap().rate, "400.00");
+    let Pricing::Lease(lease) = settings.endpoints["blocks"].pricing() else { panic!() };
+    assert_eq!(lease.per_hour.to_string(), "0.60");
+    let [one] = &unpriced[..] else { panic!("{unpriced:?}") };
+    assert_eq!(one.endpoint, "other".into());
+    assert_eq!(settings.endpoints["other"].pricing(), Pricing::Unknown);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use isthmus_adapters::adapter::Adapter;
 use isthmus_adapters::hub::HubError;
+use isthmus_config::settings::charging::Charging;
 use isthmus_config::settings::{self, Policies, Settings};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::ident::ProviderName;
@@ -228,7 +229,9 @@ impl App {
         let now = moment(Instant::now());
         for pool in self.directory.pools() {
             for endpoint in &pool.endpoints {
-                self.metrics.gate(endpoint.name.as_str(), endpoint.monitor.view(now, 0).gate);
+                let name = endpoint.name.as_str();
+                self.metrics.gate(name, endpoint.monitor.view(now, 0).gate);
+                self.metrics.priced(name, endpoint.offer.pricing != Pricing::Unknown);
             }
         }
     }
@@ -279,6 +282,7 @@ async fn accounts(
             narrows: kind == "openrouter",
             in_process: matches!(&provider.account, settings::Account::Embedded(_)),
             kind: kind.into(),
+            region: provider.account.region().map(Arc::from),
             facts: Arc::new(Facts {
                 network: provider.account.usual_network(),
                 ..Facts::default()
@@ -335,7 +339,7 @@ fn endpoint(
         model: written.model.clone(),
         adapter: Arc::clone(&account.adapter),
         narrows: account.narrows,
-        pricing: written.pricing(),
+        charging: written.charging.clone(),
         capabilities: written.capabilities,
         continues: account.adapter.continues() && continues(written, settings),
         timeouts: written.timeouts,
@@ -363,15 +367,15 @@ fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
 fn known(settings: &Settings, accounts: &BTreeMap<ProviderName, Account>) -> Known {
     let mut known = Known::new();
     for endpoint in settings.endpoints.values() {
-        let pricing = endpoint.pricing();
+        let charging = &endpoint.charging;
         match known.entry((endpoint.provider.clone(), endpoint.model.clone())) {
             Entry::Vacant(place) => {
-                place.insert((pricing, Arc::new(endpoint.facts.clone())));
+                place.insert((charging.clone(), Arc::new(endpoint.facts.clone())));
             }
             Entry::Occupied(mut place) => {
                 let (known, facts) = place.get_mut();
-                if *known == Pricing::Unknown {
-                    *known = pricing;
+                if *known == Charging::Unsaid {
+                    *known = charging.clone();
                 }
                 if **facts != endpoint.facts
                     && let Some(account) = accounts.get(&endpoint.provider)

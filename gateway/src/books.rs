@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use isthmus_config::settings::Settings;
-use isthmus_inference::tariff::Tariff;
 use isthmus_ledger::books::Books;
 use isthmus_ledger::journal::{
     Journal, JournalWriter, Posting, Segments, post_left_behind, recover,
@@ -16,8 +15,6 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::calendar::unix_milliseconds;
-use crate::directory::Directory;
-use crate::pool::WRITTEN;
 use crate::telemetry::events::ledger::{EntriesNotPosted, EntriesNotWritten, HoldsSettled};
 use crate::telemetry::metrics::Metrics;
 
@@ -56,10 +53,9 @@ pub async fn open(
 }
 
 /// Keeps the versions of all prices, so that any cost can be computed again.
-pub async fn keep_prices(directory: &Directory, books: &impl Books) -> Result<(), StoreError> {
-    for endpoint in directory.endpoints() {
-        let Some(price) = endpoint.price else { continue };
-        for priced in Tariff::flat(price, WRITTEN).prices() {
+pub async fn keep_prices(settings: &Settings, books: &impl Books) -> Result<(), StoreError> {
+    for endpoint in settings.endpoints.values() {
+        for priced in endpoint.charging.tariff().iter().flat_map(|tariff| tariff.prices()) {
             books.keep_price(priced.id.as_str(), &priced.written.text()).await?;
         }
     }

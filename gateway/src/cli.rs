@@ -1,14 +1,18 @@
 //! The commands, one file each.
 
+mod catalogue;
 mod check;
 mod doctor;
 mod explain;
+mod export;
+mod import;
 mod keys;
 mod ledger;
 mod load;
 mod models;
 mod policy;
 mod replay;
+mod report;
 mod serve;
 
 use std::io::{self, Write};
@@ -46,8 +50,16 @@ enum Command {
     Keys(keys::Keys),
     /// Verify the ledger, and print its entries.
     Ledger(ledger::Ledger),
+    /// Tell what was spent, by whom and on what.
+    Report(report::Report),
+    /// Write the books in formats that others read.
+    Export(export::ExportArguments),
     /// List the models that can be asked for.
     Models(models::Models),
+    /// List and check list prices.
+    Catalogue(catalogue::CatalogueCommand),
+    /// Compare another list of prices with the catalogue.
+    Import(import::Import),
     /// Test, prove and compare policies.
     Policy(policy::Policy),
     /// Look for what would keep the gateway from working.
@@ -78,7 +90,11 @@ pub fn run() -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Keys(keys) => keys.run(),
         Command::Ledger(ledger) => ledger.run(),
+        Command::Report(report) => report.run(),
+        Command::Export(export) => export.run(),
         Command::Models(models) => models.run(),
+        Command::Catalogue(catalogue) => catalogue.run(),
+        Command::Import(import) => import.run(),
         // It has an exit status of its own where the solver is missing.
         Command::Policy(policy) => return policy.run(),
         Command::Doctor(doctor) => doctor.run(),

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use isthmus_adapters::adapter::{Adapter, Timeouts};
+use isthmus_config::settings::charging::Charging;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::{ModelName, ProviderName, UpstreamModel};
 use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::Limits;
-use isthmus_policies::offer::Pricing;
 use isthmus_policies::plan::Strategy;
 use moka::sync::Cache;
 
 use crate::pool::{Endpoint, EndpointParts, Learnt, Pool};
+use crate::prices;
 use crate::telemetry::metrics::EndpointMetrics;
 
 /// All that can be asked for.
@@ -26,7 +27,7 @@ pub struct Directory {
 
 /// What is known of models that are asked for without their endpoint's name: how they are paid, and
 /// what is claimed of them.
-pub type Known = HashMap<(ProviderName, UpstreamModel), (Pricing, Arc<Facts>)>;
+pub type Known = HashMap<(ProviderName, UpstreamModel), (Charging, Arc<Facts>)>;
 
 /// One account, through which any of its provider's models can be asked for.
 pub struct Account {
@@ -38,6 +39,8 @@ pub struct Account {
     pub label: Arc<str>,
     /// The kind of provider, such as `openai`.
     pub kind: Arc<str>,
+    /// The region that prices may depend on.
+    pub region: Option<Arc<str>>,
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
     /// Whether it is the engine in this process.
@@ -108,9 +111,9 @@ impl Directory {
         }
         let upstream = UpstreamModel::from(upstream);
         let known = self.known.get(&(provider.clone(), upstream.clone()));
-        let (pricing, facts) = match known {
-            Some((pricing, facts)) => (*pricing, Arc::clone(facts)),
-            None => (Pricing::Unknown, Arc::clone(&account.facts)),
+        let (charging, facts) = match known {
+            Some((charging, facts)) => (charging.clone(), Arc::clone(facts)),
+            None => (account.listed(upstream.as_str()), Arc::clone(&account.facts)),
         };
         let endpoint = Endpoint::new(EndpointParts {
             name: model.as_str().into(),
@@ -119,7 +122,7 @@ impl Directory {
             model: upstream,
             adapter: Arc::clone(&account.adapter),
             narrows: account.narrows,
-            pricing,
+            charging,
             capabilities: None,
             continues: false,
             timeouts: account.timeouts,
@@ -152,6 +155,15 @@ impl Directory {
             accounts.join(", ")
         );
         Failure::new(Kind::NotFound, message).with_param("model")
+    }
+}
+
+// === impl Account ===
+
+impl Account {
+    /// What a model costs that nobody wrote down.
+    fn listed(&self, model: &str) -> Charging {
+        prices::listed(&self.kind, model, self.region.as_deref())
     }
 }
 

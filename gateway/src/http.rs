@@ -9,6 +9,7 @@ pub mod openai;
 mod patience;
 pub mod render;
 pub mod reply;
+pub mod report;
 pub mod server;
 pub mod street;
 pub mod workers;
@@ -58,6 +59,7 @@ pub fn admin(app: Arc<App>) -> Pages {
         .route("/metrics", get(admin::metrics))
         .route("/admin/v1/explain", post(explain::now))
         .route("/admin/v1/explain/{request_id}", get(explain::past))
+        .route("/admin/v1/report", get(report::report))
         .with_state(app);
     Pages::new(pages)
 }

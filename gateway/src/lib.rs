@@ -10,8 +10,10 @@
 //! * [`permits`]: what policy permits, version by version
 //! * [`explain`], [`decision_log`]: a decision, told; and written down
 //! * [`catalogue`], [`policy_files`]: what policies see of the endpoints, and the policies
+//! * [`pool`], [`prices`]: a name's endpoints; what models cost that nobody priced
 //! * [`embedded`], [`hub`]: the engine behind the adapters' seam, and where its model comes from
 //! * [`replay`]: logged decisions, made anew under other policies
+//! * [`report`]: what the books tell, as it is asked for
 //! * [`proofs`]: what policies can never do, proved by a solver
 //! * [`telemetry`]: log lines and metrics from typed events
 
@@ -34,7 +36,9 @@ pub mod permits;
 pub mod pipeline;
 pub mod policy_files;
 pub mod pool;
+pub mod prices;
 pub mod proofs;
 pub mod quota;
 pub mod replay;
+pub mod report;
 pub mod telemetry;

@@ -75,5 +75,7 @@ where
     let planned = plan::plan(app, admitted, ticket).await?;
     let funded = reserve::reserve(app, planned, ticket).await?;
     let answer = dispatch::dispatch(funded, ticket).await?;
+    // What another pool answered for want of money is not what was asked for.
+    let keep = keep.filter(|_| ticket.record().notes.downgraded.is_none());
     Ok(Answer { keep, ..answer })
 }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use isthmus_adapters::adapter::{Adapter, Timeouts};
+use isthmus_config::settings::charging::Charging;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
-use isthmus_inference::money::{Money, Price};
-use isthmus_inference::tariff::Tariff;
+use isthmus_inference::money::Money;
+use isthmus_inference::tariff::{Priced, Tariff};
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::{Limits, Monitor};
@@ -55,8 +57,8 @@ pub struct Endpoint {
     pub adapter: Arc<dyn Adapter>,
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
-    /// What it charges by the token, if known.
-    pub price: Option<Price>,
+    /// What it charges by the token in all circumstances, if known.
+    pub tariff: Option<Arc<Tariff>>,
     /// What it can do; `None` leaves that to its adapter, which refuses what its language cannot say.
     pub capabilities: Option<Capabilities>,
     /// Whether it goes on with an answer that another one began.
@@ -96,7 +98,7 @@ pub struct EndpointParts {
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
     /// How it is paid.
-    pub pricing: Pricing,
+    pub charging: Charging,
     /// What it can do.
     pub capabilities: Option<Capabilities>,
     /// Whether it goes on with an answer that another one began.
@@ -113,8 +115,6 @@ pub struct EndpointParts {
     pub limits: Limits,
 }
 
-/// Who says what a price is that stands in the configuration.
-pub const WRITTEN: &str = "configuration";
 /// The price of what is paid by the hour.
 pub const LEASE: &str = "lease";
 
@@ -132,12 +132,12 @@ impl Pool {
 impl Endpoint {
     /// An endpoint that nobody has asked yet.
     pub fn new(parts: EndpointParts) -> Self {
-        let EndpointParts { name, provider, kind, model, pricing, facts, limits, .. } = parts;
+        let EndpointParts { name, provider, kind, model, charging, facts, limits, .. } = parts;
         let network = facts.network.as_ref().map(|fact| fact.value);
-        let (price, lease) = match pricing {
-            Pricing::Tokens(price) => (Some(price), None),
-            Pricing::Lease(lease) => (None, Some(lease)),
-            Pricing::Unknown => (None, None),
+        let pricing = charging.pricing();
+        let lease = match pricing {
+            Pricing::Lease(lease) => Some(lease),
+            Pricing::Tokens(_) | Pricing::Unknown => None,
         };
         let regions = facts.processing_regions.as_ref().map(|fact| &fact.value);
         let region = regions
@@ -151,7 +151,7 @@ impl Endpoint {
             model,
             adapter: parts.adapter,
             narrows: parts.narrows,
-            price,
+            tariff: charging.tariff().cloned(),
             capabilities: parts.capabilities,
             continues: parts.continues,
             places: limits.concurrency.map(|most| Arc::new(Semaphore::new(most.get() as usize))),
@@ -165,23 +165,30 @@ impl Endpoint {
         }
     }
 
+    /// The price of a request with this many input tokens, if the endpoint is paid by the token.
+    pub fn priced(&self, tier: Option<Tier>, input_tokens: u64) -> Option<&Priced> {
+        Some(self.tariff.as_ref()?.price(tier, input_tokens))
+    }
+
     /// What these tokens cost here by the list; nothing on a lease, whose hour is paid, and `None`
     /// where nobody knows a price.
     pub fn list_cost(&self, usage: &Usage) -> Option<Money> {
-        match (&self.price, &self.offer.pricing) {
-            (Some(price), _) => Some(price.cost(usage)),
-            (None, Pricing::Lease(_)) => Some(Money::ZERO),
-            (None, _) => None,
+        match self.priced(usage.tier, usage.input()) {
+            Some(priced) => Some(priced.written.price.cost(usage)),
+            None => self.is_leased().then_some(Money::ZERO),
         }
     }
 
-    /// By which the ledger knows its price.
-    pub fn price_id(&self) -> Option<String> {
-        match (&self.price, &self.offer.pricing) {
-            (Some(price), _) => Some(Tariff::flat(*price, WRITTEN).standard().id.to_string()),
-            (None, Pricing::Lease(_)) => Some(LEASE.to_owned()),
-            (None, _) => None,
+    /// By which the ledger knows the price of these tokens.
+    pub fn price_id(&self, usage: &Usage) -> Option<String> {
+        match self.priced(usage.tier, usage.input()) {
+            Some(priced) => Some(priced.id.to_string()),
+            None => self.is_leased().then(|| LEASE.to_owned()),
         }
+    }
+
+    fn is_leased(&self) -> bool {
+        matches!(self.offer.pricing, Pricing::Lease(_))
     }
 
     /// What policy may know of it.

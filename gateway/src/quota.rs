@@ -19,8 +19,9 @@ use std::sync::Arc;
 
 use isthmus_config::settings::limits;
 use isthmus_inference::failure::Failure;
+use isthmus_inference::ident::ModelName;
 use isthmus_policies::budget::scope::Shares;
-use isthmus_policies::budget::{Amounts, Budget, Mode, Sort, Subject};
+use isthmus_policies::budget::{Amounts, Budget, Dimension, Mode, OnExhaust, Sort, Subject};
 use tokio_util::sync::CancellationToken;
 
 use keeper::{Claim, Granted, Opening, Part, Shown};
@@ -59,6 +60,8 @@ pub struct Reservation {
     parts: Vec<Part>,
     /// What the caller is told.
     pub notes: Notes,
+    /// Who had better answer, by a soft budget.
+    pub instead: Option<Instead>,
 }
 
 /// What a caller is told beside the answer.
@@ -72,6 +75,15 @@ pub struct Notes {
     pub downgraded: Option<Box<str>>,
 }
 
+/// A soft budget that is used up, and the pool that is to answer then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instead {
+    /// The budget.
+    pub budget: Box<str>,
+    /// The pool.
+    pub pool: ModelName,
+}
+
 impl Quota {
     /// These budgets, kept as the operator says, and who works behind that. `node` is this gateway's
     /// name for the others, the same after a restart.
@@ -79,7 +91,7 @@ impl Quota {
         budgets: Vec<Budget>,
         keeping: &limits::Keeping,
         node: &str,
-        openings: &[Opening],
+        openings: Vec<Opening>,
         clock: Clock,
     ) -> (Arc<Self>, Work) {
         let budgets: Arc<[Budget]> = budgets.into();
@@ -88,13 +100,12 @@ impl Quota {
             limits::Keeper::Redis { url } if !budgets.is_empty() => {
                 let rules = Rules::new(node, keeping.when_unreachable);
                 let (address, kept) = (url.clone(), Arc::clone(&budgets));
-                let (shared, work) =
-                    Shared::new(kept, address, rules, Arc::clone(&clock), openings);
+                let (shared, work) = Shared::new(kept, address, rules, &clock, openings);
                 (Keeper::Shared(shared), Some(work))
             }
             _ => {
                 let local = Local::new(Arc::clone(&budgets));
-                local.open(openings, clock());
+                local.open(&openings, clock());
                 (Keeper::Local(local), None)
             }
         };
@@ -106,8 +117,8 @@ impl Quota {
         self.budgets.is_empty()
     }
 
-    /// Refuses what a budget in dollars cannot judge: `true` says that nobody may be asked whose price
-    /// is not known.
+    /// A hard budget in dollars that a request is under: nobody may be asked then whose price is not
+    /// known.
     pub fn needs_prices(&self, subject: &Subject<'_>) -> Option<&Budget> {
         self.budgets.iter().find(|budget| {
             let strict = budget.mode == Mode::Hard && budget.limits.money.is_some();
@@ -131,7 +142,7 @@ impl Quota {
         let claims = self.claims(subject, shares);
         if claims.is_empty() {
             let (quota, notes) = (Arc::clone(self), Notes::default());
-            return Ok(Reservation { quota, parts: vec![], notes });
+            return Ok(Reservation { quota, parts: vec![], notes, instead: None });
         }
         let granted = match &self.keeper {
             Keeper::Local(local) => local.reserve(claims, (self.clock)()),
@@ -140,7 +151,7 @@ impl Quota {
         let now = (self.clock)();
         let Granted { parts, standings } =
             granted.map_err(|refused| Box::new(Refusal::of(&refused, &self.budgets, now)))?;
-        let mut notes = Notes::default();
+        let (mut notes, mut instead) = (Notes::default(), None);
         for standing in &standings {
             let budget = &self.budgets[standing.budget];
             self.notices.granted(budget, standing, now);
@@ -149,8 +160,13 @@ impl Quota {
             if budget.is_notable(percent) {
                 notes.warnings.push((budget.name.clone(), percent));
             }
+            if let OnExhaust::Downgrade(pool) = &budget.on_exhaust
+                && budget.limits.exceeded(standing.before, standing.claim).is_some()
+            {
+                instead = Some(Instead { budget: budget.name.clone(), pool: pool.clone() });
+            }
         }
-        Ok(Reservation { quota: Arc::clone(self), parts, notes })
+        Ok(Reservation { quota: Arc::clone(self), parts, notes, instead })
     }
 
     /// How all sums stand, with their budgets.
@@ -237,6 +253,6 @@ impl fmt::Debug for Reservation {
 
 /// Whether a sum is told apart in metrics: callers must not choose labels.
 pub fn is_shown(budget: &Budget) -> bool {
-    let by_tag = budget.scope.each.as_ref().is_some_and(|each| each.is_callers_choice());
+    let by_tag = budget.scope.each.as_ref().is_some_and(Dimension::is_callers_choice);
     budget.sort == Sort::Spending && !by_tag
 }

@@ -24,7 +24,7 @@ pub struct MoneyError(String);
 
 /// What one token costs, in pico-dollars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rate(i128);
+pub struct Rate(u64);
 
 /// What an endpoint charges per token, by bucket.
 ///
@@ -101,7 +101,6 @@ impl Money {
     }
 
     /// Whether it is nothing.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub const fn is_zero(&self) -> bool {
         self.0 == 0
     }
@@ -201,13 +200,13 @@ impl Serialize for Money {
 
 impl Rate {
     /// A rate given in pico-dollars per token.
-    pub fn from_pico_dollars_per_token(pico: u64) -> Self {
-        Self(pico.into())
+    pub const fn from_pico_dollars_per_token(pico: u64) -> Self {
+        Self(pico)
     }
 
     /// The rate in pico-dollars per token.
     pub const fn pico_dollars_per_token(self) -> i128 {
-        self.0
+        self.0 as i128
     }
 }
 
@@ -255,7 +254,7 @@ impl Serialize for Rate {
 impl Mul<u64> for Rate {
     type Output = Money;
     fn mul(self, tokens: u64) -> Money {
-        Money(self.0 * i128::from(tokens))
+        Money(i128::from(self.0) * i128::from(tokens))
     }
 }
 

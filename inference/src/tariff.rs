@@ -96,7 +96,7 @@ impl Tariff {
     /// A tariff of these prices, in any order.
     pub fn new(prices: impl IntoIterator<Item = Written>) -> Result<Self, TariffError> {
         let mut prices: Vec<_> = prices.into_iter().map(Priced::new).collect();
-        prices.sort_by_key(|priced| priced.circumstances());
+        prices.sort_by_key(Priced::circumstances);
         if prices.first().is_none_or(|first| first.circumstances() != (None, 0)) {
             return Err(TariffError::NoBeginning(tier_name(None)));
         }
@@ -189,7 +189,6 @@ fn tier_name(tier: Option<Tier>) -> &'static str {
     tier.map_or("the usual tier", Tier::as_str)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 const fn is_zero(tokens: &u64) -> bool {
     *tokens == 0
 }

@@ -93,6 +93,16 @@ impl Catalogue {
         self.rows.values().flatten()
     }
 
+    /// The rows that hold on a day, of all kinds, models and regions.
+    pub fn on(&self, day: Date) -> Vec<&Row> {
+        let mut held = vec![];
+        for rows in self.rows.values() {
+            let regions: BTreeSet<_> = rows.iter().map(|row| row.region.as_deref()).collect();
+            held.extend(regions.into_iter().flat_map(|region| in_force(rows, region, day)));
+        }
+        held
+    }
+
     /// Whether there ever was a price for it, on whatever day.
     pub fn knows(&self, kind: &str, model: &str) -> bool {
         self.rows.contains_key(&(kind.to_owned(), model.to_owned()))

@@ -90,6 +90,7 @@ impl Sums {
     fn of_line(line: &Line) -> Self {
         Self {
             attempts: 1,
+            // A sum has no tier: the price that it is summed by has.
             usage: Usage { source: Source::Reported, tier: None, ..line.usage },
             cost: line.cost.unwrap_or(Money::ZERO),
             unpriced: u64::from(line.cost.is_none() && line.usage.total() > 0),

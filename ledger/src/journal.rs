@@ -203,7 +203,7 @@ impl JournalWriter {
                 return;
             }
             if let Some(pause) = pace.pause(Instant::now()) {
-                std::thread::sleep(pause);
+                rest(pause);
                 while handed.len() < LARGEST_BATCH
                     && let Ok(more) = self.queue.try_recv()
                 {
@@ -251,10 +251,19 @@ impl JournalWriter {
                 self.shared.failing.store(true, Relaxed);
                 drop(waiting);
                 failed(&error);
-                std::thread::sleep(PAUSE);
+                rest(PAUSE);
             }
         }
     }
+}
+
+/// Lets time pass.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "time is what is waited for, by a thread that has no other work"
+)]
+fn rest(time: Duration) {
+    std::thread::sleep(time);
 }
 
 // === impl Shared ===

@@ -6,6 +6,8 @@
 //! * [`fold`]: from entries to sums; [`verify`]: whether the books are whole
 //! * [`catalogue`]: dated list prices with their sources; [`fx`]: prices in other currencies
 //! * [`reprice`]: what was charged by a wrong price
+//! * [`report`]: what the sums tell; [`lease`]: hours of machines, shared over work; [`reconcile`]: invoices
+//! * [`focus`]: the books in the FinOps Foundation's format · [`sheet`]: the forms that reports take
 //! * [`decision`]: the log of decisions: the trait
 //! * [`key`]: what a key is, how one is made and recognised
 //! * [`store`]: where keys are kept: the trait
@@ -15,11 +17,16 @@ pub mod books;
 pub mod catalogue;
 pub mod decision;
 pub mod entry;
+pub mod focus;
 pub mod fold;
 pub mod fx;
 pub mod journal;
 pub mod key;
+pub mod lease;
+pub mod reconcile;
+pub mod report;
 pub mod reprice;
+pub mod sheet;
 pub mod store;
 pub mod stores;
 pub mod verify;

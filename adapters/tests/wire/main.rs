@@ -17,6 +17,7 @@ mod google;
 mod hub;
 mod infernet;
 mod media;
+mod prices;
 mod providers;
 mod recordings;
 mod recordings_anthropic;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use isthmus_inference::ident::{EndpointName, ModelName};
+use isthmus_ledger::catalogue::Catalogue;
 use isthmus_policies::objective::Objective;
-use isthmus_policies::offer::Pricing;
 
 use crate::check::cache;
 use crate::check::endpoints::Endpoints;
@@ -12,6 +12,7 @@ use crate::check::names::{self, Section, callers_name};
 use crate::check::objective::{hedge, objective};
 use crate::check::providers::{self, Providers};
 use crate::reader::Value;
+use crate::settings::charging::Charging;
 use crate::settings::{DEFAULT_TIMEOUTS, Endpoint, Pool, Retry};
 
 /// Reads the section if it is there. Beside the pools come the endpoints that only a pool names, as
@@ -24,7 +25,12 @@ pub(super) fn models(
     let mut direct = BTreeMap::new();
     let pools = Section::read(section, callers_name, |name, value| {
         let pool = pool(name, value, |value| reference(value, providers, endpoints, &mut direct))?;
-        unpriced(value, &pool, endpoints);
+        unpriced(
+            value,
+            &pool,
+            |name| endpoints.read.get(name).or_else(|| direct.get(name)),
+            providers,
+        );
         Some(pool)
     });
     (pools.read, direct)
@@ -77,20 +83,32 @@ fn one_of(value: &Value<'_>, endpoints: &[EndpointName]) -> Option<EndpointName>
 }
 
 /// Warns of endpoints that come last by an objective that counts money, for want of a price.
-fn unpriced(value: &Value<'_>, pool: &Pool, endpoints: &Endpoints) {
+fn unpriced<'e>(
+    value: &Value<'_>,
+    pool: &Pool,
+    find: impl Fn(&str) -> Option<&'e Endpoint>,
+    providers: &Providers,
+) {
     if !pool.objective.aim.counts_money(&pool.objective.weights) {
         return;
     }
-    let has_price = |name: &EndpointName| {
-        let endpoint = endpoints.read.get(name.as_str());
-        endpoint.is_some_and(|endpoint| endpoint.pricing() != Pricing::Unknown)
-    };
+    let has_price =
+        |name: &EndpointName| find(name.as_str()).is_some_and(|it| may_have_price(it, providers));
     for name in pool.endpoints.iter().filter(|name| !has_price(name)) {
         let name = value.quoted(name.as_str());
         value.warn(format!(
             "{name} has no price, so it comes last by cost; if it is free, write `price: {{ input: \"0\", output: \"0\" }}`"
         ));
     }
+}
+
+/// Whether somebody said what an endpoint costs, or the catalogue may know. Whether it does today is for
+/// the day to tell.
+pub(super) fn may_have_price(endpoint: &Endpoint, providers: &Providers) -> bool {
+    let provider = providers.read.get(&endpoint.provider);
+    let kind = provider.map_or("", |provider| provider.account.kind());
+    endpoint.charging != Charging::Unsaid
+        || Catalogue::shipped().knows(kind, endpoint.model.as_str())
 }
 
 fn members<'a>(

@@ -8,6 +8,14 @@ use crate::check::providers::EMBEDDED;
 use crate::settings::Account;
 
 impl Account {
+    /// The kind of provider, such as `openai`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => EMBEDDED,
+            Self::Remote(account) => account.kind.kind,
+        }
+    }
+
     /// The network of the account's endpoints that do not say it themselves.
     pub fn usual_network(&self) -> Option<Fact<Network>> {
         match self {

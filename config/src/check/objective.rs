@@ -7,7 +7,7 @@ use isthmus_policies::live::Quantile;
 use isthmus_policies::objective::{Aim, OBJECTIVES, Objective, Weights};
 use isthmus_policies::objectives::{cheapest, fastest, minimise};
 
-use crate::check::endpoints;
+use crate::check::price;
 use crate::reader::{Fields, Value};
 
 /// What `minimise` says in one word.
@@ -70,9 +70,8 @@ fn goal(value: &Value<'_>) -> Option<(&'static Aim, Weights)> {
 
 fn subject_to(value: &Value<'_>) -> Option<Bounds> {
     let seconds = |value: &Value<'_>| value.number().map(|milliseconds| milliseconds / 1000.0);
-    let rate = |fields: &mut Fields<'_, '_>, name| -> Option<Rate> {
-        fields.optional(name, endpoints::rate)
-    };
+    let rate =
+        |fields: &mut Fields<'_, '_>, name| -> Option<Rate> { fields.optional(name, price::rate) };
     value.fields(|fields| {
         Some(Bounds {
             p95_ttft: fields.optional("p95_ttft_ms", seconds),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use isthmus_ledger::journal::Durability;
 
-use crate::check::unavailable;
+use crate::check::{fx, unavailable};
 use crate::reader::Value;
 use crate::settings::{Ledger, LogFormat, LogLevel, Telemetry};
 
@@ -26,6 +26,7 @@ pub(super) fn ledger(section: Option<&Value<'_>>) -> Ledger {
         if postgres == Some(true) {
             fields.get("url");
         }
+        fx::fx(fields, &mut ledger);
         fields.set("path", &mut ledger.path, |value| value.text().map(PathBuf::from));
         let promises = &mut ledger.promises;
         fields.set("durability", &mut promises.durability, |value| value.word(DURABILITIES));

@@ -79,7 +79,7 @@ impl Redis {
         told(&self.state, found.as_ref().err());
         let value = found.ok()??;
         (value.len() <= self.most + HEAD).then_some(())?;
-        Remembered::from_bytes(Bytes::from(value))
+        Remembered::from_bytes(&Bytes::from(value))
     }
 
     pub(super) fn keep(&self, key: Key, answer: Arc<Remembered>, ttl: Duration) {

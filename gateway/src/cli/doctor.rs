@@ -4,13 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use isthmus_config::settings::limits::Keeper;
 use isthmus_config::settings::{Account, Settings};
 use isthmus_ledger::store::Store;
 
 use super::{CommandError, ConfigFile, block_on, say};
 use crate::app::{DEFAULT_MODEL, open_existing_ledger};
+use crate::quota;
 
-/// Tries what the gateway will need: the configuration, the ledger, the model, each provider.
+/// Tries what the gateway will need: the configuration, the ledger, Redis, the model, each provider.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  isthmus doctor --config isthmus.yaml")]
 pub(super) struct Doctor {
@@ -42,6 +44,13 @@ impl Doctor {
 
 async fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![ledger(settings).await];
+    if let Keeper::Redis { url } = &settings.keeping.keeper {
+        let answers = quota::redis::probe(url).await;
+        findings.push(match answers {
+            Ok(()) => Ok("limits: Redis answers".to_owned()),
+            Err(error) => Err(format!("limits: Redis cannot be asked: {error}")),
+        });
+    }
     for (name, provider) in &settings.providers {
         findings.push(match &provider.account {
             Account::Embedded(embedded) => {

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use isthmus_config::complaint::Complaint;
+use isthmus_config::complaint::{Complaint, Severity};
 use isthmus_config::{Checked, zero};
 
 use super::{CommandError, ConfigFile};
+use crate::prices;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "isthmus.yaml";
@@ -16,12 +17,21 @@ impl ConfigFile {
     pub(super) fn load(&self) -> Result<Checked, CommandError> {
         let env = |name: &str| std::env::var(name).ok();
         let default = Path::new(DEFAULT_FILE);
-        let checked = match &self.config {
-            Some(file) => isthmus_config::load(file, &env),
-            None if is_absent(default) => zero(&env),
-            None => isthmus_config::load(default, &env),
+        let (file, checked) = match &self.config {
+            Some(file) => (file.display().to_string(), isthmus_config::load(file, &env)),
+            None if is_absent(default) => ("built-in configuration".to_owned(), zero(&env)),
+            None => (DEFAULT_FILE.to_owned(), isthmus_config::load(default, &env)),
         };
-        checked.map_err(|complaints| CommandError(listed(&complaints)))
+        let mut checked = checked.map_err(|complaints| CommandError(listed(&complaints)))?;
+        let unpriced = prices::fill_in(&mut checked.settings);
+        checked.warnings.extend(unpriced.into_iter().map(|one| Complaint {
+            severity: Severity::Warning,
+            file: file.as_str().into(),
+            position: None,
+            path: format!("endpoints.{}.price", one.endpoint),
+            message: format!("{}; until then it comes last by cost", one.reason),
+        }));
+        Ok(checked)
     }
 }
 

@@ -69,7 +69,7 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
     check_openness(&settings.server, keys.count)?;
     let (finish, written) = (CancellationToken::new(), CancellationToken::new());
-    books::keep_prices(&app.directory, &ledger).await.map_err(CommandError::of)?;
+    books::keep_prices(&settings, &ledger).await.map_err(CommandError::of)?;
     let settled = CancellationToken::new();
     let keeping_sums = tokio::spawn(quota_work.run(settled.clone()));
     let keeping = books.keep(ledger.clone(), &app.metrics).map_err(CommandError::of)?;
@@ -120,7 +120,7 @@ async fn quota(
         None => vec![],
     };
     let clock = Arc::new(unix_milliseconds);
-    Ok(Quota::new(budgets.clone(), &settings.keeping, node, &openings, clock))
+    Ok(Quota::new(budgets.clone(), &settings.keeping, node, openings, clock))
 }
 
 async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandError> {

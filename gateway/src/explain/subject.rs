@@ -17,6 +17,7 @@ use isthmus_policies::recorded::Seen;
 use isthmus_policies::terms::Demand;
 
 use crate::catalogue::describe;
+use crate::prices;
 
 /// A pool, as far as the configuration tells.
 pub struct Subject {
@@ -59,12 +60,13 @@ impl Subject {
             }
             _ => usual(),
         };
-        let pricing = same.first().map(|known| known.pricing());
+        let listed = || prices::listed(account.kind(), upstream, account.region()).pricing();
+        let pricing = same.first().map_or_else(listed, |known| known.pricing());
         let offer = Offer {
             name: model.as_str().into(),
             provider: provider.clone(),
             kind: kind(account).into(),
-            pricing: pricing.unwrap_or(isthmus_policies::offer::Pricing::Unknown),
+            pricing,
             facts: Arc::new(facts.clone()),
         };
         let described = Described {

@@ -39,6 +39,8 @@ pub struct Planned {
     pub(super) pool: Arc<Pool>,
     pub(super) deadline: Instant,
     route: RoutePlan,
+    /// Tokens that the prompt is expected to be.
+    input_tokens: u64,
     /// What it was made for, should another pool have to serve it. The room that its body takes is held
     /// until the plan is carried out.
     admitted: Admitted,
@@ -103,6 +105,7 @@ async fn within(
     let weighed = weigh(&pool, &asked, &judged, &narrowing)?;
     ticket.expected(weighed.reading);
     let (now, plan) = (weighed.now, weighed.plan);
+    let input_tokens = weighed.reading.demand.input_tokens;
     if app.decisions.is_open() {
         ticket.considered(weighed.considered(app, &pool, &asked, &judged, narrowed));
     }
@@ -111,7 +114,7 @@ async fn within(
     pool.learnt.keep_incumbent(route.reference);
     pool.learnt.planned(now, pool.strategy.hedge.as_ref(), &route);
     let (request, deadline) = (Arc::clone(&admitted.request), admitted.deadline);
-    Ok(Planned { request, pool, deadline, route, admitted })
+    Ok(Planned { request, pool, deadline, route, input_tokens, admitted })
 }
 
 /// What a plan would rest on, and be, if this were asked now. Nothing comes of it.
@@ -294,6 +297,11 @@ impl Planned {
     pub(super) fn affords_hedge(&self) -> bool {
         let now = moment(Instant::now());
         self.route.hedge.is_some_and(|hedge| self.pool.learnt.hedges().spend(now, &hedge))
+    }
+
+    /// Tokens that the prompt is expected to be.
+    pub(super) fn input_tokens(&self) -> u64 {
+        self.input_tokens
     }
 
     /// What to do after a failure.

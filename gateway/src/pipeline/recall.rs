@@ -42,10 +42,6 @@ use keep::Keep;
 use wish::Wish;
 
 /// What memory says.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once a call, which a box would cost more than"
-)]
 pub enum Recalled {
     /// It knows the answer.
     Known(Answer),

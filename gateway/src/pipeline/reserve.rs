@@ -71,7 +71,7 @@ fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
         endpoint: named(|endpoint| endpoint.name.as_str()),
         provider: named(|endpoint| endpoint.provider.as_str()),
         upstream_model: named(|endpoint| endpoint.model.as_str()),
-        price: dearest.and_then(|endpoint| endpoint.price_id()),
+        price: dearest.and_then(|endpoint| endpoint.price_id(&expected)),
     }
 }
 

@@ -13,6 +13,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::journal::{NotWritten, Written};
 use isthmus_policies::classify::Classified;
@@ -88,6 +89,8 @@ pub struct Record {
     pub classified: Option<Classified>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
+    /// The service tier that it asks for, if it names one.
+    tier: Option<Tier>,
     /// What was tried.
     pub attempts: Attempts,
     /// Since when the call waits for somebody else, if it does.
@@ -142,6 +145,7 @@ impl Ticket {
             deadline: call.deadline,
             classified: None,
             request_bytes: 0,
+            tier: None,
             attempts: Attempts::default(),
             waiting_since: None,
             waited: Duration::ZERO,
@@ -179,6 +183,7 @@ impl Ticket {
         let record = self.record_mut();
         record.model = Some(request.model.clone());
         record.request_bytes = request.body.len();
+        record.tier = asked_tier(request);
     }
 
     pub(super) fn classified(&mut self, classified: Classified) {
@@ -243,7 +248,8 @@ impl Ticket {
         let watched = endpoint.monitor.start(now, work);
         // The plan looked a moment ago; whoever is asked in spite of what it saw is asked anyway.
         let watched = watched.unwrap_or_else(|_| endpoint.monitor.start_anyway(now, work));
-        record.attempts.begin(Arc::clone(endpoint), reason, record.request_bytes, watched)
+        let (bytes, tier) = (record.request_bytes, record.tier);
+        record.attempts.begin(Arc::clone(endpoint), reason, bytes, tier, watched)
     }
 
     /// The endpoint answers: its first piece is here.
@@ -318,6 +324,13 @@ impl Ticket {
             attempted.usage = Some(usage);
         }
     }
+}
+
+/// The service tier that a request names; the three languages have one word for it.
+fn asked_tier(request: &Request) -> Option<Tier> {
+    let member = request.outline.named(&request.body, "service_tier").next()?;
+    let word = request.body.get(member.value.clone())?;
+    Tier::named(std::str::from_utf8(word).ok()?.trim_matches('"'))
 }
 
 impl Drop for Ticket {
@@ -436,7 +449,7 @@ impl Record {
             return;
         };
         let number = pool.endpoints.iter().position(|it| Arc::ptr_eq(it, &answering.endpoint));
-        if let Some(number) = number {
+        if let Some(number) = number.filter(|_| answering.caches()) {
             pool.learnt.began(moment(Instant::now()), reading, number);
         }
         if let Some(usage) = answering.usage.filter(|usage| usage.source == Source::Reported) {

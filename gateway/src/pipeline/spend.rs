@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use isthmus_inference::failure::Failure;
+use isthmus_inference::failure::{Blame, Failure, Kind};
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::budget::scope::Shares;
@@ -14,8 +14,8 @@ use super::reserve::most;
 use super::settle::{Record, Ticket};
 use crate::app::App;
 use crate::pool::{Endpoint, Pool};
-use crate::quota::Notes;
 use crate::quota::refusal::Refusal;
+use crate::quota::{Instead, Notes};
 
 /// How often one request is planned anew. Each time an account or a budget is out of the question.
 const MOST_CHANGES: usize = 8;
@@ -38,21 +38,28 @@ pub(super) async fn within_budgets(
             app.quota.reserve(&subject(ticket.record(), &planned.pool), &shares).await
         };
         match reserved {
-            Ok(mut reservation) => {
-                reservation.notes.downgraded = downgraded;
-                ticket.reserved(reservation);
-                return Ok(planned);
-            }
+            Ok(mut reservation) => match reservation.instead.take() {
+                Some(Instead { budget, pool })
+                    if downgraded.is_none() && pool != planned.pool.name =>
+                {
+                    reservation.release();
+                    downgraded = Some(budget);
+                    planned = Box::pin(planned.instead(app, &pool, ticket)).await?;
+                }
+                _ => {
+                    reservation.notes.downgraded = downgraded;
+                    ticket.reserved(reservation);
+                    return Ok(planned);
+                }
+            },
             Err(refusal) => {
-                planned = otherwise(app, planned, *refusal, &mut downgraded, ticket).await?;
+                let changed = otherwise(app, planned, *refusal, &mut downgraded, ticket);
+                planned = Box::pin(changed).await?;
             }
         }
     }
-    Err(Failure::new(
-        isthmus_inference::failure::Kind::QuotaExhausted,
-        "each endpoint and pool that may serve this request has a budget that is used up",
-    )
-    .blamed_on(isthmus_inference::failure::Blame::Caller))
+    let message = "each endpoint and pool that may serve this request has a budget that is used up";
+    Err(Failure::new(Kind::QuotaExhausted, message).blamed_on(Blame::Caller))
 }
 
 /// What can be done about a refusal.

@@ -4,22 +4,30 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use isthmus_policies::budget::{Budget, Counter};
+use isthmus_policies::budget::{Amounts, Budget, Counter, Window};
 
 use super::keeper::{
     Claim, Granted, MOST_MEMBERS, OTHERS, Opening, Part, Refused, Shown, Standing,
 };
-use isthmus_policies::budget::Amounts;
 
 /// Sums of this process.
 #[derive(Debug)]
 pub struct Local {
     budgets: Arc<[Budget]>,
-    /// By budget, then by member.
+    /// By budget.
     sums: Vec<RwLock<Members>>,
 }
 
-type Members = HashMap<Arc<str>, Arc<Mutex<Counter>>>;
+/// The sums of one budget, by member.
+#[derive(Debug, Default)]
+struct Members {
+    by_name: HashMap<Arc<str>, Arc<Mutex<Counter>>>,
+    /// When those were last removed of which nothing is left.
+    swept_at: i64,
+}
+
+/// How often that is done, in milliseconds, where there are too many.
+const SWEEP_MS: i64 = 60_000;
 
 impl Local {
     /// Sums of these budgets.
@@ -31,7 +39,7 @@ impl Local {
     /// Adds what was spent before.
     pub fn open(&self, openings: &[Opening], now: i64) {
         for Opening { budget, member, at, amounts } in openings {
-            let counter = self.counter(*budget, member);
+            let (_, counter) = self.counter(*budget, member, now);
             let mut counter = lock(&counter);
             let window = &self.budgets[*budget].window;
             let slot = window.frame(*at).slot;
@@ -42,9 +50,13 @@ impl Local {
     }
 
     /// Holds all that is claimed, or nothing. Claims are in the order of budgets and members.
-    pub fn reserve(&self, claims: Vec<Claim>, now: i64) -> Result<Granted, Refused> {
-        let counters: Vec<_> =
-            claims.iter().map(|claim| self.counter(claim.budget, &claim.member)).collect();
+    pub fn reserve(&self, mut claims: Vec<Claim>, now: i64) -> Result<Granted, Refused> {
+        let counter = |claim: &mut Claim| {
+            let (member, counter) = self.counter(claim.budget, &claim.member, now);
+            claim.member = member;
+            counter
+        };
+        let counters: Vec<_> = claims.iter_mut().map(counter).collect();
         let mut counters: Vec<_> = counters.iter().map(|counter| lock(counter)).collect();
         let mut standings = Vec::with_capacity(claims.len());
         let mut slots = Vec::with_capacity(claims.len());
@@ -71,8 +83,10 @@ impl Local {
 
     /// What was held is over, and took so much.
     pub fn settle(&self, part: &Part, actual: Amounts) {
-        let counter = self.counter(part.claim.budget, &part.claim.member);
-        lock(&counter).settle(part.slot, part.claim.amounts, actual);
+        let members = self.sums[part.claim.budget].read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = members.by_name.get(&part.claim.member) {
+            lock(counter).settle(part.slot, part.claim.amounts, actual);
+        }
     }
 
     /// All sums as they stand.
@@ -80,7 +94,7 @@ impl Local {
         let mut shown = Vec::new();
         for (number, (budget, members)) in self.budgets.iter().zip(&self.sums).enumerate() {
             let members = members.read().unwrap_or_else(PoisonError::into_inner);
-            for (member, counter) in members.iter() {
+            for (member, counter) in &members.by_name {
                 let mut counter = lock(counter);
                 counter.frame(&budget.window, now);
                 let held = counter.held();
@@ -91,17 +105,42 @@ impl Local {
         shown
     }
 
-    fn counter(&self, budget: usize, member: &Arc<str>) -> Arc<Mutex<Counter>> {
-        let members = &self.sums[budget];
-        let known = members.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counter) = known.get(member) {
-            return Arc::clone(counter);
+    /// The sum of a member, and by which name it is kept: those beyond the bound share one.
+    fn counter(
+        &self,
+        budget: usize,
+        member: &Arc<str>,
+        now: i64,
+    ) -> (Arc<str>, Arc<Mutex<Counter>>) {
+        let members = self.sums[budget].read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((member, counter)) = members.by_name.get_key_value(member) {
+            return (Arc::clone(member), Arc::clone(counter));
         }
-        let full = known.len() >= MOST_MEMBERS;
-        drop(known);
-        let mut members = members.write().unwrap_or_else(PoisonError::into_inner);
+        drop(members);
+        let mut members = self.sums[budget].write().unwrap_or_else(PoisonError::into_inner);
+        if members.by_name.len() >= MOST_MEMBERS {
+            members.sweep(&self.budgets[budget].window, now);
+        }
+        let full = members.by_name.len() >= MOST_MEMBERS;
         let member = if full { OTHERS.into() } else { Arc::clone(member) };
-        Arc::clone(members.entry(member).or_default())
+        let counter = members.by_name.entry(Arc::clone(&member)).or_default();
+        (member, Arc::clone(counter))
+    }
+}
+
+impl Members {
+    /// Removes those of which the window has nothing any more.
+    fn sweep(&mut self, window: &Window, now: i64) {
+        if now < self.swept_at + SWEEP_MS {
+            return;
+        }
+        self.swept_at = now;
+        self.by_name.retain(|_, counter| {
+            let mut kept = lock(counter);
+            kept.frame(window, now);
+            // Somebody else may be about to hold something in it.
+            Arc::strong_count(counter) > 1 || kept.total() != Amounts::default()
+        });
     }
 }
 

@@ -44,19 +44,25 @@ pub struct SharedKeeper {
     queue: mpsc::UnboundedReceiver<Message>,
     address: Secret,
     rules: Rules,
-    clock: Clock,
     sums: Sums,
+    /// What was spent before, until it is known what time it is.
+    openings: Vec<Opening>,
     shown: Arc<Mutex<Vec<Shown>>>,
     link: Option<Link>,
     /// A connection that is being made.
     connecting: Option<tokio::task::JoinHandle<Result<Link, LinkError>>>,
     /// When the last attempt began.
     tried: Option<Instant>,
-    /// Since when nobody can be asked, and that was told.
+    /// Whether nobody can be asked, which was told then.
     unreachable: bool,
-    /// What Redis' clock is ahead of ours, in milliseconds.
+    /// What this machine's clock said when the keeper was made. From there on it goes by a clock that
+    /// nobody sets, so that a window does not end because somebody does.
+    began: (i64, Instant),
+    /// What Redis' clock is ahead of that, in milliseconds.
     ahead: i64,
     sequence: u64,
+    /// When sums were last forgotten.
+    swept: Instant,
     /// The epoch in which Redis knows our sums.
     epoch: Option<i64>,
 }
@@ -90,6 +96,8 @@ const TRIES: usize = 3;
 const LARGEST_BATCH: usize = 256;
 /// How long between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often sums are forgotten that nobody has anything in.
+const SWEEP: Duration = Duration::from_mins(1);
 /// By how much clocks may differ. Who asks at the edge of a window may be this late or early.
 const TOLERANCE_MS: i64 = 500;
 /// What is told of when to come back.
@@ -114,25 +122,27 @@ impl Shared {
         budgets: Arc<[Budget]>,
         address: Secret,
         rules: Rules,
-        clock: Clock,
-        openings: &[Opening],
+        clock: &Clock,
+        openings: Vec<Opening>,
     ) -> (Self, SharedKeeper) {
         let (sender, queue) = mpsc::unbounded_channel();
         let shown = Arc::default();
-        let sums = Sums::new(budgets, openings, clock());
+        let sums = Sums::new(budgets);
         let keeper = SharedKeeper {
             queue,
             address,
             rules,
-            clock,
             sums,
+            openings,
             shown: Arc::clone(&shown),
             link: None,
             connecting: None,
             tried: None,
             unreachable: false,
+            began: (clock(), Instant::now()),
             ahead: 0,
             sequence: 0,
+            swept: Instant::now(),
             epoch: None,
         };
         (Self { queue: sender, shown }, keeper)
@@ -167,27 +177,54 @@ impl SharedKeeper {
         let mut tick = tokio::time::interval(self.rules.heartbeat);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut messages = Vec::new();
+        // The first calls wait for it, and are not refused because they came a moment too soon.
         self.connect();
+        let link = connected(&mut self.connecting).await;
+        self.linked(link);
         loop {
+            let mut beats = false;
             let finishing = tokio::select! {
                 biased;
                 link = connected(&mut self.connecting) => { self.linked(link); false }
                 () = finish.cancelled() => true,
                 // Nobody is left who could ask.
                 count = self.queue.recv_many(&mut messages, LARGEST_BATCH) => count == 0,
-                _ = tick.tick() => false,
+                _ = tick.tick() => { beats = true; false }
             };
             if finishing {
                 while let Ok(message) = self.queue.try_recv() {
                     messages.push(message);
                 }
             }
+            if beats {
+                self.beat();
+            }
             let asked = self.take(&mut messages);
             self.exchange(asked).await;
+            if beats {
+                self.show();
+            }
             if finishing {
                 return;
             }
         }
+    }
+
+    /// Has sums told also where nobody asks, so that it is heard what others have. Forgets those that
+    /// nobody has anything in, now and then.
+    fn beat(&mut self) {
+        if self.swept.elapsed() >= SWEEP {
+            self.swept = Instant::now();
+            self.sums.sweep(self.now());
+        }
+        let names = self.sums.names().into_iter().take(LARGEST_BATCH);
+        self.sums.changed(names);
+    }
+
+    /// Puts up how all sums stand.
+    fn show(&mut self) {
+        let shown = self.sums.shown(self.now());
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     /// Settles at once, and gathers what is claimed.
@@ -222,8 +259,6 @@ impl SharedKeeper {
                 }
             }
         }
-        let shown = self.sums.shown(self.now());
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     /// Asks Redis, again if it must: its clock or its numbers may be news.
@@ -268,10 +303,7 @@ impl SharedKeeper {
         }
         match reply {
             Ok(Reply::Done(done)) => return Some(Some(done)),
-            Ok(Reply::Skew(theirs)) => {
-                self.ahead = theirs - (self.clock)();
-                ClockDiffers { milliseconds: self.ahead }.emit();
-            }
+            Ok(Reply::Skew(theirs)) => self.set_clock(theirs),
             Ok(Reply::Stale(seen)) => self.sequence = self.sequence.max(seen),
             Err(error) => {
                 self.lost(&error);
@@ -300,8 +332,19 @@ impl SharedKeeper {
         }
     }
 
+    /// What time it is, by Redis' clock.
     fn now(&self) -> i64 {
-        (self.clock)() + self.ahead
+        let (wall, since) = self.began;
+        let elapsed = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        wall.saturating_add(elapsed).saturating_add(self.ahead)
+    }
+
+    fn set_clock(&mut self, theirs: i64) {
+        let off = theirs - self.now();
+        self.ahead += off;
+        if off.abs() > TOLERANCE_MS {
+            ClockDiffers { milliseconds: off }.emit();
+        }
     }
 
     fn lost(&mut self, error: &LinkError) {
@@ -333,11 +376,19 @@ impl SharedKeeper {
                 if std::mem::take(&mut self.unreachable) {
                     RedisReachable.emit();
                 }
+                self.set_clock(link.clock);
                 self.link = Some(link);
+                let (openings, now) = (std::mem::take(&mut self.openings), self.now());
+                self.sums.open(&openings, now);
             }
             Err(error) => self.complain(&error),
         }
     }
+}
+
+/// Whether there is a Redis at this address that can be asked.
+pub async fn probe(address: &Secret) -> Result<(), LinkError> {
+    Link::open(address.clone()).await.map(drop)
 }
 
 /// Waits for a connection that is being made, if one is.

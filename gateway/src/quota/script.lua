@@ -33,11 +33,12 @@ end
 local warming = clock < epoch + tonumber(ARGV[6])
 redis.call('HSET', state, 'sequence:' .. node, text(sequence), 'seen:' .. node, text(clock))
 
-local nodes = 0
+local nodes, alive = 0, {}
 local known = redis.call('HGETALL', state)
 for i = 1, #known, 2 do
   if string.sub(known[i], 1, 5) == 'seen:' and clock - tonumber(known[i + 1]) < 10000 then
     nodes = nodes + 1
+    alive[string.sub(known[i], 6)] = true
   end
 end
 
@@ -65,7 +66,8 @@ for i, sum in ipairs(batch.sums) do
   local fields = redis.call('HGETALL', KEYS[i + 1])
   for f = 1, #fields, 2 do
     local slot, whose = string.match(fields[f], '^(%-?%d+):(.*)$')
-    if tonumber(slot) < sum.oldest then
+    -- Calls of a gateway that is gone are gone too, and so are their places.
+    if tonumber(slot) < sum.oldest or (sum.places and not alive[whose]) then
       lapsed[#lapsed + 1] = fields[f]
     elseif whose ~= node then
       add(total, read(fields[f + 1]))

@@ -40,6 +40,8 @@ pub struct Metrics {
     policy_compared: IntGaugeVec,
     /// Whether an endpoint may be asked: 0 clear, 1 cooling, spent or full, 2 sick.
     breakers: IntGaugeVec,
+    /// Whether it is known what an endpoint costs.
+    priced: IntGaugeVec,
     /// Decisions that were not logged.
     pub decisions_lost: IntCounter,
     /// Budgets in dollars: spent, held, and the limit.
@@ -161,6 +163,12 @@ impl Metrics {
                 &registry,
                 "isthmus_breaker_state",
                 "Whether an endpoint may be asked: 0 yes; 1 no, it has no room or asked for a pause; 2 no, it is sick",
+                &["isthmus_endpoint"],
+            )?,
+            priced: gauge(
+                &registry,
+                "isthmus_endpoint_priced",
+                "Whether it is known what an endpoint costs: 1 yes; 0 no, and it comes last by cost",
                 &["isthmus_endpoint"],
             )?,
             decisions_lost: IntCounter::new(
@@ -302,6 +310,11 @@ impl Metrics {
                 limit.with_label_values(&labels).set(usd(money));
             }
         }
+    }
+
+    /// Puts up whether it is known what an endpoint costs.
+    pub fn priced(&self, endpoint: &str, is_known: bool) {
+        self.priced.with_label_values(&[endpoint]).set(i64::from(is_known));
     }
 
     /// All numbers in Prometheus' text format.

@@ -13,6 +13,21 @@ use isthmus_inference::failure::{Failure, Kind};
 use scripted::{House, Step};
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_silent_far_beyond_the_usual_is_given_up_before_its_time() {
+    const STREAM: &str = r#""stream":true"#;
+    let mut steps = vec![Step::Stream; 150];
+    steps.push(Step::Stall);
+    let house = House::new(&[("a", steps), ("b", vec![Step::Stream])]);
+    for _ in 0..150 {
+        assert_eq!(house.ask_with(STREAM).await.unwrap().endpoint, "a");
+    }
+    let asked = tokio::time::Instant::now();
+    assert_eq!(house.ask_with(STREAM).await.unwrap().endpoint, "b");
+    let waited = asked.elapsed();
+    assert!(waited < scripted::ATTEMPT_LIMIT / 2, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_healthy_endpoint_answers_at_once() {
     let house = House::new(&[("a", vec![Step::Answer])]);
     let told = house.ask().await.unwrap();

@@ -14,6 +14,7 @@ use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
 use isthmus_config::settings::Settings;
+use isthmus_config::settings::charging::Charging;
 use isthmus_gateway::app::{App, Built};
 use isthmus_gateway::calendar::unix_milliseconds;
 use isthmus_gateway::directory::{Directory, Known};
@@ -27,12 +28,12 @@ use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::money::{Money, Price, Rate};
 use isthmus_inference::request::{Dialect, Operation};
+use isthmus_inference::tariff::Tariff;
 use isthmus_inference::usage::Usage;
 use isthmus_ledger::journal::Journal;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::hedge::{HedgeAfter, HedgeRules};
 use isthmus_policies::monitor::Limits;
-use isthmus_policies::offer::Pricing;
 use isthmus_policies::plan::Strategy;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -149,7 +150,7 @@ impl House {
                 model: "model".into(),
                 adapter,
                 narrows: false,
-                pricing: Pricing::Tokens(price()),
+                charging: Charging::Tokens(Tariff::flat(price(), "test").into()),
                 capabilities: capabilities(name),
                 continues: false,
                 in_process: false,
@@ -185,7 +186,7 @@ impl House {
         let mut settings = isthmus_config::zero(&|_| None).unwrap().settings;
         change(&mut settings);
         let (budgets, keeping) = (settings.budgets.clone(), &settings.keeping);
-        let (quota, _) = Quota::new(budgets, keeping, "here", &[], Arc::new(unix_milliseconds));
+        let (quota, _) = Quota::new(budgets, keeping, "here", vec![], Arc::new(unix_milliseconds));
         let joined = App::join(&settings, directory, metrics, vec![], Journal::nowhere(), quota);
         let Built { app, reaper, .. } = joined.unwrap();
         Self { app, reaper: Some(reaper), calls, cancelled }

@@ -92,10 +92,10 @@ pub(super) fn key(row: &Row) -> Key<'_> {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Added(row) => write!(f, "+ {}: {}", Title(row), Rates(row)),
-            Self::Gone(row) => write!(f, "- {}: {} ({})", Title(row), Rates(row), row.place()),
+            Self::Added(row) => write!(f, "+ {}: {}", row.title(), row.rates()),
+            Self::Gone(row) => write!(f, "- {}: {} ({})", row.title(), row.rates(), row.place()),
             Self::Changed { old, new } => {
-                write!(f, "~ {}:", Title(new))?;
+                write!(f, "~ {}:", new.title())?;
                 let mut comma = "";
                 for meter in Meter::ALL {
                     let (was, is) = (old.price.written(meter), new.price.written(meter));
@@ -122,36 +122,4 @@ fn percent(old: &Row, new: &Row, meter: Meter) -> Option<String> {
     let tenths = (is - was).checked_mul(1000)?.checked_div(was)?;
     let sign = if is < was { "-" } else { "+" };
     Some(format!("{sign}{}.{}", tenths.abs() / 10, tenths.abs() % 10))
-}
-
-/// For what a row is.
-struct Title<'a>(&'a Row);
-
-impl fmt::Display for Title<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Row { kind, model, region, tier, above_tokens, .. } = self.0;
-        write!(f, "{kind} {model}")?;
-        if let Some(region) = region {
-            write!(f, " in {region}")?;
-        }
-        if let Some(tier) = tier {
-            write!(f, ", {tier}")?;
-        }
-        match above_tokens {
-            0 => Ok(()),
-            above => write!(f, ", above {above} tokens"),
-        }
-    }
-}
-
-/// The rates that a row has.
-struct Rates<'a>(&'a Row);
-
-impl fmt::Display for Rates<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rates = Meter::ALL.into_iter().filter_map(|meter| {
-            Some(format!("{} {}", meter.as_str(), self.0.price.written(meter)?))
-        });
-        f.write_str(&rates.collect::<Vec<_>>().join(", "))
-    }
 }

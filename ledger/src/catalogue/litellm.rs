@@ -164,7 +164,7 @@ pub fn read(text: &str, reading: &Reading<'_>) -> Result<Imported, NotTheList> {
             Err(reason) => imported.refused.push(Refused { name, reason }),
         }
     }
-    imported.agree(sound);
+    imported.agree(&sound);
     imported.refused.sort_by(|one, other| one.name.cmp(&other.name));
     imported.refused.dedup();
     Ok(imported)
@@ -199,7 +199,7 @@ fn entry<'a>(
 impl Imported {
     /// Takes in the rows of all entries. Some models are there under two names; where these say two
     /// things, nobody knows which of them is right, and neither is believed.
-    fn agree(&mut self, sound: Vec<(String, Vec<Row>)>) {
+    fn agree(&mut self, sound: &[(String, Vec<Row>)]) {
         let mut first: BTreeMap<Key<'_>, (usize, Price)> = BTreeMap::new();
         let mut at_odds: BTreeMap<usize, usize> = BTreeMap::new();
         for (number, (_, rows)) in sound.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Rows of the catalogue as lines of a file: comma-separated values under fixed names.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -245,6 +246,16 @@ impl Row {
         (self.circumstances(), self.effective_from, self.line)
     }
 
+    /// For what it is, in words.
+    pub fn title(&self) -> impl fmt::Display {
+        Title(self)
+    }
+
+    /// The rates that it has, in words.
+    pub fn rates(&self) -> impl fmt::Display {
+        Rates(self)
+    }
+
     /// Where it stands.
     pub fn place(&self) -> String {
         format!("{}:{}", self.file, self.line)
@@ -292,5 +303,37 @@ impl Row {
             "source" => self.source.clone(),
             _ => self.retrieved.to_string(),
         }
+    }
+}
+
+/// For what a row is.
+struct Title<'a>(&'a Row);
+
+impl fmt::Display for Title<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { kind, model, region, tier, above_tokens, .. } = self.0;
+        write!(f, "{kind} {model}")?;
+        if let Some(region) = region {
+            write!(f, " in {region}")?;
+        }
+        if let Some(tier) = tier {
+            write!(f, ", {tier}")?;
+        }
+        match above_tokens {
+            0 => Ok(()),
+            above => write!(f, ", above {above} tokens"),
+        }
+    }
+}
+
+/// The rates that a row has.
+struct Rates<'a>(&'a Row);
+
+impl fmt::Display for Rates<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rates = Meter::ALL.into_iter().filter_map(|meter| {
+            Some(format!("{} {}", meter.as_str(), self.0.price.written(meter)?))
+        });
+        f.write_str(&rates.collect::<Vec<_>>().join(", "))
     }
 }

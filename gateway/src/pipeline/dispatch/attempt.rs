@@ -1,11 +1,13 @@
 //! One try at one endpoint: its place there, its time, and the first piece of its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use isthmus_adapters::adapter::{self, Attempt, Beginning, Timeouts};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::failure::{Failure, Kind, Retry};
+use isthmus_policies::stall;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -13,6 +15,7 @@ use super::super::plan::Planned;
 use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::{Content, Streamed, note};
+use crate::calendar::moment;
 use crate::pool::Endpoint;
 
 /// An endpoint that answers.
@@ -100,8 +103,25 @@ pub(super) async fn call(
         }
     };
     // Adapters keep their own time; this holds even one that does not.
-    tokio::time::timeout(total, answered).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {:.1} s", total.as_secs_f64());
+    let limit = patience(planned, endpoint, total);
+    tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {:.1} s", limit.as_secs_f64());
         Err(Failure::new(Kind::Timeout, message))
     })
+}
+
+/// First tokens that must have been seen before one is called late.
+const KNOWN_WELL: u32 = 100;
+
+/// How long the first piece is waited for. A stream that is silent far beyond what is usual here is
+/// given up before its time, if another endpoint could answer; a whole answer comes when it is done.
+fn patience(planned: &Planned, endpoint: &Endpoint, total: Duration) -> Duration {
+    if !planned.request.stream {
+        return total;
+    }
+    let others = planned.endpoints().skip_while(|other| other.name != endpoint.name).skip(1);
+    let input_tokens = planned.input_tokens();
+    let live = endpoint.monitor.view(moment(Instant::now()), input_tokens);
+    let has_alternative = others.count() > 0 && live.samples >= KNOWN_WELL;
+    stall::until_first_token(&live, total, has_alternative)
 }

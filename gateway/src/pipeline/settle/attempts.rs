@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::monitor::{Outcome, Started, Work};
 use tokio::time::Instant;
@@ -30,6 +31,8 @@ pub struct Attempted {
     pub first_output: Option<Duration>,
     /// Bytes of what was sent there, roughly.
     pub input_bytes: usize,
+    /// The service tier that was asked for, if one was.
+    pub tier: Option<Tier>,
     /// Server-sent events relayed; about one token each.
     pub relayed_events: u64,
     /// What the endpoint reported.
@@ -124,11 +127,21 @@ impl Attempted {
         self.first_output.is_some() && self.fate != Fate::Lost
     }
 
-    /// What was used: as reported, or as far as can be told.
+    /// What was used: as reported, or as far as can be told. The tier is the one that was asked for
+    /// where the answer does not say by which it came.
     pub fn usage_or_estimate(&self) -> Usage {
-        self.usage.unwrap_or_else(|| {
+        let usage = self.usage.unwrap_or_else(|| {
             Usage::of_cut(self.usage_so_far, self.input_bytes, self.relayed_events)
-        })
+        });
+        Usage { tier: usage.tier.or(self.tier), ..usage }
+    }
+
+    /// Whether its endpoint keeps beginnings of prompts, as far as can be told: it has a price for
+    /// them, or has just reported some.
+    pub fn caches(&self) -> bool {
+        let standard = self.endpoint.tariff.as_ref().map(|tariff| &tariff.standard().written.price);
+        let priced = standard.is_some_and(|price| price.cache_read.is_some());
+        priced || self.usage.is_some_and(|usage| usage.cache_read > 0)
     }
 
     /// How long it took, up to now if it is not over.
@@ -136,7 +149,7 @@ impl Attempted {
         self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.began)
     }
 
-    /// What that costs, where the endpoint's price is known.
+    /// What that costs; nothing on a lease, whose hour is paid, and `None` where no price is known.
     pub fn cost(&self) -> Option<Money> {
         self.endpoint.list_cost(&self.usage_or_estimate())
     }
@@ -197,6 +210,7 @@ impl Attempts {
         endpoint: Arc<Endpoint>,
         reason: Reason,
         input_bytes: usize,
+        tier: Option<Tier>,
         watched: Started,
     ) -> u32 {
         self.made += 1;
@@ -208,6 +222,7 @@ impl Attempts {
             began: Instant::now(),
             first_output: None,
             input_bytes,
+            tier,
             relayed_events: 0,
             usage: None,
             usage_so_far: None,

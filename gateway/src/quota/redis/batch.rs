@@ -175,9 +175,11 @@ impl Batch {
 
     fn hold(&self, sums: &mut Sums, claims: &[Claim]) -> Vec<Part> {
         let hold = |claim: &Claim| {
+            let mut claim = claim.clone();
+            claim.member = sums.name(claim.budget, &claim.member).1;
             let (frame, sum) = sums.sum(claim.budget, &claim.member, self.now);
             sum.own.hold(frame.slot, claim.amounts);
-            Part { claim: claim.clone(), slot: frame.slot }
+            Part { claim, slot: frame.slot }
         };
         claims.iter().map(hold).collect()
     }
@@ -208,7 +210,9 @@ fn refused(number: u64, mut standings: Vec<Standing>) -> Refused {
 
 fn sum(sums: &mut Sums, budget: &Budget, name: Name, now: i64) -> (Sent, Value) {
     let (frame, sum) = sums.sum(name.0, &name.1, now);
-    let adopts = !sum.adopted;
+    // What was under way before a start is over.
+    let places = budget.sort == Sort::Places;
+    let adopts = !sum.adopted && !places;
     let own: Vec<Value> = sum
         .own
         .slots()
@@ -227,6 +231,7 @@ fn sum(sums: &mut Sums, budget: &Budget, name: Name, now: i64) -> (Sent, Value) 
         "ttl": frame.ends.map_or(0, |ends| 2 * (ends - frame.oldest) + KEPT_MS),
         "limit": [whole, fine, count(limits.tokens), count(limits.requests)],
         "adopt": adopts,
+        "places": places,
         "own": own,
     });
     let sort = match budget.sort {

@@ -18,6 +18,8 @@ pub(super) struct Link {
     script: Script,
     /// By which this start of the server knows itself.
     run: String,
+    /// What its clock said: Unix milliseconds.
+    pub(super) clock: i64,
 }
 
 /// Why Redis cannot be asked. Never says where it is.
@@ -59,7 +61,11 @@ impl Link {
             SumsMayBeEvicted.emit();
         }
         let run = run.to_owned();
-        Ok(Self { connection, script: Script::new(include_str!("../script.lua")), run })
+        let time = cmd("TIME").query_async(&mut connection).await;
+        let (seconds, micros): (i64, i64) = time.map_err(LinkError::of)?;
+        let (script, clock) =
+            (Script::new(include_str!("../script.lua")), seconds * 1000 + micros / 1000);
+        Ok(Self { connection, script, run, clock })
     }
 
     /// Sends a batch, and reads what came of it.

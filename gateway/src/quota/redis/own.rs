@@ -17,7 +17,7 @@ pub(super) struct Sums {
     by_member: Vec<HashMap<Arc<str>, Sum>>,
     /// Those that were settled in since Redis was told.
     changed: BTreeSet<Name>,
-    /// How many gateways there were when Redis was last asked.
+    /// How many gateways there were when Redis was last asked; 0 before it ever was.
     pub(super) nodes: u64,
     /// When nobody could be asked any more.
     lost_at: i64,
@@ -44,18 +44,20 @@ pub(super) struct Sum {
 }
 
 impl Sums {
-    pub(super) fn new(budgets: Arc<[Budget]>, openings: &[Opening], now: i64) -> Self {
+    pub(super) fn new(budgets: Arc<[Budget]>) -> Self {
         let by_member = budgets.iter().map(|_| HashMap::new()).collect();
-        let changed = BTreeSet::new();
-        let mut sums = Self { budgets, by_member, changed, nodes: 1, lost_at: now };
+        Self { budgets, by_member, changed: BTreeSet::new(), nodes: 0, lost_at: 0 }
+    }
+
+    /// Adds what was spent before.
+    pub(super) fn open(&mut self, openings: &[Opening], now: i64) {
         for Opening { budget, member, at, amounts } in openings {
-            let slot = sums.budgets[*budget].window.frame(*at).slot;
-            let (frame, sum) = sums.sum(*budget, member, now);
+            let slot = self.budgets[*budget].window.frame(*at).slot;
+            let (frame, sum) = self.sum(*budget, member, now);
             if slot >= frame.oldest {
                 sum.own.add(slot, *amounts);
             }
         }
-        sums
     }
 
     /// By which name a member's sum is kept: those beyond the bound share one.
@@ -99,10 +101,9 @@ impl Sums {
     /// What was held is over, and took so much.
     pub(super) fn settle(&mut self, part: &Part, actual: Amounts) {
         let Claim { budget, member, amounts, .. } = &part.claim;
-        let name = self.name(*budget, member);
-        if let Some(sum) = self.by_member[*budget].get_mut(&name.1) {
+        if let Some(sum) = self.by_member[*budget].get_mut(member) {
             sum.own.settle(part.slot, *amounts, actual);
-            self.changed.insert(name);
+            self.changed.insert((*budget, Arc::clone(member)));
         }
     }
 
@@ -118,7 +119,8 @@ impl Sums {
     }
 
     /// Decides without the others: soft budgets grant, rates keep to an equal part of their limit, and
-    /// of hard budgets the equal part of what was left is granted, or nothing.
+    /// of hard budgets the equal part of what was left is granted, or nothing. Who never knew how many
+    /// there are has no part.
     pub(super) fn alone(
         &mut self,
         claims: Vec<Claim>,
@@ -131,7 +133,7 @@ impl Sums {
         for claim in &claims {
             let budget = &budgets[claim.budget];
             let spends = budget.mode == Mode::Hard && budget.sort == Sort::Spending;
-            if spends && when_unreachable == WhenUnreachable::Refuse {
+            if spends && (when_unreachable == WhenUnreachable::Refuse || self.nodes == 0) {
                 return Err(Refused::Unknown { budget: claim.budget, retry_after });
             }
             let (nodes, lost_at) = (self.nodes, self.lost_at);
@@ -150,13 +152,24 @@ impl Sums {
             }
             standings.push(standing);
         }
-        let hold = |claim: Claim| {
+        let hold = |mut claim: Claim| {
+            claim.member = self.name(claim.budget, &claim.member).1;
             let (frame, sum) = self.sum(claim.budget, &claim.member, now);
             sum.share = sum.share - claim.amounts;
             sum.own.hold(frame.slot, claim.amounts);
             Part { claim, slot: frame.slot }
         };
         Ok(Granted { parts: claims.into_iter().map(hold).collect(), standings })
+    }
+
+    /// Removes those of which the window has nothing any more.
+    pub(super) fn sweep(&mut self, now: i64) {
+        for (budget, members) in self.budgets.iter().zip(&mut self.by_member) {
+            members.retain(|_, sum| {
+                sum.own.frame(&budget.window, now);
+                sum.own.slots().next().is_some()
+            });
+        }
     }
 
     /// How all of them stand, as far as is known here.
