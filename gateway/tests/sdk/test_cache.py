@@ -115,7 +115,7 @@ def test_a_stream_that_was_cut_is_asked_for_again(client, upstream):
 def test_the_ledger_writes_down_what_was_avoided(gateway, client):
     ask(client)
     ask(client)
-    assert ' cache="hit"' in gateway.log()
+    gateway.wait_for(lambda: ' cache="hit"' in gateway.log(), "the log's line")
 
     def buckets() -> dict[str, dict]:
         with sqlite3.connect(f"file:{gateway.folder / 'isthmus.db'}?mode=ro", uri=True) as ledger:
