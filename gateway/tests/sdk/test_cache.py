@@ -1,5 +1,7 @@
 """Answers that were given before, as the official SDK sees them."""
 
+import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -111,9 +113,18 @@ def test_a_stream_that_was_cut_is_asked_for_again(client, upstream):
 
 
 def test_the_ledger_writes_down_what_was_avoided(gateway, client):
-    ask(client), ask(client)
+    ask(client)
+    ask(client)
+    gateway.wait_for(lambda: ' cache="hit"' in gateway.log(), "the log's line")
+
+    def buckets() -> dict[str, dict]:
+        with sqlite3.connect(f"file:{gateway.folder / 'isthmus.db'}?mode=ro", uri=True) as ledger:
+            rows = ledger.execute("SELECT body, sums FROM buckets JOIN dimensions ON id = dimension")
+            return {json.loads(body)["cache"]: json.loads(sums) for body, sums in rows}
+
+    gateway.wait_for(lambda: set(buckets()) == {"miss", "hit"}, "posting")
+    assert buckets()["hit"]["cache_avoided"] == "0.000013"
     assert gateway.run("ledger", "verify").returncode == 0
-    assert " cache=hit" in gateway.log()
 
 
 def test_policy_decides_who_may_read(tmp_path, upstream):
