@@ -171,9 +171,11 @@ impl Journal {
                 (Some(sender), Some(receiver))
             }
         };
+        // Counted first: the writer may have it before this goes on.
+        self.shared.waiting.fetch_add(1, Relaxed);
         // The writer outlives every call; if it is gone, whoever waits is told by the closed channel.
-        if self.queue.send(Handed::Entry(entry, sender)).is_ok() {
-            self.shared.waiting.fetch_add(1, Relaxed);
+        if self.queue.send(Handed::Entry(entry, sender)).is_err() {
+            self.shared.waiting.fetch_sub(1, Relaxed);
         }
         Written(receiver)
     }

@@ -11,6 +11,7 @@ use isthmus_inference::answer::{ChatAnswer, Choice, FinishReason};
 use isthmus_inference::part::{Part, Signature, ToolCall, formats};
 use isthmus_inference::request::Operation;
 use isthmus_inference::stream::{Event, Fold};
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::Usage;
 use proptest::collection::vec;
 use proptest::option::of;
@@ -35,6 +36,10 @@ type Exception = (&'static str, fn(&mut ChatAnswer));
 const ONE_CACHE: Exception = ("how long a cache lives is not counted", |answer| {
     let usage = &mut answer.usage;
     usage.cache_write_5m += std::mem::take(&mut usage.cache_write_1h);
+});
+const USUAL_TIER: Exception = ("the usual tier is named where nobody named one", |answer| {
+    let tier = &mut answer.usage.tier;
+    *tier = tier.filter(|tier| *tier != Tier::Standard);
 });
 const NO_MEDIA: Exception = ("media are not counted apart", |answer| {
     let usage = &mut answer.usage;
@@ -85,6 +90,7 @@ const RESPONSES: Language = Language {
     provider: &ResponsesChat,
     asked: r#"{"model":"m","input":"hi","stream":true}"#,
     exceptions: &[
+        USUAL_TIER,
         ONE_CACHE,
         NO_MEDIA,
         STOP_TEXT,

@@ -19,6 +19,7 @@ async fn a_stream_that_is_silent_far_beyond_the_usual_is_given_up_before_its_tim
     steps.push(Step::Stall);
     let house = House::new(&[("a", steps), ("b", vec![Step::Stream])]);
     for _ in 0..150 {
+        tokio::time::advance(Duration::from_millis(100)).await;
         assert_eq!(house.ask_with(STREAM).await.unwrap().endpoint, "a");
     }
     let asked = tokio::time::Instant::now();

@@ -13,14 +13,11 @@ const SHORTEST_WORD: usize = 8;
 
 /// The whole sheet.
 pub fn text(sheet: &Sheet) -> String {
-    let sheet = &sheet.visible();
-    let decimals = decimals(sheet);
-    let shown = |row: &Vec<Cell>| -> Vec<String> {
-        row.iter().zip(&decimals).map(|(cell, decimals)| show(cell, *decimals)).collect()
-    };
-    let rows: Vec<_> = sheet.rows.iter().map(shown).collect();
-    let total = sheet.total.as_ref().map(shown);
-    let widths = widths(sheet, &rows, total.as_ref());
+    let (all, brief) = (sheet.visible(), brief(sheet.visible()));
+    // Where all of it does not fit, what goes first are figures that say nothing.
+    let fits = shown(&all).2.iter().sum::<usize>() + GAP.len() * all.columns.len() <= WIDTH;
+    let sheet = if fits { &all } else { &brief };
+    let (rows, total, widths) = shown(sheet);
     let mut text = String::new();
     if !sheet.title.is_empty() {
         text.push_str(&sheet.title);
@@ -47,6 +44,36 @@ pub fn text(sheet: &Sheet) -> String {
         wrapped(&mut text, note);
     }
     text
+}
+
+/// The cells as people read them, those of the totals, and how wide each column is.
+fn shown(sheet: &Sheet) -> (Vec<Vec<String>>, Option<Vec<String>>, Vec<usize>) {
+    let decimals = decimals(sheet);
+    let shown = |row: &Vec<Cell>| -> Vec<String> {
+        row.iter().zip(&decimals).map(|(cell, decimals)| show(cell, *decimals)).collect()
+    };
+    let rows: Vec<_> = sheet.rows.iter().map(shown).collect();
+    let total = sheet.total.as_ref().map(shown);
+    let widths = widths(sheet, &rows, total.as_ref());
+    (rows, total, widths)
+}
+
+/// The sheet without counts that are all nothing, or all the same as in the column before.
+fn brief(mut sheet: Sheet) -> Sheet {
+    let says_nothing = |at: usize| {
+        let is_count = sheet.columns[at].kind == Kind::Count;
+        let nothing = sheet.rows.iter().all(|row| row[at] == Cell::Count(0));
+        let again = at > 0 && sheet.rows.iter().all(|row| row[at] == row[at - 1]);
+        is_count && !sheet.rows.is_empty() && (nothing || again)
+    };
+    let silent: Vec<_> = (0..sheet.columns.len()).filter(|at| says_nothing(*at)).collect();
+    for at in silent.into_iter().rev() {
+        sheet.columns.remove(at);
+        sheet.rows.iter_mut().chain(&mut sheet.total).for_each(|row| {
+            row.remove(at);
+        });
+    }
+    sheet
 }
 
 /// How many decimals each column is shown with. Those of money follow from its smallest figure: cents

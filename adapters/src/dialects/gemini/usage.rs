@@ -150,7 +150,7 @@ mod tests {
         }
         let usage = counts.usage().unwrap();
         assert_eq!((usage.input(), usage.output(), usage.unexplained), (4, 2, 0));
-        assert_eq!(usage.tier, None);
+        assert_eq!(usage.tier, Some(Tier::Standard));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use isthmus_ledger::sheet::{Sheet, csv, json, parquet, table};
+use isthmus_ledger::sheet::{self, Sheet, csv, json, table};
 
 use super::as_html;
 use crate::cli::CommandError;
@@ -53,7 +53,7 @@ impl Output {
                         "Parquet is nothing to be read at a terminal; add `--output FILE`";
                     return Err(CommandError::of(message));
                 }
-                parquet::bytes(sheet).map_err(CommandError::of)?
+                sheet::parquet::bytes(sheet).map_err(CommandError::of)?
             }
         };
         self.write_bytes(&bytes)
