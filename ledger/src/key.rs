@@ -3,10 +3,13 @@
 //! A key is shown once, when it is made; afterwards only its hash exists. SHA-256 without salt or
 //! stretching is enough here, because 256 bits of chance cannot be guessed, unlike a password.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use isthmus_inference::secret::Secret;
 use sha2::{Digest, Sha256};
+
+use crate::store::StoreError;
 
 /// Every key begins with this.
 pub const PREFIX: &str = "isk-";
@@ -53,6 +56,8 @@ pub struct Holder {
     pub data_class: Option<String>,
     /// Whether its holder may say of a request that it is of a milder class.
     pub may_declassify: bool,
+    /// What its requests are marked with, whatever its holder says.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What an operator says of a key to be made.
@@ -94,6 +99,25 @@ impl Key {
     /// Whether it may ask for this model.
     pub fn allows(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|allowed| allowed == model)
+    }
+
+    /// The key to be made in its place, if it opens anything at this time (Unix seconds).
+    pub fn successor(&self, now: i64) -> Result<NewKey, StoreError> {
+        // One that was rotated already goes by its former name, and has a successor.
+        if !self.is_live(now) || self.name.ends_with(&self.former_mark()) {
+            return Err(StoreError::NotLive(self.name.clone()));
+        }
+        let Self { name, models, expires_at, holder, .. } = self.clone();
+        Ok(NewKey { name, models, expires_at, holder })
+    }
+
+    /// What it is called once another has its name.
+    pub fn former_name(&self) -> String {
+        format!("{}{}", self.name, self.former_mark())
+    }
+
+    fn former_mark(&self) -> String {
+        format!("~{}", self.id)
     }
 }
 

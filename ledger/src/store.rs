@@ -23,6 +23,15 @@ pub trait Store: Send + Sync {
         now: i64,
     ) -> impl Future<Output = Result<Key, StoreError>> + Send;
 
+    /// Makes a key that takes the place of the one of this name or id: the same name, holder, models and
+    /// end. The old one goes on as `NAME~ID` until `old_until`, or its own end if that comes before.
+    fn rotate_key(
+        &self,
+        name_or_id: &str,
+        old_until: i64,
+        now: i64,
+    ) -> impl Future<Output = Result<(Key, Minted), StoreError>> + Send;
+
     /// A number that changes whenever a key has.
     fn version(&self) -> impl Future<Output = Result<i64, StoreError>> + Send;
 }
@@ -36,6 +45,9 @@ pub enum StoreError {
     /// No such key.
     #[error("no key is named `{0}`; `isthmus keys list` shows those that exist")]
     NoSuchKey(String),
+    /// A key that opens nothing has no successor: a new one would open again what was closed.
+    #[error("the key `{0}` was revoked or has expired, so it cannot be rotated; make a new one")]
+    NotLive(String),
     /// A model's name in a key's list says nothing. An empty list would allow all models, so a
     /// list that was meant to restrict must not become one.
     #[error("a key's list of models has an empty name in it")]

@@ -108,6 +108,7 @@ impl Create {
             app: given("app", &self.app)?,
             data_class: self.data_class.clone(),
             may_declassify: self.may_declassify,
+            ..Holder::default()
         })
     }
 }

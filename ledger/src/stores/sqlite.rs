@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow};
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use crate::entry::Hash;
 use crate::key::{Holder, Key, KeyHash, Minted, NewKey};
@@ -33,6 +33,11 @@ impl Sqlite {
     /// Opens a file that is there already.
     pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
         Self::open_or(path, false).await
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     async fn open_or(path: &Path, create: bool) -> Result<Self, StoreError> {
@@ -67,21 +72,20 @@ impl Sqlite {
         read(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
     }
 
-    fn failed(&self, error: &sqlx::Error) -> StoreError {
-        unavailable(&self.path, error)
-    }
-}
-
-impl Store for Sqlite {
-    async fn create_key(&self, new: &NewKey, now: i64) -> Result<(Key, Minted), StoreError> {
+    async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        new: &NewKey,
+        now: i64,
+    ) -> Result<Minted, StoreError> {
         if new.models.iter().any(|model| model.trim().is_empty()) {
             return Err(StoreError::EmptyModel);
         }
         let minted = Minted::new()?;
         let inserted = sqlx::query(
             "INSERT INTO keys (id, name, hash, models, created_at, expires_at,
-                               organisation, team, app, data_class, may_declassify)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                               organisation, team, app, data_class, may_declassify, tags)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&minted.id)
         .bind(&new.name)
@@ -94,15 +98,59 @@ impl Store for Sqlite {
         .bind(&new.holder.app)
         .bind(&new.holder.data_class)
         .bind(new.holder.may_declassify)
-        .execute(&self.pool)
+        .bind(super::tags_text(&new.holder.tags))
+        .execute(&mut *connection)
         .await;
         match inserted {
-            Ok(_) => Ok((self.find(&new.name).await?, minted)),
+            Ok(_) => Ok(minted),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 Err(StoreError::NameTaken(new.name.clone()))
             }
             Err(error) => Err(self.failed(&error)),
         }
+    }
+
+    fn failed(&self, error: &sqlx::Error) -> StoreError {
+        unavailable(&self.path, error)
+    }
+}
+
+impl Store for Sqlite {
+    async fn create_key(&self, new: &NewKey, now: i64) -> Result<(Key, Minted), StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(&error))?;
+        let minted = self.insert(&mut connection, new, now).await?;
+        drop(connection);
+        Ok((self.find(&new.name).await?, minted))
+    }
+
+    async fn rotate_key(
+        &self,
+        name_or_id: &str,
+        old_until: i64,
+        now: i64,
+    ) -> Result<(Key, Minted), StoreError> {
+        let failed = |error| self.failed(&error);
+        let old = self.find(name_or_id).await?;
+        let new = old.successor(now)?;
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let moved = sqlx::query(
+            "UPDATE keys SET name = ?2, expires_at = min(coalesce(expires_at, ?3), ?3)
+             WHERE id = ?1 AND name = ?4 AND revoked_at IS NULL",
+        )
+        .bind(&old.id)
+        .bind(old.former_name())
+        .bind(old_until)
+        .bind(&old.name)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        // Somebody revoked or rotated it since.
+        if moved.rows_affected() == 0 {
+            return Err(StoreError::NotLive(old.name));
+        }
+        let minted = self.insert(&mut transaction, &new, now).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok((self.find(&new.name).await?, minted))
     }
 
     async fn keys(&self) -> Result<Vec<(KeyHash, Key)>, StoreError> {
@@ -150,6 +198,7 @@ fn read(row: &SqliteRow) -> Result<(KeyHash, Key), sqlx::Error> {
             app: row.try_get("app")?,
             data_class: row.try_get("data_class")?,
             may_declassify: row.try_get("may_declassify")?,
+            tags: super::tags_of(row.try_get("tags")?)?,
         },
     };
     Ok((KeyHash::from_bytes(hash), key))
