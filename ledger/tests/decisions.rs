@@ -1,11 +1,16 @@
 //! One suite for every log of decisions.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+#[path = "servers/postgres.rs"]
+#[expect(dead_code, reason = "others kill their servers")]
+mod postgres;
+
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
 use isthmus_ledger::decision::{Decided, DecisionLog, Period};
 use isthmus_ledger::key::NewKey;
 use isthmus_ledger::store::Store;
+use isthmus_ledger::stores::postgres::Postgres;
 use isthmus_ledger::stores::sqlite::Sqlite;
 
 const ALWAYS: Period = Period { from: i64::MIN, to: i64::MAX };
@@ -68,14 +73,33 @@ async fn what_is_old_is_forgotten(log: &impl DecisionLog) {
     assert_eq!(log.count(ALWAYS).await.unwrap(), all - old);
 }
 
+async fn suite(log: &impl DecisionLog) {
+    a_decision_comes_back_as_it_was_written(log).await;
+    of_two_requests_with_one_id_the_newer_is_meant(log).await;
+    a_period_is_read_page_by_page(log).await;
+    what_is_old_is_forgotten(log).await;
+}
+
 #[tokio::test]
 async fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap();
-    a_decision_comes_back_as_it_was_written(&log).await;
-    of_two_requests_with_one_id_the_newer_is_meant(&log).await;
-    a_period_is_read_page_by_page(&log).await;
-    what_is_old_is_forgotten(&log).await;
+    suite(&Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn postgres() {
+    let server = postgres::Server::start();
+    suite(&Postgres::open(&server.url()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_name_with_a_zero_in_it_loses_no_batch_in_postgres() {
+    let server = postgres::Server::start();
+    let log = Postgres::open(&server.url()).await.unwrap();
+    let odd = Decided { model: "a\0b".into(), ..decided("odd", 1) };
+    log.append(&[odd, decided("even", 2)]).await.unwrap();
+    assert_eq!(log.decision("odd").await.unwrap().unwrap().model, "a\u{fffd}b");
+    assert_eq!(log.count(ALWAYS).await.unwrap(), 2);
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! One suite for all stores.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+#[path = "servers/postgres.rs"]
+mod postgres;
+
+use std::time::{Duration, Instant};
+
 use isthmus_ledger::key::{Holder, KeyHash, NewKey};
 use isthmus_ledger::store::{Store, StoreError};
+use isthmus_ledger::stores::postgres::Postgres;
 use isthmus_ledger::stores::sqlite::Sqlite;
 
 fn named(name: &str) -> NewKey {
@@ -20,6 +26,7 @@ async fn keys_come_back_as_they_were_made(store: &impl Store) {
             app: None,
             data_class: Some("pii".into()),
             may_declassify: true,
+            tags: [("cost_center".to_owned(), "4711".to_owned())].into(),
         },
     };
     let (key, minted) = store.create_key(&new, 7).await.unwrap();
@@ -48,7 +55,26 @@ async fn a_list_that_restricts_never_becomes_one_that_does_not(store: &impl Stor
     assert!(matches!(store.create_key(&new, 1).await, Err(StoreError::EmptyModel)));
 }
 
+async fn a_rotated_key_has_a_successor_and_an_end(store: &impl Store) {
+    let new = NewKey { models: vec!["chat".into()], expires_at: Some(900), ..named("turning") };
+    let (old, old_text) = store.create_key(&new, 1).await.unwrap();
+    let (key, minted) = store.rotate_key("turning", 100, 10).await.unwrap();
+    assert_eq!((&*key.name, &key.models, key.expires_at), ("turning", &new.models, Some(900)));
+    assert!(key.id != old.id && minted.hash != old_text.hash);
+    let kept = store.keys().await.unwrap();
+    let (_, former) = kept.iter().find(|(hash, _)| *hash == old_text.hash).unwrap();
+    assert_eq!((former.expires_at, former.name.clone()), (Some(100), old.former_name()));
+    let again = store.rotate_key(&old.id, 100, 20).await.unwrap_err();
+    assert!(matches!(again, StoreError::NotLive(_)), "it has a successor");
+    store.revoke_key("turning", 30).await.unwrap();
+    let revoked = store.rotate_key("turning", 100, 40).await.unwrap_err();
+    assert!(matches!(revoked, StoreError::NotLive(_)));
+    let nobody = store.rotate_key("nobody", 100, 40).await.unwrap_err();
+    assert!(matches!(nobody, StoreError::NoSuchKey(_)));
+}
+
 async fn suite(store: &impl Store) {
+    a_rotated_key_has_a_successor_and_an_end(store).await;
     a_list_that_restricts_never_becomes_one_that_does_not(store).await;
     keys_come_back_as_they_were_made(store).await;
     a_name_is_given_once(store).await;
@@ -82,4 +108,48 @@ async fn sqlite_tells_when_another_process_wrote_and_keeps_no_key_in_clear() {
 async fn an_unusable_place_is_named() {
     let error = Sqlite::open("/nonexistent/folder/isthmus.db".as_ref()).await.unwrap_err();
     assert!(error.to_string().contains("/nonexistent/folder/isthmus.db"), "{error}");
+}
+
+#[tokio::test]
+async fn postgres() {
+    let server = postgres::Server::start();
+    suite(&Postgres::open(&server.url()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn eight_gateways_that_start_at_once_find_one_ledger_and_tell_each_other() {
+    let server = postgres::Server::start();
+    let opening: Vec<_> = (0..8)
+        .map(|_| {
+            let url = server.url();
+            tokio::spawn(async move { Postgres::open(&url).await })
+        })
+        .collect();
+    let mut stores = vec![];
+    for store in opening {
+        stores.push(store.await.unwrap().unwrap());
+    }
+    let before = stores[7].version().await.unwrap();
+    stores[0].create_key(&named("shared"), 1).await.unwrap();
+    let made = stores[7].version().await.unwrap();
+    assert_ne!(made, before);
+    assert_eq!(stores[7].keys().await.unwrap().len(), 1);
+    stores[3].revoke_key("shared", 2).await.unwrap();
+    assert_ne!(stores[7].version().await.unwrap(), made);
+}
+
+#[tokio::test]
+async fn a_database_that_comes_back_is_used_again_and_errors_keep_the_password() {
+    let mut server = postgres::Server::start();
+    let store = Postgres::open(&server.url()).await.unwrap();
+    store.create_key(&named("steady"), 1).await.unwrap();
+    server.kill();
+    let error = store.keys().await.unwrap_err().to_string();
+    assert!(error.contains("postgres") && !error.contains("hunter2"), "{error}");
+    server.restart();
+    let until = Instant::now() + Duration::from_secs(30);
+    while store.keys().await.is_err() {
+        assert!(Instant::now() < until, "it does not recover");
+    }
+    assert_eq!(store.keys().await.unwrap().len(), 1);
 }

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod made;
+#[path = "../servers/postgres.rs"]
+#[expect(dead_code, reason = "others kill their servers")]
+mod postgres;
 
 use std::path::Path;
 
@@ -9,6 +12,7 @@ use isthmus_ledger::books::{Books, Hours, Sums};
 use isthmus_ledger::entry::{Chain, Chained, Entry, Head, NodeId, Outcome};
 use isthmus_ledger::journal::{Durability, Journal, Promises, Segments, post_left_behind, recover};
 use isthmus_ledger::store::StoreError;
+use isthmus_ledger::stores::postgres::Postgres;
 use isthmus_ledger::stores::sqlite::Sqlite;
 use made::{hold, settled};
 use tokio_util::sync::CancellationToken;
@@ -97,6 +101,42 @@ async fn suite(books: &impl Books) {
 async fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
     suite(&Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn postgres() {
+    let server = postgres::Server::start();
+    suite(&Postgres::open(&server.url()).await.unwrap()).await;
+}
+
+/// Eight gateways post to the same buckets at the same time, and one journal is posted by two at once.
+#[tokio::test]
+async fn postgres_counts_everything_of_gateways_that_post_at_once() {
+    const EXCHANGES: u64 = 40;
+    const ROUNDS: usize = 10;
+    let server = postgres::Server::start();
+    let mut posting = vec![];
+    for gateway in 0..8_u64 {
+        let url = server.url();
+        // Two of each: whoever comes second finds everything there.
+        let first = gateway / 2 * EXCHANGES;
+        let numbers: Vec<_> = (first..first + EXCHANGES).collect();
+        let links = chain(&format!("node-{}", gateway / 2), &numbers, &numbers);
+        posting.push(tokio::spawn(async move {
+            let books = Postgres::open(&url).await.unwrap();
+            for some in links.chunks(links.len() / ROUNDS) {
+                books.post(some).await.unwrap();
+            }
+        }));
+    }
+    for posting in posting {
+        posting.await.unwrap();
+    }
+    let books = Postgres::open(&server.url()).await.unwrap();
+    let sums = total(&books).await;
+    assert_eq!((sums.requests, sums.attempts), (4 * EXCHANGES, 4 * EXCHANGES));
+    assert_eq!(sums.cost, made::COST * (4 * EXCHANGES));
+    assert_eq!(books.open_holds(None).await.unwrap(), []);
 }
 
 /// Writes these entries, waits until they are on the disk, and ends as a crash does: nothing is posted.
