@@ -47,7 +47,7 @@ lint: tools-build ## Format, lints, and the rules of the house
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- --deny warnings
 
 .PHONY: test-rust
-test-rust: tools-build tools-redis $(MODEL) $(EMBEDDING_MODEL) ## Unit, property and integration tests
+test-rust: tools-build tools-servers $(MODEL) $(EMBEDDING_MODEL) ## Unit, property and integration tests
 	cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-policies
@@ -158,7 +158,7 @@ $(EMBEDDING_MODEL): .venv/ready
 	$(KIT_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-kit.txt
 	@touch $@
 
-.PHONY: tools-build tools-test tools-load tools-policies tools-redis
+.PHONY: tools-build tools-test tools-load tools-policies tools-servers
 tools-build:
 	@scripts/tools.sh build
 tools-test:
@@ -167,5 +167,5 @@ tools-policies:
 	@scripts/tools.sh build policies
 tools-load:
 	@scripts/tools.sh build load
-tools-redis:
-	@scripts/tools.sh redis
+tools-servers:
+	@scripts/tools.sh redis postgres

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sees to the packages that a group of targets needs: installs them as root on Debian, else says
-# exactly which are missing. Usage: scripts/tools.sh build|python|load|policies|redis ...
+# exactly which are missing. Usage: scripts/tools.sh build|python|load|policies|redis|postgres ...
 set -euo pipefail
 
 missing=()
@@ -19,6 +19,11 @@ has_libclang() {
             compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h'; }
 }
 
+# Debian keeps the server's programs off the path.
+has_postgres() {
+    command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'
+}
+
 for group in "$@"; do
     case $group in
     build)
@@ -33,6 +38,7 @@ for group in "$@"; do
         ;;
     python) need python3-venv python3 -c 'import venv, ensurepip' ;;
     policies) need cvc5 command -v "${CVC5:-cvc5}" ;; # proves policies
+    postgres) need postgresql has_postgres ;; # a server for each test that needs one
     redis) need redis-server command -v redis-server ;; # keeps sums that gateways share
     load) need nginx command -v nginx ;; # what Isthmus is measured against
     *)
