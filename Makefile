@@ -77,18 +77,20 @@ test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running pr
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
 
 .PHONY: test-crash
-test-crash: tools-build ## Kill the gateway under load a few times; its ledger must be whole
+test-crash: tools-build tools-servers ## Kill the gateway under load a few times; its ledger must be whole
 	@scripts/tools.sh python
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	python3 gateway/tests/crash/run.py --kills 5
 	python3 gateway/tests/crash/run.py --kills 5 --durability before_dispatch
+	python3 gateway/tests/crash/run.py --kills 5 --postgres
 
 .PHONY: crash
-crash: tools-build ## The same for long: 50 kills in each way of keeping the journal
+crash: tools-build tools-servers ## The same for long: 50 kills in each way of keeping the journal
 	@scripts/tools.sh python
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	python3 gateway/tests/crash/run.py --kills 50
 	python3 gateway/tests/crash/run.py --kills 50 --durability before_dispatch
+	python3 gateway/tests/crash/run.py --kills 50 --postgres
 
 .PHONY: test-kit
 ifneq ($(wildcard $(KIT)/recordings),)

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from gateway import Gateway  # noqa: E402
 from callers import Callers  # noqa: E402
+from database import Database  # noqa: E402
 from scripted import Upstream  # noqa: E402
 
 CONFIGURATION = """
@@ -54,7 +55,7 @@ def main() -> int:
     arguments.add_argument("--kills", type=int, default=5)
     arguments.add_argument("--callers", type=int, default=24)
     arguments.add_argument("--seed", type=int, default=None)
-    arguments.add_argument("--ledger", default="store: sqlite, path: isthmus.db")
+    arguments.add_argument("--postgres", action="store_true", help="keep the books there, and kill it too")
     arguments.add_argument("--durability", default="before_answer")
     given = arguments.parse_args()
     seed = given.seed if given.seed is not None else time.time_ns() % 1_000_000
@@ -66,8 +67,10 @@ def main() -> int:
 async def crash(folder: Path, given: argparse.Namespace, dice: random.Random) -> int:
     upstream = Upstream(random.Random(dice.random()))
     port = await upstream.start()
+    database = Database(folder / "database") if given.postgres else None
+    books = f'store: postgres, url: "{database.url}", ' if database else ""
     configuration = CONFIGURATION.format(
-        port=port, ledger=given.ledger, durability=given.durability,
+        port=port, ledger=books + "path: isthmus.db", durability=given.durability,
     )
     gateway = Gateway(folder, configuration)
     callers = Callers(gateway.port, given.callers, random.Random(dice.random()))
@@ -75,6 +78,11 @@ async def crash(folder: Path, given: argparse.Namespace, dice: random.Random) ->
     working = callers.start()
     for kill in range(given.kills):
         await asyncio.sleep(dice.uniform(0.15, 1.2))
+        if database and dice.random() < 0.5:
+            # Away for a while under load; calls go on, and what they cost waits in the journal.
+            database.kill()
+            await asyncio.sleep(dice.uniform(0.1, 1.5))
+            await asyncio.to_thread(database.start)
         gateway.process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(gateway.process.wait)
         await asyncio.to_thread(gateway.__enter__)
@@ -84,7 +92,11 @@ async def crash(folder: Path, given: argparse.Namespace, dice: random.Random) ->
     await callers.stop(working)
     gateway.process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(gateway.process.wait)
-    return judge(gateway, upstream, callers, given.durability)
+    try:
+        return judge(gateway, upstream, callers, given.durability)
+    finally:
+        if database:
+            database.kill()
 
 
 def judge(gateway: Gateway, upstream: Upstream, callers: Callers, durability: str) -> int:
