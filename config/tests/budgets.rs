@@ -13,7 +13,7 @@ use isthmus_policies::budget::{Budget, Dimension, Mode, OnExhaust, Sort, Window}
 
 fn example() -> Settings {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/budgets.yaml");
-    load(&path, &|name| (!name.starts_with("ISTHMUS_")).then(|| "key-for-tests".to_owned()))
+    load(&path, &|name| name.ends_with("_API_KEY").then(|| "key-for-tests".to_owned()))
         .unwrap()
         .settings
 }
