@@ -248,12 +248,13 @@ impl App {
 
 /// Opens the ledger that holds the keys, and makes it if there is none.
 pub async fn open_ledger(settings: &Settings) -> Result<Ledger, StoreError> {
-    Ledger::open(&settings.ledger.place, &settings.ledger.path).await
+    // Boxed: connecting to a database is large, and done once.
+    Box::pin(Ledger::open(&settings.ledger.place, &settings.ledger.path)).await
 }
 
 /// Opens the ledger for a look: a command run in the wrong folder should not leave an empty one.
 pub async fn open_existing_ledger(settings: &Settings) -> Result<Ledger, StoreError> {
-    Ledger::open_existing(&settings.ledger.place, &settings.ledger.path).await
+    Box::pin(Ledger::open_existing(&settings.ledger.place, &settings.ledger.path)).await
 }
 
 async fn accounts(

@@ -21,6 +21,7 @@ class Database:
         folder.mkdir()
         if self.who:
             os.chown(folder, NOBODY, NOBODY)
+            os.chmod(folder.parent, 0o755)
         self.run("initdb", "--username=isthmus", "--auth=trust", "-D", str(folder / "data"))
         self.start()
 
