@@ -7,6 +7,7 @@ mod classification;
 mod endpoints;
 mod facts;
 mod fx;
+mod keeper;
 mod models;
 mod names;
 mod networks;

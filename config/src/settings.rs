@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod charging;
 pub mod classification;
+pub mod keeper;
 pub mod limits;
 
 use std::collections::BTreeMap;

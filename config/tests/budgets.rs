@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use isthmus_config::load;
 use isthmus_config::settings::Settings;
-use isthmus_config::settings::limits::{Keeper, WhenUnreachable};
+use isthmus_config::settings::keeper::Keeper;
+use isthmus_config::settings::limits::WhenUnreachable;
 use isthmus_policies::budget::window::{Calendar, Unit, zone};
 use isthmus_policies::budget::{Budget, Dimension, Mode, OnExhaust, Sort, Window};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use isthmus_inference::capability::{Capabilities, Capability};
 
-use isthmus_config::settings::cache::{Keeper, PoolCache, Scope};
+use isthmus_config::settings::cache::{PoolCache, Scope};
+use isthmus_config::settings::keeper::Keeper;
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
 use isthmus_ledger::catalogue::Catalogue;

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isthmus_config::settings::Settings;
-use isthmus_config::settings::cache::{Keeper, PoolCache, Scope};
+use isthmus_config::settings::cache::{PoolCache, Scope};
+use isthmus_config::settings::keeper::Keeper;
 use isthmus_inference::ident::ModelName;
 
 use self::redis::{Redis, RedisError};

@@ -17,7 +17,7 @@ pub mod refusal;
 use std::fmt;
 use std::sync::Arc;
 
-use isthmus_config::settings::limits;
+use isthmus_config::settings::{keeper as chosen, limits};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::ModelName;
 use isthmus_policies::budget::scope::Shares;
@@ -97,7 +97,7 @@ impl Quota {
         let budgets: Arc<[Budget]> = budgets.into();
         let (notices, webhook) = Notices::new(keeping.webhook.clone());
         let (keeper, shared) = match &keeping.keeper {
-            limits::Keeper::Redis { url } if !budgets.is_empty() => {
+            chosen::Keeper::Redis { url } if !budgets.is_empty() => {
                 let rules = Rules::new(node, keeping.when_unreachable);
                 let (address, kept) = (url.clone(), Arc::clone(&budgets));
                 let (shared, work) = Shared::new(kept, address, rules, &clock, openings);

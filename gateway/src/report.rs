@@ -8,6 +8,7 @@ use isthmus_config::settings::Settings;
 use isthmus_inference::money::Money;
 use isthmus_inference::tariff::Written;
 use isthmus_ledger::books::{Books, Bucket, Hours};
+use isthmus_ledger::fold::{self, MILLISECONDS_AN_HOUR};
 use isthmus_ledger::lease::{self, Lease, Work};
 use isthmus_ledger::report::anomaly::{Sensitivity, anomalies};
 use isthmus_ledger::report::budget::{Plan, budgets};
@@ -61,7 +62,6 @@ pub struct Arrangements {
     leases: Vec<(String, Money, u32)>,
 }
 
-const MILLISECONDS_AN_HOUR: i64 = 3_600_000;
 /// How a difference is worth telling: see [`Sensitivity`].
 const DEVIATIONS: f64 = 3.5;
 const LEAST_DIFFERENCE: Money = Money::from_pico_dollars(1_000_000_000_000);
@@ -88,7 +88,7 @@ impl Question {
             Subject::Budgets => {
                 let plans = arrangements.plans(&[], &self.zone, now);
                 let first = plans.iter().map(|plan| plan.window.from).min().unwrap_or(from);
-                let hour = now.div_euclid(MILLISECONDS_AN_HOUR);
+                let hour = fold::hour(now);
                 Hours { from: first.min(hour - REACH), to: hour + 1 }
             }
             _ => self.period,
@@ -111,7 +111,7 @@ impl Question {
             Subject::Savings => saved::savings(buckets, keys, zone),
             Subject::Budgets => {
                 let plans = arrangements.plans(buckets, zone, now);
-                budgets(&plans, buckets, now.div_euclid(MILLISECONDS_AN_HOUR), zone)
+                budgets(&plans, buckets, fold::hour(now), zone)
             }
             Subject::Anomalies => {
                 let price_of = |id: &str| prices.get(id).map(|written| written.price);
@@ -167,7 +167,7 @@ impl Arrangements {
 
     /// The leases of a period, as far as it is over: an hour that has not begun has no idle rest.
     pub fn leases(&self, period: Hours, now: i64) -> Vec<Lease> {
-        let over = now.div_euclid(MILLISECONDS_AN_HOUR);
+        let over = fold::hour(now);
         let hours = Hours { from: period.from, to: period.to.min(over).max(period.from) };
         let lease = |(endpoint, per_hour, a_second): &(String, Money, u32)| {
             Lease::new(endpoint, *per_hour, hours, Work::Tokens(*a_second))
@@ -212,10 +212,10 @@ impl Arrangements {
 fn hours(window: &Window, now: i64) -> Option<Hours> {
     let frame = window.frame(now);
     let to = frame.ends?;
-    let from = frame.oldest.div_euclid(MILLISECONDS_AN_HOUR);
+    let from = fold::hour(frame.oldest);
     // Windows of minutes are no plans.
     (to - frame.oldest >= MILLISECONDS_AN_HOUR)
-        .then_some(Hours { from, to: to.div_euclid(MILLISECONDS_AN_HOUR).max(from + 1) })
+        .then_some(Hours { from, to: fold::hour(to).max(from + 1) })
 }
 
 fn key(dimension: &Dimension) -> Option<Key> {

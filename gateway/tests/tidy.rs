@@ -77,7 +77,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sha3", &["adapters/src/bittensor"]),
     ("sketches_ddsketch", &["policies/src/sketch.rs"]),
     ("smallvec", &["gateway/src/pipeline/plan.rs", "policies/src/plan"]),
-    ("sqlx", &["ledger/src/stores", "ledger/src/stores.rs"]),
+    ("sqlx", &["ledger/src/stores"]),
 ];
 
 /// Names of providers that would betray an enum of them somewhere.

@@ -298,19 +298,7 @@ mod tests {
             rates in prop::array::uniform9(prop::option::of(0u64..1 << 30)),
             fee in 0i64..1 << 50,
         ) {
-            let rate = |number: usize| rates[number].map(Rate::from_pico_dollars_per_token);
-            let price = Price {
-                input: rate(0).unwrap_or_default(),
-                cache_read: rate(1),
-                cache_write_5m: rate(2),
-                cache_write_1h: rate(3),
-                audio_input: rate(4),
-                image_input: rate(5),
-                output: rate(6).unwrap_or_default(),
-                reasoning: rate(7),
-                audio_output: rate(8),
-                request: Money::from_pico_dollars(fee.into()),
-            };
+            let price = Price::made(rates, fee);
             let usage = Usage {
                 uncached_input: counts[0],
                 cache_read: counts[1],

@@ -268,6 +268,26 @@ impl Price {
 }
 
 #[cfg(test)]
+impl Price {
+    /// A price for tests, of rates in pico-dollars per token in the order in which they stand here.
+    pub(crate) fn made(rates: [Option<u64>; 9], fee: i64) -> Self {
+        let rate = |number: usize| rates[number].map(Rate::from_pico_dollars_per_token);
+        Self {
+            input: rate(0).unwrap_or_default(),
+            cache_read: rate(1),
+            cache_write_5m: rate(2),
+            cache_write_1h: rate(3),
+            audio_input: rate(4),
+            image_input: rate(5),
+            output: rate(6).unwrap_or_default(),
+            reasoning: rate(7),
+            audio_output: rate(8),
+            request: Money::from_pico_dollars(fee.into()),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

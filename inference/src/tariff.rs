@@ -198,7 +198,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::money::{Money, Rate};
 
     fn written(tier: Option<Tier>, above_tokens: u64, input: &str) -> Written {
         let price = Price { input: input.parse().unwrap(), ..Price::default() };
@@ -273,19 +272,7 @@ mod tests {
             above_tokens: u64,
             source: String,
         ) {
-            let rate = |number: usize| rates[number].map(Rate::from_pico_dollars_per_token);
-            let price = Price {
-                input: rate(0).unwrap_or_default(),
-                cache_read: rate(1),
-                cache_write_5m: rate(2),
-                cache_write_1h: rate(3),
-                audio_input: rate(4),
-                image_input: rate(5),
-                output: rate(6).unwrap_or_default(),
-                reasoning: rate(7),
-                audio_output: rate(8),
-                request: Money::from_pico_dollars(fee.into()),
-            };
+            let price = Price::made(rates, fee);
             let converted = Some(Converted {
                 currency: "AKT".to_owned(),
                 price,

@@ -7,7 +7,8 @@ use isthmus_inference::usage::{Source, Usage};
 use crate::books::{Bucket, Dimensions, Sums};
 use crate::entry::{CacheUse, Correction, Entry, Line, Settled};
 
-const MILLISECONDS_AN_HOUR: i64 = 3_600_000;
+/// Sums are by the hour.
+pub const MILLISECONDS_AN_HOUR: i64 = 3_600_000;
 
 /// What an entry adds to the sums; a hold adds nothing.
 pub fn buckets(entry: &Entry) -> Vec<Bucket> {

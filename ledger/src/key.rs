@@ -146,6 +146,18 @@ impl fmt::Debug for KeyHash {
     }
 }
 
+// === impl NewKey ===
+
+impl NewKey {
+    /// Makes it, if all of it can be kept.
+    pub(crate) fn mint(&self) -> Result<Minted, StoreError> {
+        if self.models.iter().any(|model| model.trim().is_empty()) {
+            return Err(StoreError::EmptyModel);
+        }
+        Ok(Minted::new()?)
+    }
+}
+
 // === impl Minted ===
 
 impl Minted {

@@ -8,10 +8,11 @@ use isthmus_inference::secret::Secret;
 use isthmus_policies::budget::window::{self, Calendar, Unit, Zone};
 use isthmus_policies::budget::{Budget, Dimension, Limits, Mode, OnExhaust, Scope, Sort, Window};
 
+use crate::check::keeper::keeper;
 use crate::check::names::{plain_name, unknown};
 use crate::near;
 use crate::reader::{Fields, Value};
-use crate::settings::limits::{Keeper, Keeping, WhenUnreachable};
+use crate::settings::limits::{Keeping, WhenUnreachable};
 
 /// Names that budgets may refer to.
 pub(super) struct Known<'k> {
@@ -255,23 +256,7 @@ pub(super) fn keeping(
     let mut keeping = Keeping::default();
     let Some(section) = section else { return keeping };
     section.fields(|fields| {
-        let url = fields.get("url");
-        let redis = fields.get("keeper").and_then(|keeper| {
-            keeper.word(&[("local", false), ("redis", true)]).map(|redis| (keeper, redis))
-        });
-        match (redis, url) {
-            (Some((_, true)), Some(url)) => {
-                keeping.keeper = address(&url).map_or(Keeper::Local, |url| Keeper::Redis { url });
-            }
-            (Some((keeper, true)), None) => {
-                keeper
-                    .refuse::<()>("`url` is missing: where Redis is, such as `redis://127.0.0.1`");
-            }
-            (_, Some(url)) => {
-                url.refuse_field::<()>("only `keeper: redis` has an address");
-            }
-            (_, None) => {}
-        }
+        keeping.keeper = keeper(fields);
         let words = |value: &Value<'_>| value.word(WhenUnreachable::WORDS);
         fields.set("when_unreachable", &mut keeping.when_unreachable, words);
         keeping.webhook = fields.optional("webhook", webhook);
@@ -281,15 +266,6 @@ pub(super) fn keeping(
         Some(())
     });
     keeping
-}
-
-pub(super) fn address(value: &Value<'_>) -> Option<Secret> {
-    let url = value.secret()?;
-    let known = ["redis://", "rediss://"].iter().any(|scheme| url.expose().starts_with(scheme));
-    if known && url::Url::parse(url.expose()).is_ok_and(|url| url.has_host()) {
-        return Some(url);
-    }
-    value.refuse("expected an address such as `redis://127.0.0.1:6379`, or `rediss://…` with TLS")
 }
 
 fn webhook(value: &Value<'_>) -> Option<Secret> {

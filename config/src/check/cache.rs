@@ -1,8 +1,8 @@
 //! `cache:`, and what a pool says of it.
 
-use crate::check::budgets::address;
-use crate::reader::{Fields, Value};
-use crate::settings::cache::{Cache, Keeper, PoolCache, Scope};
+use crate::check::keeper::keeper;
+use crate::reader::Value;
+use crate::settings::cache::{Cache, PoolCache, Scope};
 
 /// The least and the most that is remembered, in bytes.
 const MEMORY: std::ops::RangeInclusive<u64> = 1 << 16..=1 << 40;
@@ -28,26 +28,6 @@ pub(super) fn cache(section: Option<&Value<'_>>) -> Cache {
         Some(())
     });
     cache
-}
-
-fn keeper(fields: &mut Fields<'_, '_>) -> Keeper {
-    let url = fields.get("url");
-    let redis = fields.get("keeper").and_then(|keeper| {
-        keeper.word(&[("local", false), ("redis", true)]).map(|redis| (keeper, redis))
-    });
-    match (redis, url) {
-        (Some((_, true)), Some(url)) => {
-            return address(&url).map_or(Keeper::Local, |url| Keeper::Redis { url });
-        }
-        (Some((keeper, true)), None) => {
-            keeper.refuse::<()>("`url` is missing: where Redis is, such as `redis://127.0.0.1`");
-        }
-        (_, Some(url)) => {
-            url.refuse_field::<()>("only `keeper: redis` has an address");
-        }
-        (_, None) => {}
-    }
-    Keeper::Local
 }
 
 /// Whether a pool's answers are remembered: `true`, `false`, or with fields of its own.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use isthmus_inference::secret::Secret;
+use super::keeper::Keeper;
 
 /// Who remembers answers, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,19 +18,6 @@ pub struct Cache {
     pub ttl: Duration,
     /// Who shares answers.
     pub scope: Scope,
-}
-
-/// Who remembers answers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Keeper {
-    /// Each process for itself.
-    #[default]
-    Local,
-    /// A Redis that all of them share. It sees answers as they are.
-    Redis {
-        /// Where it is, and as whom to ask.
-        url: Secret,
-    },
 }
 
 /// Who shares answers.

@@ -2,6 +2,8 @@
 
 use isthmus_inference::secret::Secret;
 
+use super::keeper::Keeper;
+
 /// Who keeps the sums of budgets, and who is told of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Keeping {
@@ -11,19 +13,6 @@ pub struct Keeping {
     pub when_unreachable: WhenUnreachable,
     /// Where it is posted that a threshold was passed. Such addresses hold tokens.
     pub webhook: Option<Secret>,
-}
-
-/// Who keeps the sums.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Keeper {
-    /// Each process for itself.
-    #[default]
-    Local,
-    /// A Redis that all of them share.
-    Redis {
-        /// Where it is, and as whom to ask.
-        url: Secret,
-    },
 }
 
 /// What becomes of requests under hard budgets while nobody can be asked for the sums.

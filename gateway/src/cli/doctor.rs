@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use isthmus_config::settings::limits::Keeper;
+use isthmus_config::settings::keeper::Keeper;
 use isthmus_config::settings::{Account, Settings};
 use isthmus_ledger::store::Store;
 

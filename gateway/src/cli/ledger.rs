@@ -1,11 +1,8 @@
 //! `isthmus ledger`
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use isthmus_config::settings::Settings;
 use isthmus_inference::money::Money;
-use isthmus_inference::tariff::Written;
 use isthmus_inference::usage::Usage;
 use isthmus_ledger::books::{Books, Hours};
 use isthmus_ledger::journal::post_left_behind;
@@ -15,6 +12,7 @@ use isthmus_ledger::verify::{Audit, Claimed, Finding, Told};
 use super::{CommandError, ConfigFile, block_on, say, say_error};
 use crate::app::open_existing_ledger;
 use crate::calendar::unix_milliseconds;
+use crate::report::prices;
 
 /// Looks into the ledger: what was held, spent and corrected.
 #[derive(Debug, Args)]
@@ -136,16 +134,11 @@ async fn print_all(books: &impl Books) -> Result<(), StoreError> {
 }
 
 async fn verified(books: &impl Books) -> Result<(Told, usize, Vec<Finding>), StoreError> {
-    let prices: HashMap<_, _> = books
-        .prices()
-        .await?
-        .into_iter()
-        .filter_map(|(id, text)| Some((id, Written::read(&text).ok()?.price)))
-        .collect();
+    let prices = prices(books).await?;
     let price = |id: &str, usage: &Usage| match id {
         // The hour is paid; what is made in it costs nothing.
         crate::pool::LEASE => Some(Money::ZERO),
-        id => Some(prices.get(id)?.cost(usage)),
+        id => Some(prices.get(id)?.price.cost(usage)),
     };
     // Sums first: what is posted while the entries are read would otherwise be missing in them.
     let heads = books.heads().await?;

@@ -12,7 +12,7 @@ use isthmus_inference::money::Money;
 use isthmus_inference::request::Operation;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::entry::{Entry, ExchangeId, Hold};
-use isthmus_ledger::journal::{Durability, NotWritten, Written};
+use isthmus_ledger::journal::{Durability, NotWritten};
 
 use super::plan::Planned;
 use super::settle::{Held, Ticket};
@@ -103,23 +103,5 @@ impl Funded {
     /// The same, to be kept.
     pub(super) fn into_plan(self) -> Planned {
         self.0
-    }
-}
-
-/// An entry that is on its way to the disk, until somebody waited for it.
-#[derive(Debug, Default)]
-pub(super) struct Pending(Option<Written>);
-
-impl Pending {
-    pub(super) fn new(written: Written) -> Self {
-        Self(Some(written))
-    }
-
-    /// Waits for it, once.
-    pub(super) async fn is_written(&mut self) -> Result<(), NotWritten> {
-        match self.0.take() {
-            Some(written) => written.await,
-            None => Ok(()),
-        }
     }
 }

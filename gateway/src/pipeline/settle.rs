@@ -24,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Call;
 use super::recall::Cache;
-use super::reserve::Pending;
 use super::spend::actual_shares;
 use attempts::{Attempts, Fate, Reason};
 
@@ -74,7 +73,7 @@ pub struct Record {
     /// The money that is held for it.
     held: Option<Held>,
     /// The hold on its way to the disk.
-    hold: Pending,
+    hold: Written,
     /// What is held for it in budgets.
     reservation: Option<Reservation>,
     /// What budgets and rates have the caller told.
@@ -88,7 +87,7 @@ pub struct Record {
     /// What sort of data it carries, and who says so.
     pub classified: Option<Classified>,
     /// What its key and its caller marked it with.
-    tags: BTreeMap<String, String>,
+    pub(super) tags: BTreeMap<String, String>,
     /// Bytes of the request's body.
     pub request_bytes: usize,
     /// The service tier that it asks for, if it names one.
@@ -139,7 +138,7 @@ impl Ticket {
             edition: None,
             permitted: None,
             held: None,
-            hold: Pending::default(),
+            hold: Written::at_once(),
             reservation: None,
             notes: Notes::default(),
             reading: None,
@@ -213,7 +212,7 @@ impl Ticket {
     pub(super) fn held(&mut self, held: Held, written: Written) {
         let record = self.record_mut();
         record.held = Some(held);
-        record.hold = Pending::new(written);
+        record.hold = written;
     }
 
     /// It is held in the budgets that the call touches.
@@ -230,7 +229,7 @@ impl Ticket {
 
     /// Waits until what is held is on the disk.
     pub(super) async fn hold_is_written(&mut self) -> Result<(), NotWritten> {
-        self.record_mut().hold.is_written().await
+        std::mem::replace(&mut self.record_mut().hold, Written::at_once()).await
     }
 
     /// Memory was asked.
@@ -408,16 +407,6 @@ impl Record {
             Some(held) => self.write_down(held, outcome),
             None => Written::at_once(),
         }
-    }
-
-    /// What the caller and the operator marked it with.
-    fn tags(&self) -> BTreeMap<String, String> {
-        self.marks().clone()
-    }
-
-    /// The same, to look at.
-    pub(super) fn marks(&self) -> &BTreeMap<String, String> {
-        &self.tags
     }
 
     /// What came of the call, for the log of decisions.

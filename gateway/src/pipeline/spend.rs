@@ -153,6 +153,6 @@ fn subject<'a>(record: &'a Record, pool: &'a Pool) -> Subject<'a> {
         key: record.tenant.as_ref().and_then(|tenant| tenant.key_id()).unwrap_or_default(),
         model: pool.name.as_str(),
         label: &pool.label,
-        tags: record.marks(),
+        tags: &record.tags,
     }
 }

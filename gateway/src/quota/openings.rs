@@ -7,17 +7,16 @@ use std::sync::Arc;
 use isthmus_config::settings::Pool;
 use isthmus_inference::ident::ModelName;
 use isthmus_ledger::books::{Bucket, Hours};
+use isthmus_ledger::fold::{self, MILLISECONDS_AN_HOUR};
 use isthmus_policies::budget::{Amounts, Budget, Sort, Subject};
 
 use super::keeper::Opening;
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// The hours that windows of these budgets reach back to; `None` if there is nothing to look for.
 pub fn hours(budgets: &[Budget], now: i64) -> Option<Hours> {
     let spending = budgets.iter().filter(|budget| budget.sort == Sort::Spending);
     let oldest = spending.map(|budget| budget.window.frame(now).oldest).min()?;
-    Some(Hours { from: oldest.div_euclid(HOUR_MS), to: now.div_euclid(HOUR_MS) + 1 })
+    Some(Hours { from: fold::hour(oldest), to: fold::hour(now) + 1 })
 }
 
 /// What sums call a model: its pool, or `provider/*`, since callers choose the rest.
@@ -51,7 +50,7 @@ pub fn openings(
         let sums = &bucket.sums;
         let amounts =
             Amounts { money: sums.cost, tokens: sums.usage.total(), requests: sums.requests };
-        let at = ((bucket.hour + 1) * HOUR_MS - 1).min(now);
+        let at = ((bucket.hour + 1) * MILLISECONDS_AN_HOUR - 1).min(now);
         for (number, budget) in budgets.iter().enumerate() {
             let member = budget.scope.member(&subject, &bucket.of.provider);
             if let Some(member) = member.filter(|_| budget.sort == Sort::Spending) {

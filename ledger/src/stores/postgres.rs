@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use isthmus_inference::secret::Secret;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
 
-use crate::entry::Hash;
-use crate::key::{Holder, Key, KeyHash, Minted, NewKey};
+use super::row::{self, to_json};
+use crate::key::{Key, KeyHash, Minted, NewKey};
 use crate::store::{Store, StoreError};
 
 /// A store in a database.
@@ -72,7 +72,7 @@ impl Postgres {
             .await
             .map_err(|error| self.failed(&error))?
             .ok_or_else(|| StoreError::NoSuchKey(name_or_id.to_owned()))?;
-        read(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
+        row::key(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
     }
 
     async fn insert(
@@ -81,10 +81,7 @@ impl Postgres {
         new: &NewKey,
         now: i64,
     ) -> Result<Minted, StoreError> {
-        if new.models.iter().any(|model| model.trim().is_empty()) {
-            return Err(StoreError::EmptyModel);
-        }
-        let minted = Minted::new()?;
+        let minted = new.mint()?;
         let inserted = sqlx::query(
             "INSERT INTO keys (id, name, hash, models, created_at, expires_at,
                                organisation, team, app, data_class, may_declassify, tags)
@@ -101,7 +98,7 @@ impl Postgres {
         .bind(&new.holder.app)
         .bind(&new.holder.data_class)
         .bind(new.holder.may_declassify)
-        .bind(super::tags_text(&new.holder.tags))
+        .bind(to_json(&new.holder.tags))
         .execute(connection)
         .await;
         match inserted {
@@ -130,7 +127,7 @@ impl Store for Postgres {
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed(&error))?;
-        rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
+        rows.iter().map(|row| row::key(row).map_err(|error| self.failed(&error))).collect()
     }
 
     async fn revoke_key(&self, name_or_id: &str, now: i64) -> Result<Key, StoreError> {
@@ -181,36 +178,6 @@ impl Store for Postgres {
             .await
             .map_err(|error| self.failed(&error))
     }
-}
-
-fn read(row: &PgRow) -> Result<(KeyHash, Key), sqlx::Error> {
-    let models: &str = row.try_get("models")?;
-    let key = Key {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        models: models.lines().map(str::to_owned).collect(),
-        created_at: row.try_get("created_at")?,
-        expires_at: row.try_get("expires_at")?,
-        revoked_at: row.try_get("revoked_at")?,
-        holder: Holder {
-            organisation: row.try_get("organisation")?,
-            team: row.try_get("team")?,
-            app: row.try_get("app")?,
-            data_class: row.try_get("data_class")?,
-            may_declassify: row.try_get("may_declassify")?,
-            tags: super::tags_of(row.try_get("tags")?)?,
-        },
-    };
-    Ok((KeyHash::from_bytes(bytes(row)?), key))
-}
-
-fn read_hash(row: &PgRow) -> Result<Hash, sqlx::Error> {
-    bytes(row).map(Hash::from_bytes)
-}
-
-fn bytes(row: &PgRow) -> Result<[u8; 32], sqlx::Error> {
-    let hash: &[u8] = row.try_get("hash")?;
-    hash.try_into().map_err(|_| sqlx::Error::Decode("a hash of a wrong size".into()))
 }
 
 /// PostgreSQL's texts have no character of the number 0, which JSON and callers may.

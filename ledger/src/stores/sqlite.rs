@@ -7,11 +7,11 @@ mod page;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow};
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{SqliteConnection, SqlitePool};
 
-use crate::entry::Hash;
-use crate::key::{Holder, Key, KeyHash, Minted, NewKey};
+use super::row::{self, to_json};
+use crate::key::{Key, KeyHash, Minted, NewKey};
 use crate::store::{Store, StoreError};
 
 /// A store in one file.
@@ -69,7 +69,7 @@ impl Sqlite {
             .await
             .map_err(|error| self.failed(&error))?
             .ok_or_else(|| StoreError::NoSuchKey(name_or_id.to_owned()))?;
-        read(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
+        row::key(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
     }
 
     async fn insert(
@@ -78,10 +78,7 @@ impl Sqlite {
         new: &NewKey,
         now: i64,
     ) -> Result<Minted, StoreError> {
-        if new.models.iter().any(|model| model.trim().is_empty()) {
-            return Err(StoreError::EmptyModel);
-        }
-        let minted = Minted::new()?;
+        let minted = new.mint()?;
         let inserted = sqlx::query(
             "INSERT INTO keys (id, name, hash, models, created_at, expires_at,
                                organisation, team, app, data_class, may_declassify, tags)
@@ -98,7 +95,7 @@ impl Sqlite {
         .bind(&new.holder.app)
         .bind(&new.holder.data_class)
         .bind(new.holder.may_declassify)
-        .bind(super::tags_text(&new.holder.tags))
+        .bind(to_json(&new.holder.tags))
         .execute(&mut *connection)
         .await;
         match inserted {
@@ -158,7 +155,7 @@ impl Store for Sqlite {
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed(&error))?;
-        rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
+        rows.iter().map(|row| row::key(row).map_err(|error| self.failed(&error))).collect()
     }
 
     async fn revoke_key(&self, name_or_id: &str, now: i64) -> Result<Key, StoreError> {
@@ -179,35 +176,6 @@ impl Store for Sqlite {
             .await
             .map_err(|error| self.failed(&error))
     }
-}
-
-fn read(row: &SqliteRow) -> Result<(KeyHash, Key), sqlx::Error> {
-    let hash: Vec<u8> = row.try_get("hash")?;
-    let hash = hash.try_into().map_err(|_| sqlx::Error::Decode("a hash of a wrong size".into()))?;
-    let models: String = row.try_get("models")?;
-    let key = Key {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
-        models: models.lines().map(str::to_owned).collect(),
-        created_at: row.try_get("created_at")?,
-        expires_at: row.try_get("expires_at")?,
-        revoked_at: row.try_get("revoked_at")?,
-        holder: Holder {
-            organisation: row.try_get("organisation")?,
-            team: row.try_get("team")?,
-            app: row.try_get("app")?,
-            data_class: row.try_get("data_class")?,
-            may_declassify: row.try_get("may_declassify")?,
-            tags: super::tags_of(row.try_get("tags")?)?,
-        },
-    };
-    Ok((KeyHash::from_bytes(hash), key))
-}
-
-fn read_hash(row: &SqliteRow) -> Result<Hash, sqlx::Error> {
-    let hash: Vec<u8> = row.try_get("hash")?;
-    let hash = hash.try_into().map_err(|_| sqlx::Error::Decode("a hash of a wrong size".into()))?;
-    Ok(Hash::from_bytes(hash))
 }
 
 fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {

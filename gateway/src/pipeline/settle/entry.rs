@@ -29,7 +29,7 @@ impl Record {
             app: named(principal.map(|it| it.app.as_str())),
             key: named(self.tenant.as_ref().and_then(|tenant| tenant.key_id())),
             model: named(self.pool.as_ref().map(|pool| pool.name.as_str())),
-            tags: self.tags(),
+            tags: self.tags.clone(),
             data_class: named(self.classified.map(|it| it.class.strictest().as_str())),
             policy: named(self.edition.as_ref().map(|edition| edition.version())),
         }
@@ -90,7 +90,6 @@ impl Record {
 fn line(attempted: &Attempted, counts: Option<u32>) -> Line {
     let endpoint = &attempted.endpoint;
     let usage = if attempted.consumed() { attempted.usage_or_estimate() } else { Usage::default() };
-    let nothing = Money::ZERO;
     Line {
         number: attempted.number,
         endpoint: endpoint.name.to_string(),
@@ -101,7 +100,7 @@ fn line(attempted: &Attempted, counts: Option<u32>) -> Line {
         counts: counts == Some(attempted.number),
         usage,
         price: endpoint.price_id(&usage),
-        cost: if attempted.consumed() { attempted.cost() } else { Some(nothing) },
+        cost: if attempted.consumed() { attempted.cost() } else { Some(Money::ZERO) },
         began: unix_milliseconds() - milliseconds(attempted.began.elapsed()),
         first_output_ms: attempted.first_output.map(|time| milliseconds(time).unsigned_abs()),
         took_ms: milliseconds(attempted.took()).unsigned_abs(),

@@ -1,18 +1,14 @@
 //! The books in PostgreSQL.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::{Postgres, read_hash, sums, without_zero};
+use super::super::fresh::{Fresh, Holds, fresh, holds};
+use super::super::row::{self, json, number, to_json};
+use super::{Postgres, sums, without_zero};
 use crate::books::{Books, Bucket, Hours};
-use crate::entry::{Chained, Entry, Head, Hold, NodeId};
+use crate::entry::{Chained, Head, Hold, NodeId};
 use crate::store::StoreError;
-
-/// A link and its entry.
-pub(super) type Fresh<'l> = (&'l Chained, Cow<'l, Entry>);
 
 impl Books for Postgres {
     async fn post(&self, links: &[Chained]) -> Result<Head, StoreError> {
@@ -41,14 +37,14 @@ impl Books for Postgres {
     async fn head(&self, node: &NodeId) -> Result<Head, StoreError> {
         let query = sqlx::query("SELECT * FROM heads WHERE node = $1").bind(node.as_str());
         let row = query.fetch_optional(&self.pool).await.map_err(|error| self.failed(&error))?;
-        let head = row.as_ref().map_or(Ok(Head::START), read_head);
+        let head = row.as_ref().map_or(Ok(Head::START), row::head);
         head.map_err(|error| self.failed(&error))
     }
 
     async fn heads(&self) -> Result<Vec<(NodeId, Head)>, StoreError> {
         let rows = sqlx::query("SELECT * FROM heads ORDER BY node").fetch_all(&self.pool).await;
         let rows = rows.map_err(|error| self.failed(&error))?;
-        let read = |row: &PgRow| Ok((node(row)?, read_head(row)?));
+        let read = |row: &PgRow| Ok((node(row)?, row::head(row)?));
         rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
     }
 
@@ -108,26 +104,7 @@ async fn locked_head(connection: &mut PgConnection, node: &NodeId) -> Result<Hea
     let inserting = sqlx::query(insert).bind(node.as_str()).bind(start.as_bytes().as_slice());
     inserting.execute(&mut *connection).await?;
     let query = sqlx::query("SELECT * FROM heads WHERE node = $1 FOR UPDATE").bind(node.as_str());
-    read_head(&query.fetch_one(connection).await?)
-}
-
-/// The links that are not there yet, and where the chain ends with them.
-fn fresh(links: &[Chained], start: Head) -> Result<(Head, Vec<Fresh<'_>>), StoreError> {
-    let (mut head, mut fresh) = (start, Vec::with_capacity(links.len()));
-    let Some(first) = links.first() else { return Ok((head, fresh)) };
-    for link in links.iter().filter(|link| link.node == first.node) {
-        if link.sequence <= head.sequence {
-            continue;
-        }
-        let broken = || StoreError::Broken { node: link.node.to_string(), sequence: link.sequence };
-        if !head.continues(link) {
-            return Err(broken());
-        }
-        let entry = link.entry().map_err(|_| broken())?;
-        head = link.head();
-        fresh.push((link, entry));
-    }
-    Ok((head, fresh))
+    row::head(&query.fetch_one(connection).await?)
 }
 
 /// Writes all of them in one statement.
@@ -155,24 +132,7 @@ async fn follow_holds(
     connection: &mut PgConnection,
     fresh: &[Fresh<'_>],
 ) -> Result<(), sqlx::Error> {
-    let mut opened: BTreeMap<String, (&str, String)> = BTreeMap::new();
-    let mut closed = Vec::new();
-    for (link, entry) in fresh {
-        match &**entry {
-            Entry::Hold(hold) => {
-                // Names, numbers and texts: it can always be written.
-                let body = serde_json::to_string(hold).unwrap_or_default();
-                opened.insert(hold.exchange.to_string(), (link.node.as_str(), body));
-            }
-            Entry::Settled(settled) => {
-                let exchange = settled.exchange.to_string();
-                if opened.remove(&exchange).is_none() {
-                    closed.push(exchange);
-                }
-            }
-            Entry::Correction(_) => {}
-        }
-    }
+    let Holds { opened, closed } = holds(fresh);
     if !closed.is_empty() {
         let delete = sqlx::query("DELETE FROM open_holds WHERE exchange = ANY($1)").bind(closed);
         delete.execute(&mut *connection).await?;
@@ -187,37 +147,17 @@ async fn follow_holds(
     )
     .bind(opened.keys().map(String::as_str).collect::<Vec<_>>())
     .bind(opened.values().map(|(node, _)| *node).collect::<Vec<_>>())
-    .bind(opened.values().map(|(_, body)| body.as_str()).collect::<Vec<_>>())
+    .bind(opened.values().map(|(_, hold)| to_json(hold)).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(drop)
 }
 
 fn read_link(row: &PgRow) -> Result<Chained, sqlx::Error> {
-    let sequence: i64 = row.try_get("sequence")?;
-    let body = row.try_get("body")?;
-    Ok(Chained::new(node(row)?, sequence.unsigned_abs(), body, read_hash(row)?))
-}
-
-fn read_head(row: &PgRow) -> Result<Head, sqlx::Error> {
-    let sequence: i64 = row.try_get("sequence")?;
-    Ok(Head { sequence: sequence.unsigned_abs(), hash: read_hash(row)? })
+    let Head { sequence, hash } = row::head(row)?;
+    Ok(Chained::new(node(row)?, sequence, row.try_get("body")?, hash))
 }
 
 fn node(row: &PgRow) -> Result<NodeId, sqlx::Error> {
     row.try_get::<&str, _>("node").map(NodeId::new)
-}
-
-/// What was kept as JSON.
-pub(super) fn json<T: serde::de::DeserializeOwned>(
-    row: &PgRow,
-    column: &str,
-) -> Result<T, sqlx::Error> {
-    let text: &str = row.try_get(column)?;
-    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
-}
-
-/// A count that the database can hold.
-pub(super) fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

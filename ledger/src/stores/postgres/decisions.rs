@@ -4,6 +4,7 @@ use isthmus_inference::money::Money;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::super::row;
 use super::{Postgres, without_zero};
 use crate::decision::{Decided, DecisionLog, Numbered, Period};
 use crate::store::StoreError;
@@ -86,23 +87,8 @@ impl DecisionLog for Postgres {
 }
 
 fn read(row: &PgRow) -> Result<Numbered, sqlx::Error> {
-    let usage: Option<&str> = row.try_get("usage")?;
-    let usage = usage.map(serde_json::from_str).transpose();
     let dollars: Option<&str> = row.try_get("dollars")?;
     let cost = dollars.map(str::parse::<Money>).transpose();
-    let decided = Decided {
-        at: row.try_get("at")?,
-        request_id: row.try_get("request_id")?,
-        organisation: row.try_get("organisation")?,
-        team: row.try_get("team")?,
-        app: row.try_get("app")?,
-        model: row.try_get("model")?,
-        policy: row.try_get("policy")?,
-        endpoint: row.try_get("endpoint")?,
-        outcome: row.try_get("outcome")?,
-        usage: usage.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        cost: cost.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        features: row.try_get("features")?,
-    };
-    Ok(Numbered { number: row.try_get("number")?, decided })
+    let cost = cost.map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    row::decided(row, cost)
 }

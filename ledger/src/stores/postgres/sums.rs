@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
-use super::books::{Fresh, json, number};
-use crate::books::{Bucket, Dimensions, Hours, Sums};
-use crate::fold;
+use super::super::fresh::{self, Fresh};
+use super::super::row::{json, number, to_json};
+use crate::books::{Bucket, Hours, Sums};
 
 /// What tells a set of dimensions: SHA-256 of it as JSON.
 type Key = [u8; 32];
@@ -21,10 +21,7 @@ pub(super) async fn add_up(
     connection: &mut PgConnection,
     fresh: &[Fresh<'_>],
 ) -> Result<(), sqlx::Error> {
-    let mut added: BTreeMap<(i64, Dimensions), Sums> = BTreeMap::new();
-    for Bucket { hour, of, sums } in fresh.iter().flat_map(|(_, entry)| fold::buckets(entry)) {
-        *added.entry((hour, of)).or_default() += sums;
-    }
+    let added = fresh::sums(fresh);
     if added.is_empty() {
         return Ok(());
     }
@@ -209,9 +206,4 @@ fn read(row: &PgRow) -> Result<Bucket, sqlx::Error> {
 
 fn key(body: &str) -> Key {
     Sha256::digest(body.as_bytes()).into()
-}
-
-/// Names, numbers and texts: they can always be written.
-fn to_json(of: &Dimensions) -> String {
-    serde_json::to_string(of).unwrap_or_default()
 }

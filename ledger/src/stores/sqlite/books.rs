@@ -1,20 +1,16 @@
 //! The books in SQLite.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, SqliteConnection};
 
-use super::Sqlite;
-use super::page;
+use super::super::fresh::{Fresh, Holds, fresh, holds, sums};
+use super::super::row::{self, json, number, to_json};
+use super::{Sqlite, page};
 use crate::books::{Books, Bucket, Dimensions, Hours, Sums};
-use crate::entry::{Chained, Entry, Head, Hold, NodeId};
-use crate::fold;
+use crate::entry::{Chained, Head, Hold, NodeId};
 use crate::store::StoreError;
-
-/// A link and its entry.
-pub(super) type Fresh<'l> = (&'l Chained, Cow<'l, Entry>);
 
 /// Rows in one statement: SQLite takes 32,766 values, and long statements gain nothing.
 const MOST_ROWS: usize = 500;
@@ -27,18 +23,7 @@ impl Books for Sqlite {
         // process does.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let start = head(&mut transaction, &first.node).await.map_err(failed)?;
-        let (mut head, mut fresh) = (start, Vec::with_capacity(links.len()));
-        for link in links.iter().filter(|link| link.node == first.node) {
-            if link.sequence <= head.sequence {
-                continue;
-            }
-            if !head.continues(link) {
-                return Err(self.broken(link));
-            }
-            let entry = link.entry().map_err(|_| self.broken(link))?;
-            head = link.head();
-            fresh.push((link, entry));
-        }
+        let (head, fresh) = fresh(links, start)?;
         if fresh.is_empty() {
             return Ok(head);
         }
@@ -65,7 +50,7 @@ impl Books for Sqlite {
         let rows = sqlx::query("SELECT * FROM heads ORDER BY node").fetch_all(&self.pool).await;
         let rows = rows.map_err(|error| self.failed(&error))?;
         let read =
-            |row: &SqliteRow| Ok((NodeId::new(row.try_get::<String, _>("node")?), read_head(row)?));
+            |row: &SqliteRow| Ok((NodeId::new(row.try_get::<String, _>("node")?), row::head(row)?));
         rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
     }
 
@@ -141,7 +126,7 @@ impl Books for Sqlite {
 
 async fn head(connection: &mut SqliteConnection, node: &NodeId) -> Result<Head, sqlx::Error> {
     let query = sqlx::query("SELECT * FROM heads WHERE node = ?").bind(node.as_str());
-    query.fetch_optional(connection).await?.as_ref().map_or(Ok(Head::START), read_head)
+    query.fetch_optional(connection).await?.as_ref().map_or(Ok(Head::START), row::head)
 }
 
 /// Notes the holds that are open after these, and forgets those that are settled.
@@ -149,22 +134,7 @@ async fn follow_holds(
     connection: &mut SqliteConnection,
     fresh: &[Fresh<'_>],
 ) -> Result<(), sqlx::Error> {
-    let mut opened: BTreeMap<String, (&str, &Hold)> = BTreeMap::new();
-    let mut closed = Vec::new();
-    for (link, entry) in fresh {
-        match &**entry {
-            Entry::Hold(hold) => {
-                opened.insert(hold.exchange.to_string(), (link.node.as_str(), hold));
-            }
-            Entry::Settled(settled) => {
-                let exchange = settled.exchange.to_string();
-                if opened.remove(&exchange).is_none() {
-                    closed.push(exchange);
-                }
-            }
-            Entry::Correction(_) => {}
-        }
-    }
+    let Holds { opened, closed } = holds(fresh);
     for some in closed.chunks(MOST_ROWS) {
         let mut delete = QueryBuilder::new("DELETE FROM open_holds WHERE exchange IN (");
         let mut list = delete.separated(", ");
@@ -186,16 +156,12 @@ async fn follow_holds(
 
 /// Adds the entries to the sums of their hours.
 async fn add_up(connection: &mut SqliteConnection, fresh: &[Fresh<'_>]) -> Result<(), sqlx::Error> {
-    let mut added: BTreeMap<(i64, Dimensions), Sums> = BTreeMap::new();
-    for Bucket { hour, of, sums } in fresh.iter().flat_map(|(_, entry)| fold::buckets(entry)) {
-        *added.entry((hour, of)).or_default() += sums;
-    }
-    for ((hour, of), mut sums) in added {
+    for ((hour, of), mut sums) in sums(fresh) {
         let dimension = dimension(connection, &to_json(&of)).await?;
         let query = "SELECT sums FROM buckets WHERE hour = ? AND dimension = ?";
         let before = sqlx::query(query).bind(hour).bind(dimension).fetch_optional(&mut *connection);
         if let Some(row) = before.await? {
-            sums += json::<Sums>(&row, "sums")?;
+            sums += json::<_, Sums>(&row, "sums")?;
         }
         sqlx::query("INSERT OR REPLACE INTO buckets (hour, dimension, sums) VALUES (?, ?, ?)")
             .bind(hour)
@@ -215,29 +181,4 @@ async fn dimension(connection: &mut SqliteConnection, body: &str) -> Result<i64,
     }
     let insert = sqlx::query_scalar("INSERT INTO dimensions (body) VALUES (?) RETURNING id");
     insert.bind(body).fetch_one(connection).await
-}
-
-fn read_head(row: &SqliteRow) -> Result<Head, sqlx::Error> {
-    let sequence: i64 = row.try_get("sequence")?;
-    Ok(Head { sequence: sequence.unsigned_abs(), hash: super::read_hash(row)? })
-}
-
-fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T, sqlx::Error> {
-    let text: &str = row.try_get(column)?;
-    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
-}
-
-/// Names, numbers and texts: they can always be written.
-fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-fn number(sequence: u64) -> i64 {
-    i64::try_from(sequence).unwrap_or(i64::MAX)
-}
-
-impl Sqlite {
-    fn broken(&self, link: &Chained) -> StoreError {
-        StoreError::Broken { node: link.node.to_string(), sequence: link.sequence }
-    }
 }

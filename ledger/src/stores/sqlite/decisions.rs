@@ -4,6 +4,7 @@ use isthmus_inference::money::Money;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::super::row;
 use super::Sqlite;
 use crate::decision::{Decided, DecisionLog, Numbered, Period};
 use crate::store::StoreError;
@@ -84,23 +85,8 @@ impl DecisionLog for Sqlite {
 }
 
 fn read(row: &SqliteRow) -> Result<Numbered, sqlx::Error> {
-    let usage: Option<String> = row.try_get("usage")?;
-    let usage = usage.map(|text| serde_json::from_str(&text)).transpose();
     let pico: Option<String> = row.try_get("cost_pico")?;
     let cost = pico.map(|pico| pico.parse().map(Money::from_pico_dollars)).transpose();
-    let decided = Decided {
-        at: row.try_get("at")?,
-        request_id: row.try_get("request_id")?,
-        organisation: row.try_get("organisation")?,
-        team: row.try_get("team")?,
-        app: row.try_get("app")?,
-        model: row.try_get("model")?,
-        policy: row.try_get("policy")?,
-        endpoint: row.try_get("endpoint")?,
-        outcome: row.try_get("outcome")?,
-        usage: usage.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        cost: cost.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        features: row.try_get("features")?,
-    };
-    Ok(Numbered { number: row.try_get("number")?, decided })
+    let cost = cost.map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    row::decided(row, cost)
 }

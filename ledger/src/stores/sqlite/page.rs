@@ -12,7 +12,8 @@
 use sha2::{Digest, Sha256};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
-use super::books::Fresh;
+use super::super::fresh::Fresh;
+use super::super::row::number;
 use crate::entry::{Chained, Hash, Head, NodeId};
 
 /// A page with as many entries gets no more.
@@ -172,8 +173,4 @@ fn cut() -> sqlx::Error {
 
 fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
-}
-
-fn number(sequence: u64) -> i64 {
-    i64::try_from(sequence).unwrap_or(i64::MAX)
 }
