@@ -5,8 +5,6 @@
 //! is there. Where the operator is strict (`ledger.durability: before_dispatch`), nobody is asked
 //! before.
 
-use std::sync::Arc;
-
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
 use isthmus_inference::request::Operation;
@@ -56,11 +54,10 @@ pub(super) fn unwritable(error: NotWritten) -> Failure {
 fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
     let record = ticket.record();
     let expected = most(planned, ticket);
-    let priced = |endpoint: &Arc<Endpoint>| (endpoint.list_cost(&expected), Arc::clone(endpoint));
-    let dearest = planned.endpoints().map(priced).max_by_key(|(cost, _)| *cost);
-    let (amount, dearest) = dearest.unzip();
+    let priced = planned.endpoints().map(|endpoint| (endpoint.list_cost(&expected), &**endpoint));
+    let (amount, dearest) = priced.max_by_key(|(cost, _)| *cost).unzip();
     let at = unix_milliseconds();
-    let named = |of: fn(&Endpoint) -> &str| dearest.as_deref().map_or("", of).to_owned();
+    let named = |of: fn(&Endpoint) -> &str| dearest.map_or("", of).to_owned();
     Hold {
         exchange: ExchangeId::new(at, fastrand::u128(..)),
         at,

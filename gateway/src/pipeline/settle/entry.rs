@@ -69,17 +69,19 @@ impl Record {
         };
         let usage = self.attempts.usage();
         let allowed = self.permitted.as_ref().map(|permitted| &permitted.route.allowed);
-        let cheapest = |all: bool| {
-            let may = |number: usize| all || allowed.is_some_and(|allowed| allowed.has(number));
-            let endpoints = pool.endpoints.iter().enumerate().filter(|(number, _)| may(*number));
-            endpoints.filter_map(|(_, endpoint)| endpoint.list_cost(&usage)).min()
-        };
-        let baseline = pool.baseline.map(|number| &pool.endpoints[number]);
-        Options {
-            cheapest_allowed: cheapest(false),
-            cheapest: cheapest(true),
-            baseline: baseline.and_then(|endpoint| endpoint.list_cost(&usage)),
+        let mut options = Options::default();
+        for (number, endpoint) in pool.endpoints.iter().enumerate() {
+            let Some(cost) = endpoint.list_cost(&usage) else { continue };
+            let lower = |least: Option<Money>| Some(least.map_or(cost, |least| least.min(cost)));
+            options.cheapest = lower(options.cheapest);
+            if allowed.is_some_and(|allowed| allowed.has(number)) {
+                options.cheapest_allowed = lower(options.cheapest_allowed);
+            }
+            if pool.baseline == Some(number) {
+                options.baseline = Some(cost);
+            }
         }
+        options
     }
 
     fn answer_is_priced(&self) -> bool {
