@@ -3,13 +3,16 @@
 //! A key is shown once, when it is made; afterwards only its hash exists. SHA-256 without salt or
 //! stretching is enough here, because 256 bits of chance cannot be guessed, unlike a password.
 
-use std::collections::BTreeMap;
+mod terms;
+
 use std::fmt;
+use std::str::FromStr;
 
 use isthmus_inference::secret::Secret;
 use sha2::{Digest, Sha256};
 
 use crate::store::StoreError;
+pub use terms::{Holder, KeyLimits, Terms};
 
 /// Every key begins with this.
 pub const PREFIX: &str = "isk-";
@@ -23,6 +26,9 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// 43 characters of 62 are a little over 256 bits.
 const RANDOM_CHARACTERS: usize = 43;
 
+/// How the text of a [`KeyHash`] begins.
+const HASH_PREFIX: &str = "sha256:";
+
 /// What is known of a key: all but the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -30,34 +36,12 @@ pub struct Key {
     pub id: String,
     /// The operator's name for it.
     pub name: String,
-    /// The models that it may ask for; empty means all.
-    pub models: Vec<String>,
     /// Unix seconds.
     pub created_at: i64,
-    /// Unix seconds from which it no longer opens anything.
-    pub expires_at: Option<i64>,
     /// Unix seconds at which it was withdrawn.
     pub revoked_at: Option<i64>,
-    /// Whose it is, and what its data is.
-    pub holder: Holder,
-}
-
-/// Whose a key is, and what its data is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Holder {
-    /// The organisation; `None` is the house's own.
-    pub organisation: Option<String>,
-    /// The team; `None` is the default one.
-    pub team: Option<String>,
-    /// The app; `None` is named like the key.
-    pub app: Option<String>,
-    /// The word for the class that its requests have at least. What the words are is not for the
-    /// ledger to say.
-    pub data_class: Option<String>,
-    /// Whether its holder may say of a request that it is of a milder class.
-    pub may_declassify: bool,
-    /// What its requests are marked with, whatever its holder says.
-    pub tags: BTreeMap<String, String>,
+    /// On which terms it is given.
+    pub terms: Terms,
 }
 
 /// What an operator says of a key to be made.
@@ -65,17 +49,18 @@ pub struct Holder {
 pub struct NewKey {
     /// A name, not yet in use.
     pub name: String,
-    /// The models that it may ask for; empty means all.
-    pub models: Vec<String>,
-    /// Unix seconds from which it no longer opens anything.
-    pub expires_at: Option<i64>,
-    /// Whose it is, and what its data is.
-    pub holder: Holder,
+    /// On which terms it is given.
+    pub terms: Terms,
 }
 
 /// What is kept of the key's text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash([u8; 32]);
+
+/// A text that is not the hash of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key's hash is `sha256:` and 64 hexadecimal digits, as `isthmus keys hash` prints it")]
+pub struct NoHash;
 
 /// A key just made, to be shown this once.
 #[derive(Debug)]
@@ -93,12 +78,7 @@ pub struct Minted {
 impl Key {
     /// Whether it opens anything at this time (Unix seconds).
     pub fn is_live(&self, now: i64) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|expires_at| now < expires_at)
-    }
-
-    /// Whether it may ask for this model.
-    pub fn allows(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|allowed| allowed == model)
+        self.revoked_at.is_none() && self.terms.expires_at.is_none_or(|end| now < end)
     }
 
     /// The key to be made in its place, if it opens anything at this time (Unix seconds).
@@ -107,8 +87,7 @@ impl Key {
         if !self.is_live(now) || self.name.ends_with(&self.former_mark()) {
             return Err(StoreError::NotLive(self.name.clone()));
         }
-        let Self { name, models, expires_at, holder, .. } = self.clone();
-        Ok(NewKey { name, models, expires_at, holder })
+        Ok(NewKey { name: self.name.clone(), terms: self.terms.clone() })
     }
 
     /// What it is called once another has its name.
@@ -138,6 +117,27 @@ impl KeyHash {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// As it is written in a configuration: `sha256:` and 64 hexadecimal digits.
+    pub fn to_text(&self) -> String {
+        self.0.iter().fold(HASH_PREFIX.to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
+impl FromStr for KeyHash {
+    type Err = NoHash;
+    fn from_str(text: &str) -> Result<Self, NoHash> {
+        let digits = text.strip_prefix(HASH_PREFIX).ok_or(NoHash)?;
+        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(NoHash);
+        }
+        let mut hash = [0; 32];
+        for (place, byte) in hash.iter_mut().enumerate() {
+            let digits = &digits[2 * place..2 * place + 2];
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| NoHash)?;
+        }
+        Ok(Self(hash))
+    }
 }
 
 impl fmt::Debug for KeyHash {
@@ -151,9 +151,7 @@ impl fmt::Debug for KeyHash {
 impl NewKey {
     /// Makes it, if all of it can be kept.
     pub(crate) fn mint(&self) -> Result<Minted, StoreError> {
-        if self.models.iter().any(|model| model.trim().is_empty()) {
-            return Err(StoreError::EmptyModel);
-        }
+        self.terms.check()?;
         Ok(Minted::new()?)
     }
 }
@@ -173,6 +171,23 @@ impl Minted {
         let id = text[..PREFIX.len() + ID_CHARACTERS].to_owned();
         Ok(Self { hash: KeyHash::of(&text), secret: text.into(), id })
     }
+
+    /// One that was made elsewhere, if it is as good as ours.
+    pub fn elsewhere(text: &str) -> Option<Self> {
+        let chance = text.strip_prefix(PREFIX)?;
+        let plain = chance.len() == RANDOM_CHARACTERS
+            && chance.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let id = text.get(..PREFIX.len() + ID_CHARACTERS).filter(|_| plain)?.to_owned();
+        Some(Self { hash: KeyHash::of(text), secret: text.into(), id })
+    }
+}
+
+/// Whether this can be the visible head of a key.
+pub fn is_id(text: &str) -> bool {
+    let rest = text.strip_prefix(PREFIX);
+    rest.is_some_and(|rest| {
+        rest.len() == ID_CHARACTERS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 /// A letter of the alphabet, every one equally likely: bytes beyond the last whole round of the
@@ -191,11 +206,9 @@ mod tests {
         Key {
             id: "isk-a".into(),
             name: "a".into(),
-            models: vec![],
             created_at: 0,
-            expires_at: None,
             revoked_at: None,
-            holder: Holder::default(),
+            terms: Terms::default(),
         }
     }
 
@@ -212,15 +225,28 @@ mod tests {
 
     #[test]
     fn a_key_ends_by_expiry_and_by_revocation() {
-        let expiring = Key { expires_at: Some(100), ..key() };
+        let terms = Terms { expires_at: Some(100), ..Terms::default() };
+        let expiring = Key { terms, ..key() };
         assert!(expiring.is_live(99) && !expiring.is_live(100));
         assert!(!Key { revoked_at: Some(1), ..key() }.is_live(0));
     }
 
     #[test]
-    fn an_empty_list_allows_every_model() {
-        assert!(key().allows("anything"));
-        let narrow = Key { models: vec!["chat".into()], ..key() };
-        assert!(narrow.allows("chat") && !narrow.allows("chat2"));
+    fn a_hash_can_be_written_and_read_again() {
+        let minted = Minted::new().unwrap();
+        assert_eq!(minted.hash.to_text().parse::<KeyHash>(), Ok(minted.hash));
+        for wrong in ["", "sha256:", "sha256:00", &minted.hash.to_text().replace("sha256", "md5")] {
+            assert_eq!(wrong.parse::<KeyHash>(), Err(NoHash), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_from_elsewhere_is_as_good_as_ours_or_none() {
+        let minted = Minted::new().unwrap();
+        let same = Minted::elsewhere(minted.secret.expose()).unwrap();
+        assert!(same.hash == minted.hash && same.id == minted.id && is_id(&same.id));
+        for weak in ["isk-", "isk-password", "sk-live", &minted.secret.expose()[1..]] {
+            assert!(Minted::elsewhere(weak).is_none(), "{weak}");
+        }
     }
 }

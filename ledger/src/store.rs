@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::key::{Key, KeyHash, Minted, NewKey};
+use crate::key::{Key, KeyHash, Minted, NewKey, Terms};
 
 /// A place where keys outlive the process. Times are Unix seconds and come from the caller.
 pub trait Store: Send + Sync {
@@ -21,6 +21,13 @@ pub trait Store: Send + Sync {
         &self,
         name_or_id: &str,
         now: i64,
+    ) -> impl Future<Output = Result<Key, StoreError>> + Send;
+
+    /// Gives the key of this name or id on other terms, from now on. One that was withdrawn stays so.
+    fn change_key(
+        &self,
+        name_or_id: &str,
+        terms: &Terms,
     ) -> impl Future<Output = Result<Key, StoreError>> + Send;
 
     /// Makes a key that takes the place of the one of this name or id: the same name, holder, models and
@@ -48,6 +55,9 @@ pub enum StoreError {
     /// A key that opens nothing has no successor: a new one would open again what was closed.
     #[error("the key `{0}` was revoked or has expired, so it cannot be rotated; make a new one")]
     NotLive(String),
+    /// Nothing is changed about a key that was withdrawn.
+    #[error("the key `{0}` was revoked, so there is nothing to change; make a new one")]
+    Revoked(String),
     /// A model's name in a key's list says nothing. An empty list would allow all models, so a
     /// list that was meant to restrict must not become one.
     #[error("a key's list of models has an empty name in it")]

@@ -6,7 +6,7 @@ mod postgres;
 
 use std::time::{Duration, Instant};
 
-use isthmus_ledger::key::{Holder, KeyHash, NewKey};
+use isthmus_ledger::key::{Holder, KeyHash, KeyLimits, NewKey, Terms};
 use isthmus_ledger::store::{Store, StoreError};
 use isthmus_ledger::stores::postgres::Postgres;
 use isthmus_ledger::stores::sqlite::Sqlite;
@@ -15,9 +15,8 @@ fn named(name: &str) -> NewKey {
     NewKey { name: name.into(), ..NewKey::default() }
 }
 
-async fn keys_come_back_as_they_were_made(store: &impl Store) {
-    let new = NewKey {
-        name: "web".into(),
+fn terms() -> Terms {
+    Terms {
         models: vec!["chat".into(), "openai/gpt-5".into()],
         expires_at: Some(99),
         holder: Holder {
@@ -28,12 +27,38 @@ async fn keys_come_back_as_they_were_made(store: &impl Store) {
             may_declassify: true,
             tags: [("cost_center".to_owned(), "4711".to_owned())].into(),
         },
-    };
+        limits: KeyLimits {
+            rpm: Some(60),
+            usd_per_day: Some("0.10".parse().unwrap()),
+            ..KeyLimits::default()
+        },
+    }
+}
+
+async fn keys_come_back_as_they_were_made(store: &impl Store) {
+    let new = NewKey { name: "web".into(), terms: terms() };
     let (key, minted) = store.create_key(&new, 7).await.unwrap();
-    assert_eq!((&key.models, key.expires_at, key.created_at), (&new.models, Some(99), 7));
-    assert_eq!(key.holder, new.holder);
+    assert_eq!((&key.terms, key.created_at), (&new.terms, 7));
     let kept = store.keys().await.unwrap();
     assert!(kept.contains(&(KeyHash::of(minted.secret.expose()), key)));
+}
+
+async fn the_terms_of_a_key_change_and_it_stays(store: &impl Store) {
+    let (key, minted) = store.create_key(&named("changing"), 1).await.unwrap();
+    let version = store.version().await.unwrap();
+    let changed = store.change_key("changing", &terms()).await.unwrap();
+    assert_eq!((&changed.id, changed.terms.clone()), (&key.id, terms()));
+    assert_ne!(store.version().await.unwrap(), version, "running gateways notice");
+    let kept = store.keys().await.unwrap();
+    assert!(kept.contains(&(minted.hash, changed)));
+    let careless = Terms { models: vec![" ".into()], ..terms() };
+    let refused = store.change_key(&key.id, &careless).await;
+    assert!(matches!(refused, Err(StoreError::EmptyModel)));
+    store.revoke_key(&key.id, 5).await.unwrap();
+    let refused = store.change_key(&key.id, &Terms::default()).await;
+    assert!(matches!(refused, Err(StoreError::Revoked(name)) if name == "changing"));
+    let nobody = store.change_key("nobody", &terms()).await;
+    assert!(matches!(nobody, Err(StoreError::NoSuchKey(_))));
 }
 
 async fn a_name_is_given_once(store: &impl Store) {
@@ -51,19 +76,27 @@ async fn a_revoked_key_stays_listed_and_dead(store: &impl Store) {
 }
 
 async fn a_list_that_restricts_never_becomes_one_that_does_not(store: &impl Store) {
-    let new = NewKey { models: vec![String::new()], ..named("careless") };
+    let terms = Terms { models: vec![String::new()], ..Terms::default() };
+    let new = NewKey { terms, ..named("careless") };
     assert!(matches!(store.create_key(&new, 1).await, Err(StoreError::EmptyModel)));
 }
 
 async fn a_rotated_key_has_a_successor_and_an_end(store: &impl Store) {
-    let new = NewKey { models: vec!["chat".into()], expires_at: Some(900), ..named("turning") };
+    let limits = KeyLimits { tpm: Some(5), ..KeyLimits::default() };
+    let terms = Terms {
+        models: vec!["chat".into()],
+        expires_at: Some(900),
+        limits,
+        ..Terms::default()
+    };
+    let new = NewKey { terms, ..named("turning") };
     let (old, old_text) = store.create_key(&new, 1).await.unwrap();
     let (key, minted) = store.rotate_key("turning", 100, 10).await.unwrap();
-    assert_eq!((&*key.name, &key.models, key.expires_at), ("turning", &new.models, Some(900)));
+    assert_eq!((&*key.name, &key.terms), ("turning", &new.terms));
     assert!(key.id != old.id && minted.hash != old_text.hash);
     let kept = store.keys().await.unwrap();
     let (_, former) = kept.iter().find(|(hash, _)| *hash == old_text.hash).unwrap();
-    assert_eq!((former.expires_at, former.name.clone()), (Some(100), old.former_name()));
+    assert_eq!((former.terms.expires_at, former.name.clone()), (Some(100), old.former_name()));
     let again = store.rotate_key(&old.id, 100, 20).await.unwrap_err();
     assert!(matches!(again, StoreError::NotLive(_)), "it has a successor");
     store.revoke_key("turning", 30).await.unwrap();
@@ -77,6 +110,7 @@ async fn suite(store: &impl Store) {
     a_rotated_key_has_a_successor_and_an_end(store).await;
     a_list_that_restricts_never_becomes_one_that_does_not(store).await;
     keys_come_back_as_they_were_made(store).await;
+    the_terms_of_a_key_change_and_it_stays(store).await;
     a_name_is_given_once(store).await;
     a_revoked_key_stays_listed_and_dead(store).await;
 }

@@ -10,7 +10,7 @@ use super::sqlite::Sqlite;
 use crate::books::{Books, Bucket, Hours};
 use crate::decision::{Decided, DecisionLog, Numbered, Period};
 use crate::entry::{Chained, Head, Hold, NodeId};
-use crate::key::{Key, KeyHash, Minted, NewKey};
+use crate::key::{Key, KeyHash, Minted, NewKey, Terms};
 use crate::store::{Store, StoreError};
 
 /// Where the ledger is.
@@ -85,6 +85,10 @@ impl Store for Ledger {
 
     async fn revoke_key(&self, name_or_id: &str, now: i64) -> Result<Key, StoreError> {
         ask!(self, store => store.revoke_key(name_or_id, now))
+    }
+
+    async fn change_key(&self, name_or_id: &str, terms: &Terms) -> Result<Key, StoreError> {
+        ask!(self, store => store.change_key(name_or_id, terms))
     }
 
     async fn rotate_key(

@@ -17,7 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
 
 use super::row::{self, to_json};
-use crate::key::{Key, KeyHash, Minted, NewKey};
+use crate::key::{Key, KeyHash, Minted, NewKey, Terms};
 use crate::store::{Store, StoreError};
 
 /// A store in a database.
@@ -82,23 +82,25 @@ impl Postgres {
         now: i64,
     ) -> Result<Minted, StoreError> {
         let minted = new.mint()?;
+        let Terms { models, expires_at, holder, limits } = &new.terms;
         let inserted = sqlx::query(
             "INSERT INTO keys (id, name, hash, models, created_at, expires_at,
-                               organisation, team, app, data_class, may_declassify, tags)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                               organisation, team, app, data_class, may_declassify, tags, limits)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(&minted.id)
         .bind(&new.name)
         .bind(minted.hash.as_bytes().as_slice())
-        .bind(new.models.join("\n"))
+        .bind(models.join("\n"))
         .bind(now)
-        .bind(new.expires_at)
-        .bind(&new.holder.organisation)
-        .bind(&new.holder.team)
-        .bind(&new.holder.app)
-        .bind(&new.holder.data_class)
-        .bind(new.holder.may_declassify)
-        .bind(to_json(&new.holder.tags))
+        .bind(*expires_at)
+        .bind(&holder.organisation)
+        .bind(&holder.team)
+        .bind(&holder.app)
+        .bind(&holder.data_class)
+        .bind(holder.may_declassify)
+        .bind(to_json(&holder.tags))
+        .bind(to_json(limits))
         .execute(connection)
         .await;
         match inserted {
@@ -140,6 +142,34 @@ impl Store for Postgres {
         .await
         .map_err(|error| self.failed(&error))?;
         self.find(name_or_id).await
+    }
+
+    async fn change_key(&self, name_or_id: &str, terms: &Terms) -> Result<Key, StoreError> {
+        terms.check()?;
+        let key = self.find(name_or_id).await?;
+        let Terms { models, expires_at, holder, limits } = terms;
+        let changed = sqlx::query(
+            "UPDATE keys SET models = $2, expires_at = $3, organisation = $4, team = $5, app = $6,
+                             data_class = $7, may_declassify = $8, tags = $9, limits = $10
+             WHERE id = $1 AND revoked_at IS NULL",
+        )
+        .bind(&key.id)
+        .bind(models.join("\n"))
+        .bind(*expires_at)
+        .bind(&holder.organisation)
+        .bind(&holder.team)
+        .bind(&holder.app)
+        .bind(&holder.data_class)
+        .bind(holder.may_declassify)
+        .bind(to_json(&holder.tags))
+        .bind(to_json(limits))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error))?;
+        match changed.rows_affected() {
+            0 => Err(StoreError::Revoked(key.name)),
+            _ => self.find(&key.id).await,
+        }
     }
 
     async fn rotate_key(

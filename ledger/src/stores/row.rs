@@ -7,7 +7,7 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 
 use crate::decision::{Decided, Numbered};
 use crate::entry::{Hash, Head};
-use crate::key::{Holder, Key, KeyHash};
+use crate::key::{Holder, Key, KeyHash, Terms};
 
 /// A hash of 32 bytes, in the column `hash`.
 pub(super) fn hash<'r, R: Row>(row: &'r R) -> Result<[u8; 32], sqlx::Error>
@@ -41,13 +41,9 @@ where
     bool: Decode<'r, R::Database> + Type<R::Database>,
 {
     let models: &str = row.try_get("models")?;
-    let key = Key {
-        id: row.try_get("id")?,
-        name: row.try_get("name")?,
+    let terms = Terms {
         models: models.lines().map(str::to_owned).collect(),
-        created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
-        revoked_at: row.try_get("revoked_at")?,
         holder: Holder {
             organisation: row.try_get("organisation")?,
             team: row.try_get("team")?,
@@ -56,6 +52,14 @@ where
             may_declassify: row.try_get("may_declassify")?,
             tags: json(row, "tags")?,
         },
+        limits: json(row, "limits")?,
+    };
+    let key = Key {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        created_at: row.try_get("created_at")?,
+        revoked_at: row.try_get("revoked_at")?,
+        terms,
     };
     Ok((KeyHash::from_bytes(hash(row)?), key))
 }
