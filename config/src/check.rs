@@ -18,6 +18,7 @@ mod price;
 mod providers;
 mod server;
 mod small;
+mod tenancy;
 mod timeouts;
 mod unavailable;
 
@@ -46,16 +47,19 @@ pub(crate) fn settings(root: &Value<'_>) -> Option<Settings> {
             models: &names(written_models.as_ref()),
             providers: &providers.written,
             unpriced: unpriced(&providers, &endpoints),
+            teams: &teams(fields.get("tenancy").as_ref()),
         };
+        let tenancy = tenancy::tenancy(fields.get("tenancy").as_ref(), &known);
         let mut budgets = budgets::budgets(fields.get("budgets").as_ref(), &known);
         let keeping = budgets::keeping(fields.get("limits").as_ref(), &known, &mut budgets);
+        budgets.extend(tenancy.budgets());
         let settings = Settings {
             budgets,
             keeping,
             server,
             ledger: small::ledger(fields.get("ledger").as_ref()),
             telemetry: small::telemetry(fields.get("telemetry").as_ref()),
-            organisation: classification::tenancy(fields.get("tenancy").as_ref()),
+            tenancy,
             classification,
             providers: providers.read,
             endpoints: endpoints.read.into_iter().chain(direct).collect(),
@@ -77,6 +81,19 @@ fn names(section: Option<&Value<'_>>) -> BTreeSet<String> {
         });
     }
     names
+}
+
+/// The names of the teams of a `tenancy:`.
+fn teams(section: Option<&Value<'_>>) -> BTreeSet<String> {
+    let mut teams = BTreeSet::new();
+    if let Some(section) = section.filter(|section| section.is_map()) {
+        section.each(|name, value| {
+            if name == "teams" {
+                teams = names(Some(value));
+            }
+        });
+    }
+    teams
 }
 
 /// The endpoints that nobody gave a price; the engine in this process is free.

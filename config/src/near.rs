@@ -28,7 +28,7 @@ fn begins(one: &str, other: &str) -> bool {
 
 /// The end of a complaint about `wrong`: the nearest known name, else the known names if they are
 /// few, else nothing.
-pub(crate) fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     if let Some(name) = nearest(wrong, known.iter().copied()) {
         return format!("; did you mean `{name}`?");

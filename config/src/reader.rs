@@ -133,6 +133,11 @@ impl<'a> Value<'a> {
         matches!(self.node.content, Content::List(_))
     }
 
+    /// Whether nothing is written for it.
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self.node.content, Content::Nothing)
+    }
+
     /// Whether it is a map, whatever is in it.
     pub(crate) fn is_map(&self) -> bool {
         matches!(self.node.content, Content::Map(_))

@@ -9,6 +9,7 @@ pub mod charging;
 pub mod classification;
 pub mod keeper;
 pub mod limits;
+pub mod tenancy;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,8 +36,9 @@ use isthmus_policies::rollout::RolloutRules;
 
 use cache::{Cache, PoolCache};
 use charging::Charging;
-use classification::{Classification, Organisation};
+use classification::Classification;
 use limits::Keeping;
+use tenancy::Tenancy;
 
 /// Everything that a gateway is started from.
 #[derive(Debug, Clone)]
@@ -62,8 +64,8 @@ pub struct Settings {
     pub cache: Cache,
     /// What is logged, and how.
     pub telemetry: Telemetry,
-    /// Whose the requests are.
-    pub organisation: Organisation,
+    /// Who may call, and on whose behalf.
+    pub tenancy: Tenancy,
     /// How it is known what sort of data they carry.
     pub classification: Classification,
 }

@@ -178,7 +178,7 @@ impl App {
             journal,
             quota,
             ledger: OnceLock::new(),
-            keyring: Keyring::new(server.may_be_open(), &settings.organisation.name),
+            keyring: Keyring::new(server.may_be_open(), &settings.tenancy),
             classifier: Classifier::new(settings),
             memory: Memory::new(settings)?,
             metrics,

@@ -33,7 +33,7 @@ impl Classifier {
         let detector: Arc<dyn Detector> = Arc::new(Patterns);
         Self {
             detector: classification.detect.then_some(detector),
-            floor: settings.organisation.data_class_floor,
+            floor: settings.tenancy.organisation.data_class_floor,
             unclassified: classification.unclassified,
             opaque_content: classification.opaque_content,
         }

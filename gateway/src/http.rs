@@ -5,6 +5,7 @@ pub mod admin;
 pub mod body;
 pub mod door;
 pub mod explain;
+pub mod keys;
 pub mod openai;
 mod patience;
 pub mod render;
@@ -59,7 +60,11 @@ pub fn admin(app: Arc<App>) -> Pages {
         .route("/metrics", get(admin::metrics))
         .route("/admin/v1/explain", post(explain::now))
         .route("/admin/v1/explain/{request_id}", get(explain::past))
+        .route("/admin/v1/keys", get(keys::list).post(keys::create))
+        .route("/admin/v1/keys/{key}", get(keys::one).patch(keys::change).delete(keys::revoke))
+        .route("/admin/v1/keys/{key}/rotate", post(keys::rotate))
         .route("/admin/v1/report", get(report::report))
+        .route("/admin/v1/teams", get(keys::teams))
         .with_state(app);
     Pages::new(pages)
 }

@@ -1,25 +1,31 @@
 //! The callers' keys in memory, kept in step with the ledger.
+//!
+//! * [`tenant`]: who a caller is, and what goes for their requests
 
-use std::collections::{BTreeMap, HashMap};
+pub mod tenant;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use isthmus_config::settings::tenancy::Tenancy;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_ledger::key::{Key, KeyHash};
 use isthmus_ledger::store::{Store, StoreError};
-use isthmus_policies::class::DataClass;
-use isthmus_policies::question::Principal;
 
-use crate::telemetry::events::{KeysReloadFailed, KeysReloaded, ServerOpen};
+use crate::telemetry::events::ServerOpen;
+use crate::telemetry::events::keys::{KeysReloadFailed, KeysReloaded};
+use tenant::Held;
+pub use tenant::Tenant;
 
-/// All keys by hash, replaced as a whole when the ledger changes.
+/// All keys by hash, those of the ledger and those of the configuration, replaced as a whole when the
+/// ledger changes.
 pub struct Keyring {
     keys: ArcSwap<HashMap<KeyHash, Arc<Held>>>,
     may_be_open: bool,
-    /// The house's own organisation.
-    organisation: String,
-    anonymous: Arc<Principal>,
+    tenancy: Tenancy,
+    anonymous: Tenant,
 }
 
 /// What was last read from the ledger.
@@ -31,50 +37,36 @@ pub struct Loaded {
     version: i64,
 }
 
-/// Who is calling.
-#[derive(Debug, Clone)]
-pub enum Tenant {
-    /// Anyone: the gateway is open, because there are no keys.
-    Anonymous(Arc<Principal>),
-    /// The holder of this key.
-    Key(Arc<Held>),
-}
-
-/// A key with what policy knows of its holder, worked out once when it was read.
-#[derive(Debug)]
-pub struct Held {
-    key: Key,
-    principal: Arc<Principal>,
-    data_class: Option<DataClass>,
-    key_hash: u64,
-    app_hash: u64,
-}
-
-/// The team of keys that are of no other, and the team and app of callers without a key.
-const DEFAULT_TEAM: &str = "default";
-const ANONYMOUS: &str = "anonymous";
-
 /// How often the ledger is asked whether keys changed: a revocation takes effect within this.
 const POLL: Duration = Duration::from_millis(500);
 
 // === impl Keyring ===
 
 impl Keyring {
-    /// An empty ring of this organisation. `may_be_open`: as long as there are no keys at all, live
+    /// A ring with the keys that are declared. `may_be_open`: as long as there are no keys at all, live
     /// or not, anyone may call; otherwise nobody may.
-    pub fn new(may_be_open: bool, organisation: &str) -> Self {
-        let anonymous = Arc::new(Principal {
-            organisation: organisation.to_owned(),
-            team: DEFAULT_TEAM.to_owned(),
-            app: ANONYMOUS.to_owned(),
-        });
-        let organisation = organisation.to_owned();
-        Self { keys: ArcSwap::default(), may_be_open, organisation, anonymous }
+    pub fn new(may_be_open: bool, tenancy: &Tenancy) -> Self {
+        let anonymous = Tenant::anonymous(&tenancy.organisation.name);
+        let keyring =
+            Self { keys: ArcSwap::default(), may_be_open, tenancy: tenancy.clone(), anonymous };
+        keyring.hold(vec![]);
+        keyring
+    }
+
+    /// The organisation, its teams, and the keys that are declared.
+    pub fn tenancy(&self) -> &Tenancy {
+        &self.tenancy
+    }
+
+    /// Whether a key of this name or id stands in the configuration, where alone it can be changed.
+    pub fn is_declared(&self, name_or_id: &str) -> bool {
+        let is = |key: &Key| key.name == name_or_id || key.id == name_or_id;
+        self.tenancy.keys.iter().any(|(_, key)| is(key))
     }
 
     /// Whoever calls without a key.
     pub fn anonymous(&self) -> Tenant {
-        Tenant::Anonymous(Arc::clone(&self.anonymous))
+        self.anonymous.clone()
     }
 
     /// The holder of the key of this name, live or not.
@@ -107,11 +99,18 @@ impl Keyring {
     pub async fn load(&self, store: &impl Store) -> Result<Loaded, StoreError> {
         // Asked first: a change between the two is seen again, not missed.
         let version = store.version().await?;
-        let hold = |(hash, key)| (hash, Arc::new(Held::new(key, &self.organisation)));
-        let keys: HashMap<_, _> = store.keys().await?.into_iter().map(hold).collect();
+        let count = self.hold(store.keys().await?);
+        Ok(Loaded { count, version })
+    }
+
+    /// Holds these keys and those that are declared, which count where both are one.
+    fn hold(&self, kept: Vec<(KeyHash, Key)>) -> usize {
+        let declared = self.tenancy.keys.iter().cloned();
+        let hold = |(hash, key)| (hash, Arc::new(Held::new(key, &self.tenancy)));
+        let keys: HashMap<_, _> = kept.into_iter().chain(declared).map(hold).collect();
         let count = keys.len();
         self.keys.store(Arc::new(keys));
-        Ok(Loaded { count, version })
+        count
     }
 
     /// Reloads whenever a key was made or changed, by whichever process; never returns. While the ledger cannot be
@@ -142,112 +141,6 @@ impl Keyring {
     }
 }
 
-// === impl Tenant ===
-
-impl Tenant {
-    /// The name for logs.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Anonymous(_) => ANONYMOUS,
-            Self::Key(held) => &held.key.name,
-        }
-    }
-
-    /// Whether it may ask for this model.
-    pub fn allows(&self, model: &str) -> bool {
-        match self {
-            Self::Anonymous(_) => true,
-            Self::Key(held) => held.key.allows(model),
-        }
-    }
-
-    /// Who it is, as policy sees it.
-    pub fn principal(&self) -> &Arc<Principal> {
-        match self {
-            Self::Anonymous(principal) => principal,
-            Self::Key(held) => &held.principal,
-        }
-    }
-
-    /// The class that its requests have at least, if somebody said so.
-    pub fn data_class(&self) -> Option<DataClass> {
-        match self {
-            Self::Anonymous(_) => None,
-            Self::Key(held) => held.data_class,
-        }
-    }
-
-    /// The visible head of its key.
-    pub fn key_id(&self) -> Option<&str> {
-        match self {
-            Self::Anonymous(_) => None,
-            Self::Key(held) => Some(&held.key.id),
-        }
-    }
-
-    /// What its requests are marked with.
-    pub fn tags(&self) -> &BTreeMap<String, String> {
-        static NONE: BTreeMap<String, String> = BTreeMap::new();
-        match self {
-            Self::Anonymous(_) => &NONE,
-            Self::Key(held) => &held.key.holder.tags,
-        }
-    }
-
-    /// Tells keys apart; the same in every process.
-    pub fn key_hash(&self) -> u64 {
-        match self {
-            Self::Anonymous(_) => 0,
-            Self::Key(held) => held.key_hash,
-        }
-    }
-
-    /// Tells apps apart, in the same way.
-    pub fn app_hash(&self) -> u64 {
-        match self {
-            Self::Anonymous(_) => 0,
-            Self::Key(held) => held.app_hash,
-        }
-    }
-
-    /// Whether it may say of a request that it is of a milder class.
-    pub fn may_declassify(&self) -> bool {
-        match self {
-            Self::Anonymous(_) => false,
-            Self::Key(held) => held.key.holder.may_declassify,
-        }
-    }
-}
-
-// === impl Held ===
-
-impl Held {
-    fn new(key: Key, organisation: &str) -> Self {
-        let holder = &key.holder;
-        let or = |name: &Option<String>, default: &str| {
-            name.clone().unwrap_or_else(|| default.to_owned())
-        };
-        let principal = Arc::new(Principal {
-            organisation: or(&holder.organisation, organisation),
-            team: or(&holder.team, DEFAULT_TEAM),
-            app: or(&holder.app, &key.name),
-        });
-        // A word that a newer program wrote is unknown here, and what is unknown is the worst.
-        let class = |word: &String| DataClass::of(word).unwrap_or(DataClass::Secret);
-        let data_class = holder.data_class.as_ref().map(class);
-        let (key_hash, app_hash) = (hash_of(&key.id), hash_of(&principal.app));
-        Self { principal, data_class, key_hash, app_hash, key }
-    }
-}
-
-/// FNV-1a (Fowler, Noll and Vo): the same in every process, so that replicas agree on who is on which
-/// side of a trial.
-fn hash_of(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 /// Unix seconds.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -266,10 +159,18 @@ fn refused(why: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use isthmus_ledger::key::{Holder, NewKey};
+    use isthmus_config::settings::tenancy::Organisation;
+    use isthmus_ledger::key::{Holder, NewKey, Terms};
     use isthmus_ledger::stores::sqlite::Sqlite;
+    use isthmus_policies::class::DataClass;
+    use isthmus_policies::question::Principal;
 
     use super::*;
+
+    fn house() -> Tenancy {
+        let organisation = Organisation { name: "house".into(), ..Organisation::default() };
+        Tenancy { organisation, ..Tenancy::default() }
+    }
 
     async fn store(folder: &tempfile::TempDir) -> Sqlite {
         Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap()
@@ -278,9 +179,9 @@ mod tests {
     #[tokio::test]
     async fn without_keys_anyone_may_call_and_with_one_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, keyring) = (store(&folder).await, Keyring::new(true, "house"));
+        let (store, keyring) = (store(&folder).await, Keyring::new(true, &house()));
         assert!(matches!(keyring.identify(None), Ok(Tenant::Anonymous(_))));
-        let closed = Keyring::new(false, "house");
+        let closed = Keyring::new(false, &house());
         assert!(closed.identify(None).is_err(), "closed unless it may be open");
 
         let new = NewKey { name: "web".into(), ..NewKey::default() };
@@ -296,13 +197,14 @@ mod tests {
     #[tokio::test]
     async fn a_key_says_whose_it_is_and_what_it_does_not_say_is_the_houses() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, keyring) = (store(&folder).await, Keyring::new(true, "house"));
+        let (store, keyring) = (store(&folder).await, Keyring::new(true, &house()));
         let holder = Holder {
             team: Some("support".into()),
             data_class: Some("from tomorrow".into()),
             ..Holder::default()
         };
-        let new = NewKey { name: "web".into(), holder, ..NewKey::default() };
+        let terms = Terms { holder, ..Terms::default() };
+        let new = NewKey { name: "web".into(), terms };
         let (_, minted) = store.create_key(&new, 1).await.unwrap();
         keyring.load(&store).await.unwrap();
         let tenant = keyring.identify(Some(minted.secret.expose())).unwrap();
@@ -315,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_key_closes_the_gateway_it_does_not_open_it() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, keyring) = (store(&folder).await, Keyring::new(true, "house"));
+        let (store, keyring) = (store(&folder).await, Keyring::new(true, &house()));
         let new = NewKey { name: "web".into(), ..NewKey::default() };
         let (_, minted) = store.create_key(&new, 1).await.unwrap();
         store.revoke_key("web", 2).await.unwrap();

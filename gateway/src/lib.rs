@@ -32,6 +32,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod keyring;
+pub mod keys;
 pub mod permits;
 pub mod pipeline;
 pub mod policy_files;

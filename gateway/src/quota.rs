@@ -21,7 +21,7 @@ use isthmus_config::settings::{keeper as chosen, limits};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::ModelName;
 use isthmus_policies::budget::scope::Shares;
-use isthmus_policies::budget::{Amounts, Budget, Dimension, Mode, OnExhaust, Sort, Subject};
+use isthmus_policies::budget::{Amounts, Budget, Dimension, Mode, OnExhaust, Own, Sort, Subject};
 use tokio_util::sync::CancellationToken;
 
 use keeper::{Claim, Granted, Opening, Part, Shown};
@@ -85,7 +85,7 @@ pub struct Instead {
 }
 
 impl Quota {
-    /// These budgets, kept as the operator says, and who works behind that. `node` is this gateway's
+    /// These budgets (see [`budgets`]), kept as the operator says, and who works behind that. `node` is this gateway's
     /// name for the others, the same after a restart.
     pub fn new(
         budgets: Vec<Budget>,
@@ -97,13 +97,13 @@ impl Quota {
         let budgets: Arc<[Budget]> = budgets.into();
         let (notices, webhook) = Notices::new(keeping.webhook.clone());
         let (keeper, shared) = match &keeping.keeper {
-            chosen::Keeper::Redis { url } if !budgets.is_empty() => {
+            chosen::Keeper::Redis { url } => {
                 let rules = Rules::new(node, keeping.when_unreachable);
                 let (address, kept) = (url.clone(), Arc::clone(&budgets));
                 let (shared, work) = Shared::new(kept, address, rules, &clock, openings);
                 (Keeper::Shared(shared), Some(work))
             }
-            _ => {
+            chosen::Keeper::Local => {
                 let local = Local::new(Arc::clone(&budgets));
                 local.open(&openings, clock());
                 (Keeper::Local(local), None)
@@ -112,16 +112,17 @@ impl Quota {
         (Arc::new(Self { budgets, keeper, notices, clock }), Work { shared, webhook })
     }
 
-    /// Whether there is anything to keep to.
-    pub fn is_empty(&self) -> bool {
-        self.budgets.is_empty()
+    /// Whether there is anything that such a request has to keep to.
+    pub fn concerns(&self, subject: &Subject<'_>) -> bool {
+        self.budgets.iter().any(|budget| budget.limits_for(subject).is_some())
     }
 
     /// A hard budget in dollars that a request is under: nobody may be asked then whose price is not
     /// known.
     pub fn needs_prices(&self, subject: &Subject<'_>) -> Option<&Budget> {
         self.budgets.iter().find(|budget| {
-            let strict = budget.mode == Mode::Hard && budget.limits.money.is_some();
+            let in_dollars = || budget.limits_for(subject).is_some_and(|it| it.money.is_some());
+            let strict = budget.mode == Mode::Hard && in_dollars();
             let touches =
                 || budget.scope.is_by_provider() || budget.scope.member(subject, "").is_some();
             strict && touches()
@@ -156,12 +157,12 @@ impl Quota {
             let budget = &self.budgets[standing.budget];
             self.notices.granted(budget, standing, now);
             notes.rates.granted(budget, standing, now);
-            let percent = budget.limits.percent(standing.before + standing.claim);
+            let percent = standing.percent();
             if budget.is_notable(percent) {
                 notes.warnings.push((budget.name.clone(), percent));
             }
             if let OnExhaust::Downgrade(pool) = &budget.on_exhaust
-                && budget.limits.exceeded(standing.before, standing.claim).is_some()
+                && standing.limits.exceeded(standing.before, standing.claim).is_some()
             {
                 instead = Some(Instead { budget: budget.name.clone(), pool: pool.clone() });
             }
@@ -182,10 +183,12 @@ impl Quota {
     fn claims(&self, subject: &Subject<'_>, shares: &Shares<'_>) -> Vec<Claim> {
         let mut claims = Vec::new();
         for (number, budget) in self.budgets.iter().enumerate() {
+            let Some(limits) = budget.limits_for(subject) else { continue };
+            let own = budget.own.map(|_| limits);
             let mut claim = |provider: Option<&str>, amounts| {
                 if let Some(member) = budget.scope.member(subject, provider.unwrap_or_default()) {
-                    let provider = provider.map(Into::into);
-                    claims.push(Claim { budget: number, member: member.into(), provider, amounts });
+                    let (member, provider) = (member.into(), provider.map(Into::into));
+                    claims.push(Claim { budget: number, member, provider, amounts, own });
                 }
             };
             if budget.scope.is_by_provider() {
@@ -249,6 +252,11 @@ impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation").field("parts", &self.parts).finish_non_exhaustive()
     }
+}
+
+/// The budgets that an operator wrote, and those that keep to the limits of keys.
+pub fn budgets(written: &[Budget]) -> Vec<Budget> {
+    written.iter().cloned().chain(Own::ALL.map(Own::budget)).collect()
 }
 
 /// Whether a sum is told apart in metrics: callers must not choose labels.

@@ -118,7 +118,7 @@ async fn suite(store: &impl Store) {
 #[tokio::test]
 async fn sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    suite(&Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap()).await;
+    Box::pin(suite(&Sqlite::open(&folder.path().join("isthmus.db")).await.unwrap())).await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn an_unusable_place_is_named() {
 #[tokio::test]
 async fn postgres() {
     let server = postgres::Server::start();
-    suite(&Postgres::open(&server.url()).await.unwrap()).await;
+    Box::pin(suite(&Postgres::open(&server.url()).await.unwrap())).await;
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@
 //! * [`scope`]: whose requests count
 //! * [`window`]: when the sums begin anew
 //! * [`counter`]: what was settled and what is held in a window
+//! * [`own`]: limits that a key brings along
 
 pub mod amounts;
 pub mod counter;
+pub mod own;
 pub mod scope;
 pub mod window;
 
@@ -17,6 +19,7 @@ use isthmus_inference::ident::ModelName;
 
 pub use amounts::{Amounts, Limits, Measure};
 pub use counter::Counter;
+pub use own::{Own, OwnLimits};
 pub use scope::{Dimension, Scope, Subject};
 pub use window::{Frame, Window};
 
@@ -31,6 +34,8 @@ pub struct Budget {
     pub window: Window,
     /// How much; settled and held together may reach it.
     pub limits: Limits,
+    /// Where each key says for itself how much, instead of `limits`: which of its own limits.
+    pub own: Option<Own>,
     /// Whether it stops anybody.
     pub mode: Mode,
     /// At which percentages somebody is told, in ascending order.
@@ -76,10 +81,15 @@ pub enum Sort {
 // === impl Budget ===
 
 impl Budget {
-    /// What of a claim it refuses, when so much is settled and held already.
-    pub fn refuses(&self, total: Amounts, claim: Amounts) -> Option<Measure> {
+    /// How much it allows whoever asks; `None` where nothing is said for them.
+    pub fn limits_for(&self, subject: &Subject<'_>) -> Option<Limits> {
+        self.own.map_or(Some(self.limits), |own| own.of(subject.own))
+    }
+
+    /// What of a claim it refuses by these limits, when so much is settled and held already.
+    pub fn refuses(&self, limits: &Limits, total: Amounts, claim: Amounts) -> Option<Measure> {
         match self.mode {
-            Mode::Hard => self.limits.exceeded(total, claim),
+            Mode::Hard => limits.exceeded(total, claim),
             Mode::Soft => None,
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct Known<'k> {
     pub(super) models: &'k BTreeSet<String>,
     /// Accounts, as written.
     pub(super) providers: &'k BTreeSet<String>,
+    /// Teams, as written; if there are none, a team may have any name.
+    pub(super) teams: &'k BTreeSet<String>,
     /// Endpoints that nobody gave a price.
     pub(super) unpriced: Vec<&'k str>,
 }
@@ -62,6 +64,7 @@ fn budget(name: &str, value: &Value<'_>, known: &Known<'_>) -> Option<Budget> {
             scope: scope?,
             window: window?,
             limits: limits?,
+            own: None,
             mode,
             warn_at,
             on_exhaust,
@@ -107,6 +110,9 @@ fn property(value: &Value<'_>, dimension: &Dimension, known: &Known<'_>) -> Opti
         Dimension::Provider if !known.providers.contains(&text) => {
             unknown(value, "provider", &text, known.providers)
         }
+        Dimension::Team if !known.teams.is_empty() && !known.teams.contains(&text) => {
+            unknown(value, "team", &text, known.teams)
+        }
         Dimension::Key if !text.starts_with("isk-") => value
             .refuse("a key is named by its visible head, `isk-…`, as `isthmus keys list` shows it"),
         _ => Some(text),
@@ -114,7 +120,7 @@ fn property(value: &Value<'_>, dimension: &Dimension, known: &Known<'_>) -> Opti
 }
 
 /// A pool, or a model of a written provider.
-fn model(value: &Value<'_>, name: String, known: &Known<'_>) -> Option<String> {
+pub(super) fn model(value: &Value<'_>, name: String, known: &Known<'_>) -> Option<String> {
     let direct = || name.split_once('/').is_some_and(|(at, _)| known.providers.contains(at));
     if known.models.contains(&name) || direct() {
         return Some(name);
@@ -202,7 +208,7 @@ fn limits(value: &Value<'_>) -> Option<Limits> {
     })
 }
 
-fn dollars(value: &Value<'_>) -> Option<Money> {
+pub(super) fn dollars(value: &Value<'_>) -> Option<Money> {
     const MOST: i128 = 1_000_000_000_000_000_000_000;
     let amount: Money = value.parsed("dollars as decimal text, such as \"500.00\"")?;
     if (0..=MOST).contains(&amount.pico_dollars()) {
@@ -311,6 +317,7 @@ fn rate(name: &str, value: &Value<'_>, known: &Known<'_>) -> Option<[Option<Budg
         scope: scope.clone(),
         window,
         limits,
+        own: None,
         mode: Mode::Hard,
         warn_at: vec![],
         on_exhaust: OnExhaust::Refuse,

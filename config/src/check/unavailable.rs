@@ -16,15 +16,3 @@ pub(super) fn sections(fields: &mut Fields<'_, '_>) {
         refuse(&section, "no endpoint is audited");
     }
 }
-
-/// What a tenancy may hold beside the organisation.
-pub(super) fn tenancy(fields: &mut Fields<'_, '_>) {
-    for name in ["teams", "apps", "users"] {
-        if let Some(section) = fields.get(name) {
-            refuse(
-                &section,
-                "keys say whose they are: `isthmus keys create --team TEAM --app APP`",
-            );
-        }
-    }
-}

@@ -103,7 +103,7 @@ impl Explain {
     }
 
     async fn tenant(&self, settings: &Settings) -> Result<Tenant, CommandError> {
-        let keyring = Keyring::new(true, &settings.organisation.name);
+        let keyring = Keyring::new(true, &settings.tenancy);
         let Some(name) = &self.key else { return Ok(keyring.anonymous()) };
         let ledger = open_existing_ledger(settings).await.map_err(CommandError::of)?;
         keyring.load(&ledger).await.map_err(CommandError::of)?;

@@ -149,7 +149,7 @@ impl Focus {
         } else {
             buckets.iter().try_for_each(|bucket| add(bucket, ""))?;
         }
-        let organisation = &settings.organisation.name;
+        let organisation = &settings.tenancy.organisation.name;
         for lease in leases {
             for row in committed::rows(lease, &buckets, period, organisation, &around) {
                 export.row(&row).map_err(CommandError::of)?;
@@ -197,7 +197,7 @@ fn seller(settings: &Settings, endpoint: &Endpoint) -> Seller {
     let (facts, today) = (&endpoint.facts, today());
     let network = facts.network.as_ref().and_then(|fact| fact.on(today)).copied();
     let account = match network {
-        Some(Network::Local) => settings.organisation.name.clone(),
+        Some(Network::Local) => settings.tenancy.organisation.name.clone(),
         _ => endpoint.provider.to_string(),
     };
     let operator = facts.operator.as_ref().and_then(|fact| fact.on(today)).cloned();

@@ -1,21 +1,26 @@
 //! `isthmus keys`
 
-use clap::builder::PossibleValuesParser;
+mod hash;
+mod terms;
+
 use clap::{Args, Subcommand};
-use isthmus_ledger::key::{Holder, Key, NewKey};
+use isthmus_config::settings::Settings;
+use isthmus_ledger::key::{Holder, Key};
 use isthmus_ledger::store::Store;
 use isthmus_ledger::stores::Ledger;
-use isthmus_policies::class::DataClass;
+use serde_json::{Value, json};
 
 use super::{CommandError, ConfigFile, block_on, say, say_error};
 use crate::app::{open_existing_ledger, open_ledger};
 use crate::keyring::now;
-use crate::pipeline::tags;
+use crate::keys::{changed, new_key, shown};
+use hash::Hash;
+use terms::TermsArguments;
 
 /// The keys that callers present. A running gateway follows within a second.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  isthmus keys create --name website --models chat --expires-in-days 90\n  isthmus keys create --name helpdesk --team support --data-class pii"
+    after_help = "Example:\n  isthmus keys create --name website --models chat --expires-in-days 90\n  isthmus keys create --name helpdesk --team support --data-class pii --rpm 600 --usd-per-month 200\n  isthmus keys update helpdesk --usd-per-month 300 --clear rpm"
 )]
 pub(super) struct Keys {
     #[command(subcommand)]
@@ -27,19 +32,24 @@ enum Action {
     /// Make a key. It is shown this once; only its hash is kept.
     Create(Create),
     /// List all keys, live or not.
-    List {
-        #[command(flatten)]
-        config: ConfigFile,
-    },
-    /// Make a key in the place of another: the same name, holder, models and end.
+    List(Look),
+    /// Give a key on other terms. It stays the same key.
+    Update(Update),
+    /// Make a key in the place of another: the same name, holder, models, limits and end.
     Rotate(Rotate),
     /// Withdraw a key.
-    Revoke {
-        /// The key's name or id.
-        key: String,
-        #[command(flatten)]
-        config: ConfigFile,
-    },
+    Revoke(Revoke),
+    /// Tell what stands for a key in the configuration: its visible head and its hash.
+    Hash(Hash),
+}
+
+#[derive(Debug, Args)]
+struct Look {
+    /// Print JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 #[derive(Debug, Args)]
@@ -47,33 +57,24 @@ struct Create {
     /// A name for it, not yet in use.
     #[arg(long)]
     name: String,
-    /// The models that it may ask for [default: all].
-    #[arg(long, value_delimiter = ',', value_name = "MODEL,…")]
-    models: Vec<String>,
-    /// Days after which it opens nothing any more [default: never].
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
-    expires_in_days: Option<u32>,
-    /// The organisation that it is of [default: tenancy.organisation.name].
-    #[arg(long)]
-    organisation: Option<String>,
-    /// The team that it is of [default: default].
-    #[arg(long)]
-    team: Option<String>,
-    /// The app that it is of [default: the key's name].
-    #[arg(long)]
-    app: Option<String>,
-    /// The class that its requests have at least.
-    #[arg(long, value_name = "CLASS", value_parser = class_words())]
-    data_class: Option<String>,
-    /// Let its holder say of a request that it is of a milder class than the key or the detector
-    /// says, though never below the organisation's floor.
-    #[arg(long)]
-    may_declassify: bool,
-    /// What its requests are marked with, whatever its holder says. May be given several times.
-    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tags::read)]
-    tags: Vec<(String, String)>,
     #[command(flatten)]
-    config: ConfigFile,
+    terms: TermsArguments,
+    #[command(flatten)]
+    look: Look,
+}
+
+#[derive(Debug, Args)]
+struct Update {
+    /// The key's name or id.
+    key: String,
+    #[command(flatten)]
+    terms: TermsArguments,
+    /// What it is to have no more of: models, expires-at, organisation, team, app, data-class,
+    /// may-declassify, tags, rpm, tpm, concurrency, usd-per-day, usd-per-month.
+    #[arg(long, value_delimiter = ',', value_name = "WHAT,…", value_parser = terms::clearable())]
+    clear: Vec<String>,
+    #[command(flatten)]
+    look: Look,
 }
 
 #[derive(Debug, Args)]
@@ -84,20 +85,29 @@ struct Rotate {
     #[arg(long, value_name = "HOURS", default_value = "24")]
     overlap_hours: u32,
     #[command(flatten)]
-    config: ConfigFile,
+    look: Look,
+}
+
+#[derive(Debug, Args)]
+struct Revoke {
+    /// The key's name or id.
+    key: String,
+    #[command(flatten)]
+    look: Look,
 }
 
 const SECONDS_PER_HOUR: i64 = 3_600;
-const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Keys {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         block_on(async {
             match &self.action {
                 Action::Create(create) => create.run().await,
-                Action::List { config } => list(&open(config).await?).await,
+                Action::List(look) => look.run().await,
+                Action::Update(update) => update.run().await,
                 Action::Rotate(rotate) => rotate.run().await,
-                Action::Revoke { key, config } => revoke(&open(config).await?, key).await,
+                Action::Revoke(revoke) => revoke.run().await,
+                Action::Hash(hash) => hash.run(),
             }
         })
     }
@@ -105,106 +115,144 @@ impl Keys {
 
 impl Create {
     async fn run(&self) -> Result<(), CommandError> {
-        let name = one_line("name", &self.name)?;
-        let models = self.models.iter().map(|model| model.trim().to_owned()).collect();
-        let expires_at = self.expires_in_days.map(|days| now() + i64::from(days) * SECONDS_PER_DAY);
-        let new = NewKey { name, models, expires_at, holder: self.holder()? };
-        let settings = self.config.load()?.settings;
+        let settings = self.look.config.load()?.settings;
+        let mut asked = self.terms.as_patch(&[]);
+        asked.insert("name".to_owned(), json!(self.name));
+        let new = new_key(asked.into(), &settings.tenancy, now()).map_err(CommandError::of)?;
+        if settings.tenancy.keys.iter().any(|(_, key)| key.name == new.name) {
+            let message = format!("a key named `{}` stands in the configuration", new.name);
+            return Err(CommandError::of(message));
+        }
         let store = open_ledger(&settings).await.map_err(CommandError::of)?;
-        let (_, minted) = store.create_key(&new, now()).await.map_err(CommandError::of)?;
+        let (key, minted) = store.create_key(&new, now()).await.map_err(CommandError::of)?;
         say_error("keep this key: it is not shown again");
-        say(minted.secret.expose());
+        self.look.made(&key, minted.secret.expose());
         Ok(())
     }
+}
 
-    fn holder(&self) -> Result<Holder, CommandError> {
-        let given = |what: &str, name: &Option<String>| {
-            name.as_ref().map(|name| one_line(what, name)).transpose()
-        };
-        Ok(Holder {
-            organisation: given("organisation", &self.organisation)?,
-            team: given("team", &self.team)?,
-            app: given("app", &self.app)?,
-            data_class: self.data_class.clone(),
-            may_declassify: self.may_declassify,
-            tags: self.tags.iter().cloned().collect(),
-        })
+impl Update {
+    async fn run(&self) -> Result<(), CommandError> {
+        let settings = self.look.config.load()?.settings;
+        let patch = self.terms.as_patch(&self.clear);
+        if patch.is_empty() {
+            return Err(CommandError::of("nothing is to be changed; --help lists what can be"));
+        }
+        let store = self.look.store(&settings, &self.key).await?;
+        let keys = store.keys().await.map_err(CommandError::of)?;
+        let is = |key: &Key| key.name == self.key || key.id == self.key;
+        let key = keys.into_iter().map(|(_, key)| key).find(is);
+        let key = key.ok_or_else(|| unknown(&self.key))?;
+        let terms = changed(&key, patch.into(), &settings.tenancy, now());
+        let terms = terms.map_err(CommandError::of)?;
+        let key = store.change_key(&key.id, &terms).await.map_err(CommandError::of)?;
+        self.look.told(&key, "changed");
+        Ok(())
     }
 }
 
 impl Rotate {
     async fn run(&self) -> Result<(), CommandError> {
-        let store = open(&self.config).await?;
+        let settings = self.look.config.load()?.settings;
+        let store = self.look.store(&settings, &self.key).await?;
         let old_until = now() + i64::from(self.overlap_hours) * SECONDS_PER_HOUR;
         let rotated = store.rotate_key(&self.key, old_until, now()).await;
-        let (_, minted) = rotated.map_err(CommandError::of)?;
+        let (key, minted) = rotated.map_err(CommandError::of)?;
         let hours = self.overlap_hours;
         say_error(&format!(
             "keep this key: it is not shown again; the old one opens for {hours} hours"
         ));
-        say(minted.secret.expose());
+        self.look.made(&key, minted.secret.expose());
         Ok(())
     }
 }
 
-fn class_words() -> PossibleValuesParser {
-    PossibleValuesParser::new(DataClass::WORDS.iter().map(|(word, _)| *word))
-}
-
-fn one_line(what: &str, text: &str) -> Result<String, CommandError> {
-    let text = text.trim();
-    if text.is_empty() || text.contains(char::is_control) {
-        let message = format!("a key's {what} must be text on one line, and not empty");
-        return Err(CommandError::of(message));
+impl Revoke {
+    async fn run(&self) -> Result<(), CommandError> {
+        let settings = self.look.config.load()?.settings;
+        let store = self.look.store(&settings, &self.key).await?;
+        let key = store.revoke_key(&self.key, now()).await.map_err(CommandError::of)?;
+        self.look.told(&key, "revoked");
+        Ok(())
     }
-    Ok(text.to_owned())
 }
 
-async fn list(store: &Ledger) -> Result<(), CommandError> {
-    let keys = store.keys().await.map_err(CommandError::of)?;
-    say(&format!(
-        "{:<14} {:<24} {:<8} {:<32} {:<18} MODELS",
-        "ID", "NAME", "STATE", "ORGANISATION/TEAM/APP", "CLASS"
-    ));
-    for (_, key) in keys {
-        let models = if key.models.is_empty() { "all".to_owned() } else { key.models.join(",") };
-        let (holder, class) = (holder(&key), class(&key));
-        let state = state(&key, now());
+impl Look {
+    async fn run(&self) -> Result<(), CommandError> {
+        let settings = self.config.load()?.settings;
+        let declared = settings.tenancy.keys.iter().map(|(_, key)| key);
+        let store = open_existing_ledger(&settings).await;
+        // Where all keys are declared, there may be no ledger yet.
+        let kept = match store {
+            Ok(store) => store.keys().await.map_err(CommandError::of)?,
+            Err(_) if !settings.tenancy.keys.is_empty() => vec![],
+            Err(error) => return Err(CommandError::of(error)),
+        };
+        let kept = kept.iter().map(|(_, key)| (key, false));
+        let keys: Vec<_> = kept.chain(declared.map(|key| (key, true))).collect();
+        if self.json {
+            let keys = keys.iter().map(|(key, declared)| shown::key(key, now(), *declared));
+            say(&json!({ "keys": keys.collect::<Vec<Value>>() }).to_string());
+            return Ok(());
+        }
         say(&format!(
-            "{:<14} {:<24} {state:<8} {holder:<32} {class:<18} {models}",
-            key.id, key.name
+            "{:<14} {:<24} {:<8} {:<32} {:<18} MODELS",
+            "ID", "NAME", "STATE", "ORGANISATION/TEAM/APP", "CLASS"
         ));
+        keys.iter().for_each(|(key, _)| say(&line(key)));
+        Ok(())
     }
-    Ok(())
+
+    /// The ledger, for something to be done with this key, which must be in it.
+    async fn store(&self, settings: &Settings, key: &str) -> Result<Ledger, CommandError> {
+        if settings.tenancy.keys.iter().any(|(_, it)| it.name == key || it.id == key) {
+            let message =
+                format!("the key `{key}` stands in the configuration, under tenancy.keys; change it there");
+            return Err(CommandError::of(message));
+        }
+        open_existing_ledger(settings).await.map_err(CommandError::of)
+    }
+
+    /// Shows a key that was just made.
+    fn made(&self, key: &Key, text: &str) {
+        if !self.json {
+            return say(text);
+        }
+        let mut shown = shown::key(key, now(), false);
+        shown["key"] = json!(text);
+        say(&shown.to_string());
+    }
+
+    /// Shows what became of a key.
+    fn told(&self, key: &Key, what: &str) {
+        match self.json {
+            true => say(&shown::key(key, now(), false).to_string()),
+            false => say(&format!("{what} {} ({})", key.id, key.name)),
+        }
+    }
+}
+
+fn unknown(key: &str) -> CommandError {
+    CommandError::of(format!("no key is named `{key}`; `isthmus keys list` shows those that exist"))
+}
+
+fn line(key: &Key) -> String {
+    let models = &key.terms.models;
+    let models = if models.is_empty() { "all".to_owned() } else { models.join(",") };
+    let (holder, class, state) = (holder(key), class(key), shown::state(key, now()));
+    format!("{:<14} {:<24} {state:<8} {holder:<32} {class:<18} {models}", key.id, key.name)
 }
 
 /// Whose it is; a dot is what the house's own defaults say.
 fn holder(key: &Key) -> String {
-    let Holder { organisation, team, app, .. } = &key.holder;
+    let Holder { organisation, team, app, .. } = &key.terms.holder;
     let names = [organisation, team, app].map(|name| name.as_deref().unwrap_or("."));
     names.join("/")
 }
 
 /// The class of its data, and whether its holder may lower it.
 fn class(key: &Key) -> String {
-    let class = key.holder.data_class.as_deref().unwrap_or("-");
-    if key.holder.may_declassify { format!("{class} (may lower)") } else { class.to_owned() }
-}
-
-async fn revoke(store: &Ledger, key: &str) -> Result<(), CommandError> {
-    let key = store.revoke_key(key, now()).await.map_err(CommandError::of)?;
-    say(&format!("revoked {} ({})", key.id, key.name));
-    Ok(())
-}
-
-async fn open(config: &ConfigFile) -> Result<Ledger, CommandError> {
-    open_existing_ledger(&config.load()?.settings).await.map_err(CommandError::of)
-}
-
-fn state(key: &Key, now: i64) -> &'static str {
-    match key {
-        Key { revoked_at: Some(_), .. } => "revoked",
-        key if key.is_live(now) => "live",
-        _ => "expired",
-    }
+    let holder = &key.terms.holder;
+    let class = holder.data_class.as_deref().unwrap_or("-");
+    if holder.may_declassify { format!("{class} (may lower)") } else { class.to_owned() }
 }

@@ -151,7 +151,7 @@ impl Asked {
             more.push(leases);
         }
         let page = Page {
-            organisation: &settings.organisation.name,
+            organisation: &settings.tenancy.organisation.name,
             period: question.period,
             buckets: &mine,
             keys: &question.keys,

@@ -8,7 +8,7 @@ use isthmus_config::settings::{Account, Embedded, Origin, Settings};
 use isthmus_config::{Checked, settings::Server};
 use isthmus_ledger::books::Books;
 use isthmus_ledger::decision::DecisionLog;
-use isthmus_ledger::store::StoreError;
+use isthmus_ledger::store::{Store, StoreError};
 use isthmus_ledger::stores::Ledger;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -110,17 +110,21 @@ async fn quota(
     ledger: &Ledger,
     node: &str,
 ) -> Result<(Arc<Quota>, quota::Work), StoreError> {
-    let (budgets, now) = (&settings.budgets, unix_milliseconds());
-    let openings = match openings::hours(budgets, now) {
+    let (budgets, now) = (quota::budgets(&settings.budgets), unix_milliseconds());
+    let kept = ledger.keys().await?;
+    let keys = kept.iter().chain(&settings.tenancy.keys).map(|(_, key)| key.terms.limits);
+    let keys_have_limits =
+        keys.into_iter().any(|it| it.usd_per_day.is_some() || it.usd_per_month.is_some());
+    let openings = match openings::hours(&budgets, keys_have_limits, now) {
         Some(hours) => {
             let buckets = ledger.buckets(hours).await?;
             let label = |model: &str| openings::label(&settings.models, model);
-            openings::openings(budgets, &buckets, label, now)
+            openings::openings(&budgets, &buckets, label, now)
         }
         None => vec![],
     };
     let clock = Arc::new(unix_milliseconds);
-    Ok(Quota::new(budgets.clone(), &settings.keeping, node, openings, clock))
+    Ok(Quota::new(budgets, &settings.keeping, node, openings, clock))
 }
 
 async fn doors(server: &Server) -> Result<(TcpListener, TcpListener), CommandError> {

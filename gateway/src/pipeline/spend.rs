@@ -7,12 +7,13 @@ use isthmus_inference::failure::{Blame, Failure, Kind};
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::budget::scope::Shares;
-use isthmus_policies::budget::{Amounts, Subject};
+use isthmus_policies::budget::{Amounts, OwnLimits, Subject};
 
 use super::plan::Planned;
 use super::reserve::most;
 use super::settle::{Record, Ticket};
 use crate::app::App;
+use crate::keyring::Tenant;
 use crate::pool::{Endpoint, Pool};
 use crate::quota::refusal::Refusal;
 use crate::quota::{Instead, Notes};
@@ -26,7 +27,7 @@ pub(super) async fn within_budgets(
     mut planned: Planned,
     ticket: &mut Ticket,
 ) -> Result<Planned, Failure> {
-    if app.quota.is_empty() {
+    if !app.quota.concerns(&subject(ticket.record(), &planned.pool)) {
         return Ok(planned);
     }
     let mut downgraded = None;
@@ -154,5 +155,6 @@ fn subject<'a>(record: &'a Record, pool: &'a Pool) -> Subject<'a> {
         model: pool.name.as_str(),
         label: &pool.label,
         tags: &record.tags,
+        own: record.tenant.as_ref().map_or(&OwnLimits::NONE, Tenant::limits),
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use isthmus_policies::budget::{Amounts, Measure};
+use isthmus_policies::budget::{Amounts, Budget, Limits, Measure};
 
 /// What a request may take of one sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Claim {
     pub provider: Option<Box<str>>,
     /// How much.
     pub amounts: Amounts,
+    /// How much the sum may come to with it, if that is not what the budget says.
+    pub own: Option<Limits>,
 }
 
 /// A part of a reservation: what is held in one sum, until it is settled.
@@ -48,6 +50,29 @@ pub struct Standing {
     pub before: Amounts,
     /// What is claimed.
     pub claim: Amounts,
+    /// How much it may come to.
+    pub limits: Limits,
+}
+
+impl Claim {
+    /// How much the sum may come to with it.
+    pub fn limits(&self, budget: &Budget) -> Limits {
+        self.own.unwrap_or(budget.limits)
+    }
+}
+
+impl Standing {
+    /// How a claim's sum stands that had come to `before`.
+    pub fn of(claim: &Claim, budget: &Budget, before: Amounts) -> Self {
+        let Claim { budget: number, member, amounts, .. } = claim;
+        let (member, limits) = (Arc::clone(member), claim.limits(budget));
+        Self { budget: *number, member, before, claim: *amounts, limits }
+    }
+
+    /// How much of the limits is used with the claim, in percent.
+    pub fn percent(&self) -> u64 {
+        self.limits.percent(self.before + self.claim)
+    }
 }
 
 /// Why nothing was granted.
@@ -56,7 +81,7 @@ pub enum Refused {
     /// It does not fit.
     Exhausted {
         /// Where not.
-        standing: Standing,
+        standing: Box<Standing>,
         /// In what.
         measure: Measure,
     },

@@ -63,13 +63,10 @@ impl Local {
         for (claim, counter) in claims.iter().zip(&mut counters) {
             let budget = &self.budgets[claim.budget];
             slots.push(counter.frame(&budget.window, now).slot);
-            let standing = Standing {
-                budget: claim.budget,
-                member: Arc::clone(&claim.member),
-                before: counter.total(),
-                claim: claim.amounts,
-            };
-            if let Some(measure) = budget.refuses(standing.before, claim.amounts) {
+            let standing = Standing::of(claim, budget, counter.total());
+            if let Some(measure) = budget.refuses(&standing.limits, standing.before, claim.amounts)
+            {
+                let standing = Box::new(standing);
                 return Err(Refused::Exhausted { standing, measure });
             }
             standings.push(standing);

@@ -72,8 +72,8 @@ impl Notices {
     /// Tells whoever should know, if a claim that was granted took a sum past a threshold.
     pub fn granted(&self, budget: &Budget, standing: &Standing, now: i64) {
         let used = standing.before + standing.claim;
-        let percent = budget.limits.percent(used);
-        let before = budget.limits.percent(standing.before);
+        let percent = standing.percent();
+        let before = standing.limits.percent(standing.before);
         let Some(threshold) = budget.crossed(before, percent) else { return };
         let until = budget.window.empties_in(now).map(|left| now.saturating_add(left));
         let name = (standing.budget, Arc::clone(&standing.member));
@@ -86,7 +86,7 @@ impl Notices {
             threshold,
             percent,
             used,
-            limits: budget.limits,
+            limits: standing.limits,
             window_ends: budget.window.frame(now).ends,
         };
         ThresholdPassed { notice: &notice }.emit();

@@ -8,13 +8,15 @@ use isthmus_config::settings::Pool;
 use isthmus_inference::ident::ModelName;
 use isthmus_ledger::books::{Bucket, Hours};
 use isthmus_ledger::fold::{self, MILLISECONDS_AN_HOUR};
-use isthmus_policies::budget::{Amounts, Budget, Sort, Subject};
+use isthmus_policies::budget::{Amounts, Budget, OwnLimits, Sort, Subject};
 
 use super::keeper::Opening;
 
 /// The hours that windows of these budgets reach back to; `None` if there is nothing to look for.
-pub fn hours(budgets: &[Budget], now: i64) -> Option<Hours> {
-    let spending = budgets.iter().filter(|budget| budget.sort == Sort::Spending);
+/// `keys_have_limits`: whether any key has a limit in dollars of its own.
+pub fn hours(budgets: &[Budget], keys_have_limits: bool, now: i64) -> Option<Hours> {
+    let counts = |budget: &&Budget| keys_have_limits || budget.own.is_none();
+    let spending = budgets.iter().filter(|budget| budget.sort == Sort::Spending).filter(counts);
     let oldest = spending.map(|budget| budget.window.frame(now).oldest).min()?;
     Some(Hours { from: fold::hour(oldest), to: fold::hour(now) + 1 })
 }
@@ -46,6 +48,7 @@ pub fn openings(
             model: &about.model,
             label: &label,
             tags: &about.tags,
+            own: &OwnLimits::NONE,
         };
         let sums = &bucket.sums;
         let amounts =

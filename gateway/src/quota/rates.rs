@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use isthmus_policies::budget::{Budget, Sort};
+use isthmus_policies::budget::{Budget, Limits, Sort};
 
 use super::keeper::Standing;
 
@@ -36,7 +36,7 @@ impl RateLimits {
     pub(super) fn granted(&mut self, budget: &Budget, standing: &Standing, now: i64) {
         if budget.sort == Sort::Rate {
             let used = standing.before + standing.claim;
-            self.tighten(budget, used.requests, used.tokens, now);
+            self.tighten(budget, &standing.limits, used.requests, used.tokens, now);
         }
     }
 
@@ -44,12 +44,20 @@ impl RateLimits {
     pub(super) fn refused(budget: &Budget, standing: &Standing, now: i64) -> Self {
         let mut rates = Self::default();
         if budget.sort == Sort::Rate {
-            rates.tighten(budget, standing.before.requests, standing.before.tokens, now);
+            let before = standing.before;
+            rates.tighten(budget, &standing.limits, before.requests, before.tokens, now);
         }
         rates
     }
 
-    fn tighten(&mut self, budget: &Budget, requests: u64, tokens: u64, now: i64) {
+    fn tighten(
+        &mut self,
+        budget: &Budget,
+        limits: &Limits,
+        requests: u64,
+        tokens: u64,
+        now: i64,
+    ) {
         let left = budget.window.empties_in(now).unwrap_or_default();
         let reset = Duration::from_millis(left.unsigned_abs());
         let rate = |limit: Option<u64>, used: u64| {
@@ -57,8 +65,8 @@ impl RateLimits {
             let reset = if used == 0 { Duration::ZERO } else { reset };
             Some(Rate { limit, remaining: limit.saturating_sub(used), reset })
         };
-        self.requests = tighter(self.requests, rate(budget.limits.requests, requests));
-        self.tokens = tighter(self.tokens, rate(budget.limits.tokens, tokens));
+        self.requests = tighter(self.requests, rate(limits.requests, requests));
+        self.tokens = tighter(self.tokens, rate(limits.tokens, tokens));
     }
 }
 

@@ -68,7 +68,7 @@ impl Refusal {
 
 fn exhausted(budget: &Budget, standing: &Standing, measure: Measure, now: i64) -> Failure {
     let (used, claim) = (of(standing.before, measure), of(standing.claim, measure));
-    let limits = &budget.limits;
+    let limits = &standing.limits;
     let limit = match measure {
         Measure::Money => limits.money.map(|money| money.to_string()),
         Measure::Tokens => limits.tokens.map(|tokens| tokens.to_string()),

@@ -5,6 +5,7 @@
 
 pub mod budgets;
 pub mod cache;
+pub mod keys;
 pub mod ledger;
 pub mod policies;
 
@@ -43,18 +44,6 @@ pub struct DrainTimedOut;
 pub struct CopyNotMade<'a> {
     /// Why.
     pub error: &'a LoadError,
-}
-
-/// Keys changed in the ledger and are in force.
-pub struct KeysReloaded {
-    /// Keys in all, live or not.
-    pub count: usize,
-}
-
-/// Keys could not be read; those last seen stay in force.
-pub struct KeysReloadFailed<'a> {
-    /// Why.
-    pub error: &'a StoreError,
 }
 
 /// Decisions could not be logged.
@@ -140,24 +129,6 @@ impl CopyNotMade<'_> {
     /// Tells.
     pub fn emit(self) {
         warn!(error = %self.error, "serving the model as it is");
-    }
-}
-
-// === impl KeysReloaded ===
-
-impl KeysReloaded {
-    /// Tells.
-    pub fn emit(self) {
-        info!(count = self.count, "keys reloaded");
-    }
-}
-
-// === impl KeysReloadFailed ===
-
-impl KeysReloadFailed<'_> {
-    /// Tells.
-    pub fn emit(self) {
-        error!(error = %self.error, "keys not reloaded, those last seen stay in force");
     }
 }
 

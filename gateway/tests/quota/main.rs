@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod laws;
+mod own;
 mod race;
 mod server;
 mod shared;
@@ -20,6 +21,7 @@ pub(crate) fn budget(name: &str, usd: &str) -> Budget {
         scope: Scope::default(),
         window: month(),
         limits: Limits { money: Some(dollars(usd)), ..Limits::default() },
+        own: None,
         mode: Mode::Hard,
         warn_at: vec![80, 100],
         on_exhaust: OnExhaust::Refuse,
@@ -50,5 +52,5 @@ pub(crate) fn costs(usd: &str) -> Amounts {
 /// A claim on the only member of a budget.
 pub(crate) fn claim(number: usize, amounts: Amounts) -> isthmus_gateway::quota::keeper::Claim {
     let member = Arc::from("");
-    isthmus_gateway::quota::keeper::Claim { budget: number, member, provider: None, amounts }
+    isthmus_gateway::quota::keeper::Claim { budget: number, member, provider: None, amounts, own: None }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Gateway {
 }
 
 /// Longer than a warm-up; shorter than anybody would wait.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Of these tests, so that they need not take seconds. Heartbeats are shorter still.
 const WARM_UP: Duration = Duration::from_millis(600);
 

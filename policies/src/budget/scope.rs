@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Amounts;
+use super::{Amounts, OwnLimits};
 
 /// Whose requests count: those that have all of these properties, summed up together or for each value
 /// of one more.
@@ -51,6 +51,8 @@ pub struct Subject<'a> {
     pub label: &'a str,
     /// What it is marked with.
     pub tags: &'a BTreeMap<String, String>,
+    /// What its key may take by its own limits.
+    pub own: &'a OwnLimits,
 }
 
 impl Scope {
@@ -148,6 +150,7 @@ mod tests {
             model: "openai/gpt-x",
             label: "openai/*",
             tags: &tags,
+            own: &OwnLimits::default(),
         };
         let member = |scope: Scope| scope.member(&subject, "openai");
         let feature = || Dimension::Tag("feature".to_owned());

@@ -61,7 +61,13 @@ impl Batch {
     /// A batch with these claims, the sums that they are about, and what was settled since the last.
     pub(super) fn of(sums: &mut Sums, requests: &[Vec<Claim>], now: i64) -> Self {
         let named = requests.iter().flatten();
-        let named: Vec<_> = named.map(|claim| sums.name(claim.budget, &claim.member)).collect();
+        let budgets = Arc::clone(&sums.budgets);
+        let mut name = |claim: &Claim| {
+            sums.sum(claim.budget, &claim.member, now).1.limits =
+                claim.limits(&budgets[claim.budget]);
+            sums.name(claim.budget, &claim.member)
+        };
+        let named: Vec<_> = named.map(&mut name).collect();
         Self::about(sums, named, requests, now)
     }
 
@@ -156,7 +162,7 @@ impl Batch {
         }
         let outcomes = requests.iter().zip(&done.claims);
         let outcomes = outcomes.map(|(claims, (refused, befores))| {
-            let standings = standings(claims, befores);
+            let standings = standings(&sums.budgets, claims, befores);
             match *refused {
                 0 => Ok(Granted { parts: self.hold(sums, claims), standings }),
                 refused => Err(self::refused(refused, standings)),
@@ -185,12 +191,9 @@ impl Batch {
     }
 }
 
-fn standings(claims: &[Claim], befores: &[Amounts]) -> Vec<Standing> {
-    let standing = |(claim, before): (&Claim, &Amounts)| Standing {
-        budget: claim.budget,
-        member: Arc::clone(&claim.member),
-        before: *before,
-        claim: claim.amounts,
+fn standings(budgets: &[Budget], claims: &[Claim], befores: &[Amounts]) -> Vec<Standing> {
+    let standing = |(claim, before): (&Claim, &Amounts)| {
+        Standing::of(claim, &budgets[claim.budget], *before)
     };
     claims.iter().zip(befores).map(standing).collect()
 }
@@ -205,7 +208,7 @@ fn refused(number: u64, mut standings: Vec<Standing>) -> Refused {
         3 => Measure::Requests,
         _ => return Refused::Unknown { budget: standing.budget, retry_after: RETRY_AFTER },
     };
-    Refused::Exhausted { standing, measure }
+    Refused::Exhausted { standing: Box::new(standing), measure }
 }
 
 fn sum(sums: &mut Sums, budget: &Budget, name: Name, now: i64) -> (Sent, Value) {
@@ -222,7 +225,7 @@ fn sum(sums: &mut Sums, budget: &Budget, name: Name, now: i64) -> (Sent, Value) 
             json!([slot.from, whole, fine, all.tokens, all.requests, held[0], held[1]])
         })
         .collect();
-    let limits = &budget.limits;
+    let limits = sum.limits;
     let [whole, fine] = limits.money.map_or([-1, 0], parts_of);
     let count = |limit: Option<u64>| limit.map_or(json!(-1), |limit| json!(limit));
     let body = json!({

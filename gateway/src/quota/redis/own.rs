@@ -35,6 +35,8 @@ pub(super) struct Sum {
     pub(super) others: Amounts,
     /// and of that what is held.
     pub(super) others_held: Amounts,
+    /// How much it may come to, as the last claim had it.
+    pub(super) limits: Limits,
     /// Whether Redis and this process agree on its part: after a start there may be an earlier one.
     pub(super) adopted: bool,
     /// Where its window stood when it was last looked at.
@@ -70,7 +72,9 @@ impl Sums {
     /// The sum of a member, and where its window stands at this moment.
     pub(super) fn sum(&mut self, budget: usize, member: &Arc<str>, now: i64) -> (Frame, &mut Sum) {
         let (_, member) = self.name(budget, member);
-        let sum = self.by_member[budget].entry(member).or_default();
+        let usual = self.budgets[budget].limits;
+        let new = || Sum { limits: usual, ..Sum::default() };
+        let sum = self.by_member[budget].entry(member).or_insert_with(new);
         let frame = sum.own.frame(&self.budgets[budget].window, now);
         // What others had in a window that is over says nothing of the next.
         if frame.oldest > sum.frame.slot {
@@ -110,9 +114,9 @@ impl Sums {
     /// From now on nobody can be asked: what was left is shared out.
     pub(super) fn on_their_own(&mut self, now: i64) {
         self.lost_at = now;
-        for (budget, members) in self.budgets.iter().zip(&mut self.by_member) {
+        for members in &mut self.by_member {
             for sum in members.values_mut() {
-                let left = budget.limits.left(sum.own.total() + sum.others);
+                let left = sum.limits.left(sum.own.total() + sum.others);
                 sum.share = left.shared_among(self.nodes);
             }
         }
@@ -138,16 +142,13 @@ impl Sums {
             }
             let (nodes, lost_at) = (self.nodes, self.lost_at);
             let (frame, sum) = self.sum(claim.budget, &claim.member, now);
-            let standing = Standing {
-                budget: claim.budget,
-                member: Arc::clone(&claim.member),
-                before: sum.own.total() + sum.others,
-                claim: claim.amounts,
-            };
+            sum.limits = claim.limits(budget);
+            let standing = Standing::of(claim, budget, sum.own.total() + sum.others);
             let (used, limits) = sum.alone(budget, frame.oldest > lost_at, nodes);
             if budget.mode == Mode::Hard
                 && let Some(measure) = limits.exceeded(used, claim.amounts)
             {
+                let standing = Box::new(standing);
                 return Err(Refused::Exhausted { standing, measure });
             }
             standings.push(standing);
@@ -190,12 +191,12 @@ impl Sum {
     /// then, or of which nothing is known, belongs to all gateways equally.
     fn alone(&self, budget: &Budget, is_new: bool, nodes: u64) -> (Amounts, Limits) {
         let of = |most: Amounts| Limits {
-            money: budget.limits.money.map(|_| most.money),
-            tokens: budget.limits.tokens.map(|_| most.tokens),
-            requests: budget.limits.requests.map(|_| most.requests),
+            money: self.limits.money.map(|_| most.money),
+            tokens: self.limits.tokens.map(|_| most.tokens),
+            requests: self.limits.requests.map(|_| most.requests),
         };
         if is_new || !self.adopted || budget.sort == Sort::Places {
-            let all = budget.limits.left(Amounts::default());
+            let all = self.limits.left(Amounts::default());
             return (self.own.total(), of(all.shared_among(nodes)));
         }
         (Amounts::default(), of(self.share))
