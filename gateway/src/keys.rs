@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 
 /// A key of this name on these terms, if there can be one.
 pub fn new_key(asked: Value, tenancy: &Tenancy, now: i64) -> Result<NewKey, String> {
-    let Value::Object(mut asked) = asked else { return Err("a JSON object is expected".to_owned()) };
+    let Value::Object(mut asked) = asked else {
+        return Err("a JSON object is expected".to_owned());
+    };
     let name = match asked.remove("name") {
         Some(Value::String(name)) => wish::one_line("name", &name)?,
         Some(_) => return Err("`name` must be text".to_owned()),
@@ -107,18 +109,24 @@ mod tests {
             (json!([]), "object"),
             (json!({}), "`name` is missing"),
             (json!({ "name": "a\nb" }), "one line"),
-            (json!({ "name": "a", "modles": [] }), "modles"),
-            (json!({ "name": "a", "models": [""] }), "models"),
+            (json!({ "name": "a", "team": "support", "modles": [] }), "modles"),
+            (json!({ "name": "a", "team": "support", "models": [""] }), "models"),
             (json!({ "name": "a", "team": "supprot" }), "did you mean `support`"),
             (json!({ "name": "a", "team": "support", "app": "dest" }), "did you mean `desk`"),
-            (json!({ "name": "a", "data_class": "private" }), "`private`"),
-            (json!({ "name": "a", "limits": { "rps": 1 } }), "rps"),
-            (json!({ "name": "a", "limits": { "usd_per_day": 0.1 } }), "decimal text"),
-            (json!({ "name": "a", "limits": { "usd_per_day": "-1" } }), "usd_per_day"),
-            (json!({ "name": "a", "tags": { "": "x" } }), "tag"),
-            (json!({ "name": "a", "expires_at": "soon" }), "expires_at"),
-            (json!({ "name": "a", "expires_at": "2020-01-01" }), "past"),
-            (json!({ "name": "a", "expires_in_days": 0 }), "expires_in_days"),
+            (json!({ "name": "a", "team": "support", "data_class": "private" }), "`private`"),
+            (json!({ "name": "a", "team": "support", "limits": { "rps": 1 } }), "rps"),
+            (
+                json!({ "name": "a", "team": "support", "limits": { "usd_per_day": 0.1 } }),
+                "decimal text",
+            ),
+            (
+                json!({ "name": "a", "team": "support", "limits": { "usd_per_day": "-1" } }),
+                "usd_per_day",
+            ),
+            (json!({ "name": "a", "team": "support", "tags": { "": "x" } }), "tag"),
+            (json!({ "name": "a", "team": "support", "expires_at": "soon" }), "expires_at"),
+            (json!({ "name": "a", "team": "support", "expires_at": "2020-01-01" }), "past"),
+            (json!({ "name": "a", "team": "support", "expires_in_days": 0 }), "expires_in_days"),
         ] {
             let error = asked(body.clone()).unwrap_err();
             assert!(error.contains(said), "{body}: {error}");

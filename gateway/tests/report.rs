@@ -98,7 +98,8 @@ fn settled(number: u64, team: &str, charged: Option<(&str, &Price)>, source: Sou
             model: "chat".into(),
             tags: [("feature".to_owned(), "summary".to_owned())].into(),
             ..About::default()
-        },
+        }
+        .into(),
         outcome: Outcome::Answered,
         lines: vec![Line {
             number: 1,

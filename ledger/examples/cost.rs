@@ -1,11 +1,12 @@
 //! What the ledger costs, in CPU time: `cargo run --release -p isthmus-ledger --example cost`.
 //!
 //! Plays what a gateway does at a steady rate, faster than time: holds and settlements are handed over
-//! in turns, commits take what has come in a window of 4 ms, and posts what has come in half a second.
+//! in turns, commits take what has come in a window of 8 ms, and posts what has come in half a second.
 //! User and system time of all threads, from the kernel, over the exchanges.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on should panic")]
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use isthmus_inference::money::Money;
@@ -29,7 +30,7 @@ async fn main() {
     let mut segments = Segments::open_beside(&path).unwrap();
     let mut chain = Chain::behind(segments.node().clone(), segments.head());
     let mut gathered: Vec<Chained> = vec![];
-    let window = RATE * 4 / 1000;
+    let window = RATE * 8 / 1000;
     let before = cpu();
     for first in (0..RATE * SECONDS).step_by(usize::try_from(window).unwrap()) {
         let numbers = first..first + window;
@@ -60,8 +61,8 @@ fn cpu() -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
-fn about(number: u64) -> About {
-    About {
+fn about(number: u64) -> Arc<About> {
+    Arc::new(About {
         organisation: "acme".into(),
         team: format!("team-{}", number % TEAMS),
         app: "helpdesk".into(),
@@ -70,7 +71,7 @@ fn about(number: u64) -> About {
         tags: [("feature".to_owned(), "summary".to_owned())].into(),
         data_class: "internal".into(),
         policy: "8f476b1cba1e".into(),
-    }
+    })
 }
 
 fn hold(number: u64) -> Hold {

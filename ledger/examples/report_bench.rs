@@ -125,7 +125,8 @@ fn settled(hour: i64, set: u64) -> Settled {
             data_class: "internal".into(),
             policy: "0123456789abcdef".into(),
             ..About::default()
-        },
+        }
+        .into(),
         outcome: Outcome::Answered,
         lines: vec![line],
         options: Options {

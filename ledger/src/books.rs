@@ -5,6 +5,7 @@
 //! It may be told the same thing twice: what it has, it leaves as it is.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
@@ -87,7 +88,7 @@ pub struct Bucket {
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Dimensions {
     /// Whose they are.
-    pub about: About,
+    pub about: Arc<About>,
     /// How the exchange ended: the word for it.
     pub outcome: String,
     /// The endpoint; empty for an exchange without an attempt, as are the next two.

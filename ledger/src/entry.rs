@@ -9,6 +9,7 @@ mod chain;
 mod id;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::{Source, Usage};
@@ -63,7 +64,7 @@ pub struct Hold {
     /// The id that the caller knows, which need not be unique.
     pub request_id: String,
     /// Whose it is.
-    pub about: About,
+    pub about: Arc<About>,
     /// How much: what the expected tokens cost at the dearest endpoint that may be asked.
     pub amount: Money,
     /// The tokens that this is for.
@@ -89,7 +90,7 @@ pub struct Settled {
     /// The id that the caller knows.
     pub request_id: String,
     /// Whose it is.
-    pub about: About,
+    pub about: Arc<About>,
     /// How it ended.
     pub outcome: Outcome,
     /// What was tried, a line each. Empty where nobody was asked: the answer was remembered, or the
@@ -190,7 +191,7 @@ pub struct Correction {
     /// When it was corrected: Unix milliseconds.
     pub at: i64,
     /// Whose it is.
-    pub about: About,
+    pub about: Arc<About>,
     /// The line that was wrong, as it should have been: its price and cost are the right ones.
     pub line: Line,
     /// What was charged for it until now; the correction is the difference.

@@ -1,6 +1,8 @@
 //! From entries to sums. Every line of an exchange goes into the bucket of its own dimensions, and what
 //! is counted once for an exchange goes with the line that counts.
 
+use std::sync::Arc;
+
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::{Source, Usage};
 
@@ -51,7 +53,7 @@ fn of_correction(correction: &Correction) -> Vec<Bucket> {
     let Correction { of, about, line, was, .. } = correction;
     let was = was.unwrap_or(Money::ZERO);
     let right = line.cost.unwrap_or(Money::ZERO);
-    let settled = Dimensions { about: about.clone(), ..Dimensions::default() };
+    let settled = Dimensions { about: Arc::clone(about), ..Dimensions::default() };
     let of_line = Dimensions { correction: true, ..with_line(settled, line) };
     vec![Bucket {
         hour: hour(*of),
@@ -62,7 +64,7 @@ fn of_correction(correction: &Correction) -> Vec<Bucket> {
 
 fn dimensions_of(settled: &Settled, line: Option<&Line>) -> Dimensions {
     let dimensions = Dimensions {
-        about: settled.about.clone(),
+        about: Arc::clone(&settled.about),
         outcome: settled.outcome.as_str().to_owned(),
         cache: settled.cache.as_str().to_owned(),
         ..Dimensions::default()
@@ -158,7 +160,7 @@ impl CacheUse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{About, ExchangeId, Options, Outcome};
+    use crate::entry::{ExchangeId, Options, Outcome};
 
     fn line(number: u32, counts: bool, cost: Option<i128>) -> Line {
         Line {
@@ -183,7 +185,7 @@ mod tests {
             exchange: ExchangeId::new(1, 1),
             at: 2 * MILLISECONDS_AN_HOUR + 1,
             request_id: "r".into(),
-            about: About::default(),
+            about: Arc::default(),
             outcome: Outcome::Answered,
             lines,
             options: Options::default(),
@@ -237,7 +239,7 @@ mod tests {
             exchange: ExchangeId::new(1, 1),
             of: MILLISECONDS_AN_HOUR,
             at: 99 * MILLISECONDS_AN_HOUR,
-            about: About::default(),
+            about: Arc::default(),
             line: line(1, true, Some(10)),
             was: Some(Money::from_pico_dollars(4)),
             reason: "the list price was wrong".into(),

@@ -1,6 +1,8 @@
 //! What was charged by a wrong price, put right: corrections from settled exchanges and the right
 //! tariffs. Nothing is rewritten: a correction is an entry of its own, and carries the difference.
 
+use std::sync::Arc;
+
 use isthmus_inference::tariff::Tariff;
 
 use crate::entry::{Correction, Line, Settled};
@@ -39,7 +41,7 @@ pub fn correction(
         exchange: settled.exchange,
         of: settled.at,
         at: now,
-        about: settled.about.clone(),
+        about: Arc::clone(&settled.about),
         line: Line { price: Some(priced.id.to_string()), cost: Some(cost), ..line.clone() },
         was: line.cost,
         reason: reason.to_owned(),
@@ -52,7 +54,7 @@ mod tests {
     use isthmus_inference::usage::Usage;
 
     use super::*;
-    use crate::entry::{About, CacheUse, Entry, ExchangeId, Options, Outcome};
+    use crate::entry::{CacheUse, Entry, ExchangeId, Options, Outcome};
     use crate::fold::buckets;
 
     fn tariff(input: &str) -> Tariff {
@@ -89,7 +91,7 @@ mod tests {
             exchange: ExchangeId::new(1_000, 7),
             at: 1_000,
             request_id: "r".to_owned(),
-            about: About::default(),
+            about: Arc::default(),
             outcome: Outcome::Answered,
             lines,
             options: Options::default(),

@@ -83,12 +83,8 @@ async fn a_list_that_restricts_never_becomes_one_that_does_not(store: &impl Stor
 
 async fn a_rotated_key_has_a_successor_and_an_end(store: &impl Store) {
     let limits = KeyLimits { tpm: Some(5), ..KeyLimits::default() };
-    let terms = Terms {
-        models: vec!["chat".into()],
-        expires_at: Some(900),
-        limits,
-        ..Terms::default()
-    };
+    let terms =
+        Terms { models: vec!["chat".into()], expires_at: Some(900), limits, ..Terms::default() };
     let new = NewKey { terms, ..named("turning") };
     let (old, old_text) = store.create_key(&new, 1).await.unwrap();
     let (key, minted) = store.rotate_key("turning", 100, 10).await.unwrap();

@@ -86,7 +86,8 @@ fn models(fields: &mut Fields<'_, '_>, known: &Known<'_>) -> Vec<String> {
             model(value, name, known)
         })?;
         if !written {
-            return value.refuse("must not be empty; without the field all models may be asked for");
+            return value
+                .refuse("must not be empty; without the field all models may be asked for");
         }
         Some(names)
     };
@@ -157,8 +158,7 @@ fn key(
             holder: holder?,
             limits: fields.optional("limits", limits).unwrap_or_default(),
         };
-        let key =
-            Key { id: id?, name: name.to_owned(), created_at: 0, revoked_at: None, terms };
+        let key = Key { id: id?, name: name.to_owned(), created_at: 0, revoked_at: None, terms };
         Some((hash?, key))
     })
 }

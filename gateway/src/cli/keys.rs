@@ -206,8 +206,9 @@ impl Look {
     /// The ledger, for something to be done with this key, which must be in it.
     async fn store(&self, settings: &Settings, key: &str) -> Result<Ledger, CommandError> {
         if settings.tenancy.keys.iter().any(|(_, it)| it.name == key || it.id == key) {
-            let message =
-                format!("the key `{key}` stands in the configuration, under tenancy.keys; change it there");
+            let message = format!(
+                "the key `{key}` stands in the configuration, under tenancy.keys; change it there"
+            );
             return Err(CommandError::of(message));
         }
         open_existing_ledger(settings).await.map_err(CommandError::of)

@@ -125,10 +125,8 @@ pub async fn revoke(
 
 /// `GET /admin/v1/teams`: the organisation and its teams, as the configuration declares them.
 pub async fn teams(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    answer(&app, &headers, async {
-        Ok((StatusCode::OK, shown::tenancy(app.keyring.tenancy())))
-    })
-    .await
+    answer(&app, &headers, async { Ok((StatusCode::OK, shown::tenancy(app.keyring.tenancy()))) })
+        .await
 }
 
 async fn answer(
@@ -139,9 +137,9 @@ async fn answer(
     if !may_look(app.admin_token.as_ref(), headers) {
         return no_token();
     }
-    let (status, body) = work.await.unwrap_or_else(|(status, message)| {
-        (status, json!({ "error": { "message": message } }))
-    });
+    let (status, body) = work
+        .await
+        .unwrap_or_else(|(status, message)| (status, json!({ "error": { "message": message } })));
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -203,12 +201,7 @@ fn is(key: &Key, name_or_id: &str) -> bool {
 }
 
 /// Puts a change in force here, and tells of it.
-async fn done(
-    app: &App,
-    ledger: &Ledger,
-    what: &'static str,
-    key: &Key,
-) -> Result<(), Refused> {
+async fn done(app: &App, ledger: &Ledger, what: &'static str, key: &Key) -> Result<(), Refused> {
     KeyHandled { what, key }.emit();
     app.keyring.load(ledger).await.map(|_| ()).map_err(failed)
 }

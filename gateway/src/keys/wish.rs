@@ -158,7 +158,7 @@ fn dollars(name: &str, value: Option<Value>) -> Result<Option<Money>, String> {
         return Err(format!("`{name}` must be dollars as decimal text, such as \"20.00\""));
     };
     let money = text.parse::<Money>().ok().filter(|money| *money >= Money::ZERO);
-    money.map(Some).ok_or_else(|| {
-        format!("`{name}`: `{text}` is not an amount of dollars such as \"20.00\"")
-    })
+    money
+        .map(Some)
+        .ok_or_else(|| format!("`{name}`: `{text}` is not an amount of dollars such as \"20.00\""))
 }

@@ -157,7 +157,8 @@ impl Asking<'_> {
         ticket.dropped(&mut head.dropped.clone());
         // Nothing is held for it, but that it was is written down.
         let exchange = ExchangeId::new(unix_milliseconds(), fastrand::u128(..));
-        ticket.held(Held { exchange, journal: app.journal.clone() }, Written::at_once());
+        let (about, journal) = (ticket.record().about(), app.journal.clone());
+        ticket.held(Held { exchange, about, journal }, Written::at_once());
         let (usage, avoided) = (head.usage, head.cost);
         ticket.cached(Cache::Hit(Hit { endpoint, usage, avoided }));
         Some(answer)

@@ -5,6 +5,8 @@
 //! is there. Where the operator is strict (`ledger.durability: before_dispatch`), nobody is asked
 //! before.
 
+use std::sync::Arc;
+
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
 use isthmus_inference::request::Operation;
@@ -33,7 +35,8 @@ pub async fn reserve(app: &App, planned: Planned, ticket: &mut Ticket) -> Result
     }
     let planned = spend::within_budgets(app, planned, ticket).await?;
     let hold = hold(&planned, ticket);
-    let held = Held { exchange: hold.exchange, journal: journal.clone() };
+    let (exchange, about) = (hold.exchange, Arc::clone(&hold.about));
+    let held = Held { exchange, about, journal: journal.clone() };
     let written = journal.write(Entry::Hold(Box::new(hold)));
     ticket.held(held, written);
     if journal.durability() == Durability::BeforeDispatch {

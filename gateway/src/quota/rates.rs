@@ -50,14 +50,7 @@ impl RateLimits {
         rates
     }
 
-    fn tighten(
-        &mut self,
-        budget: &Budget,
-        limits: &Limits,
-        requests: u64,
-        tokens: u64,
-        now: i64,
-    ) {
+    fn tighten(&mut self, budget: &Budget, limits: &Limits, requests: u64, tokens: u64, now: i64) {
         let left = budget.window.empties_in(now).unwrap_or_default();
         let reset = Duration::from_millis(left.unsigned_abs());
         let rate = |limit: Option<u64>, used: u64| {

@@ -52,5 +52,11 @@ pub(crate) fn costs(usd: &str) -> Amounts {
 /// A claim on the only member of a budget.
 pub(crate) fn claim(number: usize, amounts: Amounts) -> isthmus_gateway::quota::keeper::Claim {
     let member = Arc::from("");
-    isthmus_gateway::quota::keeper::Claim { budget: number, member, provider: None, amounts, own: None }
+    isthmus_gateway::quota::keeper::Claim {
+        budget: number,
+        member,
+        provider: None,
+        amounts,
+        own: None,
+    }
 }

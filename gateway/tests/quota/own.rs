@@ -51,7 +51,12 @@ async fn gateways_share_the_sum_of_a_key_and_keep_to_its_limit() {
         assert!(began.elapsed() < PATIENCE, "{refused:?}");
     }
     let more = b.shared.reserve(vec![claim("isk-a", "0.01", "0.10")]).await;
-    let Err(Refused::Exhausted { standing, .. }) = more else { panic!("it does not fit: {more:?}") };
-    assert_eq!((standing.before.money, standing.limits.money), (dollars("0.10"), Some(dollars("0.10"))));
+    let Err(Refused::Exhausted { standing, .. }) = more else {
+        panic!("it does not fit: {more:?}")
+    };
+    assert_eq!(
+        (standing.before.money, standing.limits.money),
+        (dollars("0.10"), Some(dollars("0.10")))
+    );
     assert!(b.shared.reserve(vec![claim("isk-b", "0.50", "0.50")]).await.is_ok());
 }

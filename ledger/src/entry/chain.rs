@@ -50,6 +50,8 @@ pub struct Chained {
 pub struct Chain {
     node: NodeId,
     head: Head,
+    /// Where bodies are written, before it is known how long they are.
+    draft: Vec<u8>,
 }
 
 // === impl NodeId ===
@@ -173,7 +175,7 @@ impl Eq for Chained {}
 impl Chain {
     /// Goes on behind what was written before.
     pub fn behind(node: NodeId, head: Head) -> Self {
-        Self { node, head }
+        Self { node, head, draft: vec![] }
     }
 
     /// Where it ends.
@@ -183,8 +185,10 @@ impl Chain {
 
     /// The next link.
     pub fn link(&mut self, entry: Entry) -> Chained {
-        // Numbers, words and texts: it can always be written.
-        let body = serde_json::to_string(&entry).unwrap_or_default();
+        self.draft.clear();
+        // Numbers, words and texts: it can always be written, and is text.
+        let _ = serde_json::to_writer(&mut self.draft, &entry);
+        let body = std::str::from_utf8(&self.draft).unwrap_or_default().to_owned();
         let (sequence, behind) = (self.head.sequence + 1, Some(self.head.hash));
         let hash = self.head.hash.link(sequence, &body);
         self.head = Head { sequence, hash };
@@ -198,7 +202,7 @@ mod tests {
     use isthmus_inference::money::Money;
     use isthmus_inference::usage::Usage;
 
-    use super::super::{About, ExchangeId, Hold};
+    use super::super::{ExchangeId, Hold};
     use super::*;
 
     fn hold(amount: i128) -> Entry {
@@ -206,7 +210,7 @@ mod tests {
             exchange: ExchangeId::new(1, 2),
             at: 1,
             request_id: "r".into(),
-            about: About::default(),
+            about: Arc::default(),
             amount: Money::from_pico_dollars(amount),
             expected: Usage::default(),
             endpoint: "e".into(),

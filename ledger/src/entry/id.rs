@@ -25,6 +25,11 @@ impl ExchangeId {
         Self(milliseconds | (chance & ((1 << RANDOM_BITS) - 1)))
     }
 
+    /// The exchange of these 16 bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
     /// Its 16 bytes, in the order in which they sort.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()

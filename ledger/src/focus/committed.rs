@@ -2,6 +2,8 @@
 //! what stood idle. What is bought is billed and costs nothing in effect; what is used costs in effect and
 //! is not billed; so both add up to the same.
 
+use std::sync::Arc;
+
 use isthmus_inference::money::Money;
 use serde_json::json;
 
@@ -48,7 +50,7 @@ fn of_hour(
     let whole = Share { hours: Number::whole(1), cost: lease.per_hour() };
     let endpoint = &lease.endpoint;
     let mut nobody = Bucket { hour: shared.hour, of: Default::default(), sums: Default::default() };
-    nobody.of.about.organisation = organisation.to_owned();
+    Arc::make_mut(&mut nobody.of.about).organisation = organisation.to_owned();
     nobody.of.endpoint.clone_from(endpoint);
     nobody.of.provider.clone_from(endpoint);
     let nobody = Row { seller: seller(&nobody, around), ..base(&nobody, "", around) };

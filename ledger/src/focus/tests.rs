@@ -60,7 +60,7 @@ fn settled(number: u128, hour: i64, lines: Vec<Line>) -> Settled {
         exchange: ExchangeId::new(1, number),
         at: hour * 3_600_000,
         request_id: format!("r{number}"),
-        about: About { organisation: "acme".into(), team: "t".into(), ..About::default() },
+        about: About { organisation: "acme".into(), team: "t".into(), ..About::default() }.into(),
         outcome: Outcome::Answered,
         lines,
         options: Options::default(),

@@ -16,7 +16,7 @@ pub(super) struct Pace {
 }
 
 /// From one commit to the next, where many entries come.
-const APART: Duration = Duration::from_millis(4);
+const APART: Duration = Duration::from_millis(8);
 /// Over which time is counted.
 const SPAN: Duration = Duration::from_millis(100);
 /// So many entries in that time are many: at two for an exchange, 500 exchanges a second.
@@ -64,7 +64,7 @@ mod tests {
         let (mut pace, start) = (Pace::default(), Instant::now());
         assert_eq!(paused(&mut pace, start, 10, 2), None, "100 exchanges a second");
         let later = start + Duration::from_secs(1);
-        assert_eq!(paused(&mut pace, later, 1, 4), Some(Duration::from_millis(3)));
+        assert_eq!(paused(&mut pace, later, 1, 4), Some(Duration::from_millis(7)));
         let quiet = start + Duration::from_secs(60);
         pace.commit(quiet, 1);
         assert_eq!(pace.pause(quiet), None, "a minute has passed");

@@ -314,18 +314,20 @@ fn unavailable(path: &Path, error: &io::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use isthmus_inference::money::Money;
     use isthmus_inference::usage::Usage;
 
     use super::*;
-    use crate::entry::{About, Chain, Entry, ExchangeId, Hold};
+    use crate::entry::{Chain, Entry, ExchangeId, Hold};
 
     fn entry(number: u64) -> Entry {
         Entry::Hold(Box::new(Hold {
             exchange: ExchangeId::new(1, u128::from(number)),
             at: 1,
             request_id: format!("r\"{number}\n"),
-            about: About::default(),
+            about: Arc::default(),
             amount: Money::ZERO,
             expected: Usage::default(),
             endpoint: String::new(),

@@ -177,14 +177,16 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::books::{Dimensions, Sums};
     use crate::sheet::json;
 
     fn bucket(day: i64, requests: u64) -> Bucket {
         let mut of = Dimensions { endpoint: "e".into(), ..Dimensions::default() };
-        of.about.team = "support".into();
-        of.about.model = "chat".into();
+        Arc::make_mut(&mut of.about).team = "support".into();
+        Arc::make_mut(&mut of.about).model = "chat".into();
         let mut sums = Sums { requests, ..Sums::default() };
         sums.usage.text_output = requests * 100;
         sums.cost = Money::from_pico_dollars(i128::from(requests) * 100_000_000_000);

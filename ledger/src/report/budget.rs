@@ -100,6 +100,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::books::{Dimensions, Sums};
     use crate::sheet::json;
@@ -109,7 +111,7 @@ mod tests {
     fn buckets(hours: i64) -> Vec<Bucket> {
         let of = |team: &str| {
             let mut of = Dimensions::default();
-            of.about.team = team.into();
+            Arc::make_mut(&mut of.about).team = team.into();
             of
         };
         let bucket = |hour, team| Bucket {

@@ -92,12 +92,14 @@ fn words() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn a_key_reads_its_word() {
         let mut bucket = Bucket { hour: 25, of: Default::default(), sums: Default::default() };
-        bucket.of.about.tags.insert("cost-center".into(), "42".into());
+        Arc::make_mut(&mut bucket.of.about).tags.insert("cost-center".into(), "42".into());
         let word = |key: &str| key.parse::<Key>().unwrap().word(&bucket, &Zone::utc());
         assert_eq!((word("day"), word("tag:cost-center")), ("1970-01-02".into(), "42".into()));
         assert_eq!((word("team"), word("tag:feature")), (String::new(), String::new()));

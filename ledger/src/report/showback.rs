@@ -142,14 +142,16 @@ impl std::ops::AddAssign<&Self> for Figures {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::books::Dimensions;
     use crate::sheet::json;
 
     fn bucket(team: &str, hour: i64, cost: i128, estimated: bool) -> Bucket {
         let mut of = Dimensions { estimated, ..Dimensions::default() };
-        of.about.team = team.into();
-        of.about.tags.insert("feature".into(), "summary".into());
+        Arc::make_mut(&mut of.about).team = team.into();
+        Arc::make_mut(&mut of.about).tags.insert("feature".into(), "summary".into());
         let mut sums = Sums { requests: 1, attempts: 2, ..Sums::default() };
         sums.usage.uncached_input = 10;
         sums.usage.text_output = 5;

@@ -100,6 +100,8 @@ fn cells(figures: &Figures, all: &Figures) -> [Cell; 6] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use isthmus_inference::money::Money;
 
     use super::*;
@@ -108,9 +110,9 @@ mod tests {
 
     fn bucket(team: &str, feature: Option<&str>, requests: u64, dollars: &str) -> Bucket {
         let mut of = Dimensions::default();
-        of.about.team = team.into();
+        Arc::make_mut(&mut of.about).team = team.into();
         if let Some(feature) = feature {
-            of.about.tags.insert("feature".into(), feature.into());
+            Arc::make_mut(&mut of.about).tags.insert("feature".into(), feature.into());
         }
         let mut sums = Sums { requests, cost: dollars.parse().unwrap(), ..Sums::default() };
         sums.usage.text_output = 1000;

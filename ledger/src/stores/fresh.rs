@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::books::{Bucket, Dimensions, Sums};
-use crate::entry::{Chained, Entry, Head, Hold};
+use crate::entry::{Chained, Entry, ExchangeId, Head, Hold};
 use crate::fold;
 use crate::store::StoreError;
 
@@ -16,9 +16,9 @@ pub(super) type Fresh<'l> = (&'l Chained, Cow<'l, Entry>);
 /// What changes in the list of open holds.
 pub(super) struct Holds<'f> {
     /// Open after these links: by exchange, its journal and the hold.
-    pub(super) opened: BTreeMap<String, (&'f str, &'f Hold)>,
+    pub(super) opened: BTreeMap<ExchangeId, (&'f str, &'f Hold)>,
     /// Exchanges that were held before and are settled now.
-    pub(super) closed: Vec<String>,
+    pub(super) closed: Vec<ExchangeId>,
 }
 
 /// The links behind `start`, and where the chain ends with them. Behind a gap nothing is taken.
@@ -46,12 +46,11 @@ pub(super) fn holds<'f>(fresh: &'f [Fresh<'_>]) -> Holds<'f> {
     for (link, entry) in fresh {
         match &**entry {
             Entry::Hold(hold) => {
-                holds.opened.insert(hold.exchange.to_string(), (link.node.as_str(), hold));
+                holds.opened.insert(hold.exchange, (link.node.as_str(), hold));
             }
             Entry::Settled(settled) => {
-                let exchange = settled.exchange.to_string();
-                if holds.opened.remove(&exchange).is_none() {
-                    holds.closed.push(exchange);
+                if holds.opened.remove(&settled.exchange).is_none() {
+                    holds.closed.push(settled.exchange);
                 }
             }
             Entry::Correction(_) => {}

@@ -2,7 +2,9 @@
 
 mod books;
 mod decisions;
+mod open;
 mod page;
+mod sums;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Exchanges made up for tests, told apart by a number.
 
+use std::sync::Arc;
+
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
 use isthmus_ledger::entry::{About, CacheUse, ExchangeId, Hold, Line, Options, Outcome, Settled};
@@ -14,8 +16,8 @@ pub(crate) const NOW: i64 = AT + 60_000;
 
 const AT: i64 = HOUR * 3_600_000;
 
-fn about(number: u64) -> About {
-    About {
+fn about(number: u64) -> Arc<About> {
+    Arc::new(About {
         organisation: "acme".into(),
         team: if number.is_multiple_of(2) { "support" } else { "sales" }.into(),
         app: "helpdesk".into(),
@@ -23,7 +25,7 @@ fn about(number: u64) -> About {
         tags: [("feature".to_owned(), "summary".to_owned())].into(),
         data_class: "internal".into(),
         ..About::default()
-    }
+    })
 }
 
 /// The hold of an exchange.

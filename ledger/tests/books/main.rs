@@ -62,6 +62,19 @@ async fn a_hold_stays_until_it_is_settled(books: &impl Books) {
     assert_eq!(of_it, [links[0].clone(), links[2].clone()]);
 }
 
+/// As many as a gateway under load has, over several posts and pages.
+async fn thousands_of_holds_are_open_and_each_is_found(books: &impl Books) {
+    let numbers: Vec<u64> = (3000..6000).collect();
+    let settled: Vec<u64> = numbers.iter().copied().filter(|number| number % 3 > 0).collect();
+    let (links, node) = (chain("many", &numbers, &settled), NodeId::new("many"));
+    for some in links.chunks(700) {
+        books.post(some).await.unwrap();
+    }
+    let open = books.open_holds(Some(&node)).await.unwrap();
+    let left = numbers.iter().filter(|number| *number % 3 == 0);
+    assert!(open.into_iter().eq(left.map(|number| (node.clone(), hold(*number)))));
+}
+
 async fn a_gap_or_a_change_is_refused_and_nothing_of_it_kept(books: &impl Books) {
     let links = chain("broken", &[21, 22, 23], &[]);
     let gap = books.post(&links[1..]).await.unwrap_err();
@@ -92,6 +105,7 @@ async fn hours_begin_and_end(books: &impl Books) {
 async fn suite(books: &impl Books) {
     what_is_told_twice_is_kept_once(books).await;
     a_hold_stays_until_it_is_settled(books).await;
+    thousands_of_holds_are_open_and_each_is_found(books).await;
     a_gap_or_a_change_is_refused_and_nothing_of_it_kept(books).await;
     prices_are_kept_once(books).await;
     hours_begin_and_end(books).await;

@@ -1,5 +1,7 @@
 //! What a call was, as the ledger writes it down.
 
+use std::sync::Arc;
+
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
 use isthmus_ledger::entry::{About, Entry, ExchangeId, Line, Options, Settled};
@@ -14,16 +16,18 @@ use crate::calendar::unix_milliseconds;
 pub struct Held {
     /// For which exchange.
     pub exchange: ExchangeId,
+    /// Whose it is and what it is about.
+    pub about: Arc<About>,
     /// Where it is settled.
     pub journal: Journal,
 }
 
 impl Record {
     /// Whose call it is and what it is about.
-    pub fn about(&self) -> About {
+    pub fn about(&self) -> Arc<About> {
         let principal = self.tenant.as_ref().map(|tenant| &**tenant.principal());
         let named = |name: Option<&str>| name.unwrap_or_default().to_owned();
-        About {
+        Arc::new(About {
             organisation: named(principal.map(|it| it.organisation.as_str())),
             team: named(principal.map(|it| it.team.as_str())),
             app: named(principal.map(|it| it.app.as_str())),
@@ -32,7 +36,7 @@ impl Record {
             tags: self.tags.clone(),
             data_class: named(self.classified.map(|it| it.class.strictest().as_str())),
             policy: named(self.edition.as_ref().map(|edition| edition.version())),
-        }
+        })
     }
 
     /// Writes down what became of the call, if money was held for it.
@@ -41,7 +45,7 @@ impl Record {
             exchange: held.exchange,
             at: unix_milliseconds(),
             request_id: self.id.to_string(),
-            about: self.about(),
+            about: Arc::clone(&held.about),
             outcome: match outcome {
                 Outcome::Answered => isthmus_ledger::entry::Outcome::Answered,
                 Outcome::Failed(failure) => {

@@ -192,9 +192,8 @@ impl Batch {
 }
 
 fn standings(budgets: &[Budget], claims: &[Claim], befores: &[Amounts]) -> Vec<Standing> {
-    let standing = |(claim, before): (&Claim, &Amounts)| {
-        Standing::of(claim, &budgets[claim.budget], *before)
-    };
+    let standing =
+        |(claim, before): (&Claim, &Amounts)| Standing::of(claim, &budgets[claim.budget], *before);
     claims.iter().zip(befores).map(standing).collect()
 }
 

@@ -1,11 +1,13 @@
 //! A page holds together: whole, safe, and without anything to be fetched.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::books::{Dimensions, Sums};
 
 fn bucket(team: &str, hour: i64, dollars: &str) -> Bucket {
     let mut of = Dimensions { provider: "openai".into(), ..Dimensions::default() };
-    of.about.team = team.into();
+    Arc::make_mut(&mut of.about).team = team.into();
     let cost = dollars.parse().unwrap();
     Bucket { hour, of, sums: Sums { requests: 1, attempts: 1, cost, ..Sums::default() } }
 }

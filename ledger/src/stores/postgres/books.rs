@@ -134,7 +134,8 @@ async fn follow_holds(
 ) -> Result<(), sqlx::Error> {
     let Holds { opened, closed } = holds(fresh);
     if !closed.is_empty() {
-        let delete = sqlx::query("DELETE FROM open_holds WHERE exchange = ANY($1)").bind(closed);
+        let delete = sqlx::query("DELETE FROM open_holds WHERE exchange = ANY($1)")
+            .bind(closed.iter().map(ToString::to_string).collect::<Vec<_>>());
         delete.execute(&mut *connection).await?;
     }
     if opened.is_empty() {
@@ -145,7 +146,7 @@ async fn follow_holds(
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[])
          ON CONFLICT (exchange) DO UPDATE SET node = excluded.node, body = excluded.body",
     )
-    .bind(opened.keys().map(String::as_str).collect::<Vec<_>>())
+    .bind(opened.keys().map(ToString::to_string).collect::<Vec<_>>())
     .bind(opened.values().map(|(node, _)| *node).collect::<Vec<_>>())
     .bind(opened.values().map(|(_, hold)| to_json(hold)).collect::<Vec<_>>())
     .execute(connection)

@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
-use super::super::fresh::{Fresh, Holds, fresh, holds, sums};
-use super::super::row::{self, json, number, to_json};
-use super::{Sqlite, page};
-use crate::books::{Books, Bucket, Dimensions, Hours, Sums};
+use super::super::fresh::fresh;
+use super::super::row::{self, json, number};
+use super::{Sqlite, open, page, sums};
+use crate::books::{Books, Bucket, Dimensions, Hours};
 use crate::entry::{Chained, Head, Hold, NodeId};
 use crate::store::StoreError;
-
-/// Rows in one statement: SQLite takes 32,766 values, and long statements gain nothing.
-const MOST_ROWS: usize = 500;
 
 impl Books for Sqlite {
     async fn post(&self, links: &[Chained]) -> Result<Head, StoreError> {
@@ -28,8 +25,8 @@ impl Books for Sqlite {
             return Ok(head);
         }
         page::write(&mut transaction, start, &fresh).await.map_err(failed)?;
-        follow_holds(&mut transaction, &fresh).await.map_err(failed)?;
-        add_up(&mut transaction, &fresh).await.map_err(failed)?;
+        open::follow(&mut transaction, &first.node, &fresh).await.map_err(failed)?;
+        sums::add(&mut transaction, &fresh).await.map_err(failed)?;
         sqlx::query("INSERT OR REPLACE INTO heads (node, sequence, hash) VALUES (?, ?, ?)")
             .bind(first.node.as_str())
             .bind(number(head.sequence))
@@ -79,14 +76,7 @@ impl Books for Sqlite {
     }
 
     async fn open_holds(&self, node: Option<&NodeId>) -> Result<Vec<(NodeId, Hold)>, StoreError> {
-        let query =
-            "SELECT node, body FROM open_holds WHERE ?1 IS NULL OR node = ?1 ORDER BY exchange";
-        let rows = sqlx::query(query).bind(node.map(NodeId::as_str)).fetch_all(&self.pool).await;
-        let rows = rows.map_err(|error| self.failed(&error))?;
-        let read = |row: &SqliteRow| {
-            Ok((NodeId::new(row.try_get::<String, _>("node")?), json(row, "body")?))
-        };
-        rows.iter().map(|row| read(row).map_err(|error| self.failed(&error))).collect()
+        open::holds(&self.pool, node).await.map_err(|error| self.failed(&error))
     }
 
     async fn buckets(&self, period: Hours) -> Result<Vec<Bucket>, StoreError> {
@@ -127,58 +117,4 @@ impl Books for Sqlite {
 async fn head(connection: &mut SqliteConnection, node: &NodeId) -> Result<Head, sqlx::Error> {
     let query = sqlx::query("SELECT * FROM heads WHERE node = ?").bind(node.as_str());
     query.fetch_optional(connection).await?.as_ref().map_or(Ok(Head::START), row::head)
-}
-
-/// Notes the holds that are open after these, and forgets those that are settled.
-async fn follow_holds(
-    connection: &mut SqliteConnection,
-    fresh: &[Fresh<'_>],
-) -> Result<(), sqlx::Error> {
-    let Holds { opened, closed } = holds(fresh);
-    for some in closed.chunks(MOST_ROWS) {
-        let mut delete = QueryBuilder::new("DELETE FROM open_holds WHERE exchange IN (");
-        let mut list = delete.separated(", ");
-        some.iter().for_each(|exchange| {
-            list.push_bind(exchange.as_str());
-        });
-        delete.push(")").build().execute(&mut *connection).await?;
-    }
-    for (exchange, (node, hold)) in opened {
-        sqlx::query("INSERT OR REPLACE INTO open_holds (exchange, node, body) VALUES (?, ?, ?)")
-            .bind(exchange)
-            .bind(node)
-            .bind(to_json(hold))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Adds the entries to the sums of their hours.
-async fn add_up(connection: &mut SqliteConnection, fresh: &[Fresh<'_>]) -> Result<(), sqlx::Error> {
-    for ((hour, of), mut sums) in sums(fresh) {
-        let dimension = dimension(connection, &to_json(&of)).await?;
-        let query = "SELECT sums FROM buckets WHERE hour = ? AND dimension = ?";
-        let before = sqlx::query(query).bind(hour).bind(dimension).fetch_optional(&mut *connection);
-        if let Some(row) = before.await? {
-            sums += json::<_, Sums>(&row, "sums")?;
-        }
-        sqlx::query("INSERT OR REPLACE INTO buckets (hour, dimension, sums) VALUES (?, ?, ?)")
-            .bind(hour)
-            .bind(dimension)
-            .bind(to_json(&sums))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-/// The number of a set of dimensions; a new one for a new set.
-async fn dimension(connection: &mut SqliteConnection, body: &str) -> Result<i64, sqlx::Error> {
-    let known = sqlx::query_scalar("SELECT id FROM dimensions WHERE body = ?").bind(body);
-    if let Some(id) = known.fetch_optional(&mut *connection).await? {
-        return Ok(id);
-    }
-    let insert = sqlx::query_scalar("INSERT INTO dimensions (body) VALUES (?) RETURNING id");
-    insert.bind(body).fetch_one(connection).await
 }
