@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of a test panic like the test itself")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use isthmus_inference::money::{Money, Price};
@@ -11,8 +11,9 @@ use isthmus_inference::tariff::Tariff;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::books::Books;
 use isthmus_ledger::entry::{
-    About, CacheUse, Chain, Entry, ExchangeId, Head, Line, NodeId, Options, Outcome, Settled,
+    About, CacheUse, Chain, Entry, ExchangeId, Head, Hold, Line, NodeId, Options, Outcome, Settled,
 };
+use isthmus_ledger::journal::Segments;
 use isthmus_ledger::stores::sqlite::Sqlite;
 
 /// 2026-11-03 10:00:05 UTC.
@@ -21,6 +22,7 @@ const HOUR: i64 = 3_600_000;
 
 struct House {
     folder: tempfile::TempDir,
+    ledger: PathBuf,
 }
 
 impl House {
@@ -28,19 +30,9 @@ impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("isthmus.db");
-        let config = format!(
-            "version: 1
-ledger: {{ store: sqlite, path: {ledger:?} }}
-tenancy: {{ organisation: {{ name: Acme }} }}
-providers: {{ openai: {{ kind: openai, api_key: sk-x }}, akash: {{ kind: akash, api_key: x }} }}
-endpoints:
-  mini: {{ provider: openai, model: gpt-5-mini, facts: {{ operator: OpenAI, processing_regions: [US] }} }}
-  gpu: {{ provider: akash, model: llama, price: {{ lease_usd_per_hour: \"1.89\", capacity_tokens_per_second: 100 }} }}
-models: {{ chat: {{ endpoints: [mini, gpu] }} }}
-"
-        );
-        fs::write(folder.path().join("isthmus.yaml"), config).unwrap();
-        let store = Sqlite::open(&ledger).await.unwrap();
+        let house = Self { folder, ledger };
+        house.configure("");
+        let store = Sqlite::open(&house.ledger).await.unwrap();
         let price = Price {
             input: "0.25".parse().unwrap(),
             output: "2".parse().unwrap(),
@@ -50,16 +42,36 @@ models: {{ chat: {{ endpoints: [mini, gpu] }} }}
         let priced = tariff.standard();
         store.keep_price(priced.id.as_str(), &priced.written.text()).await.unwrap();
         let charged = (priced.id.as_str(), &price);
-        let entries = [
+        let exchanges = [
             settled(1, "support", Some(charged), Source::Reported),
             settled(2, "support", Some(charged), Source::Estimated),
             settled(3, "sales", Some(charged), Source::Reported),
             settled(4, "sales", None, Source::Reported),
         ];
         let mut chain = Chain::behind(NodeId::new("test"), Head::START);
-        let links = entries.map(|settled| chain.link(Entry::Settled(Box::new(settled))));
+        let entries = exchanges.into_iter().flat_map(|settled| {
+            [Entry::Hold(Box::new(held(&settled))), Entry::Settled(Box::new(settled))]
+        });
+        let links: Vec<_> = entries.map(|entry| chain.link(entry)).collect();
         store.post(&links).await.unwrap();
-        Self { folder }
+        house
+    }
+
+    /// Writes the configuration; `price` is more of the endpoint `mini`.
+    fn configure(&self, price: &str) {
+        let ledger = &self.ledger;
+        let config = format!(
+            "version: 1
+ledger: {{ store: sqlite, path: {ledger:?} }}
+tenancy: {{ organisation: {{ name: Acme }} }}
+providers: {{ openai: {{ kind: openai, api_key: sk-x }}, akash: {{ kind: akash, api_key: x }} }}
+endpoints:
+  mini: {{ provider: openai, model: gpt-5-mini, facts: {{ operator: OpenAI, processing_regions: [US] }}{price} }}
+  gpu: {{ provider: akash, model: llama, price: {{ lease_usd_per_hour: \"1.89\", capacity_tokens_per_second: 100 }} }}
+models: {{ chat: {{ endpoints: [mini, gpu] }} }}
+"
+        );
+        fs::write(self.folder.path().join("isthmus.yaml"), config).unwrap();
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -117,6 +129,22 @@ fn settled(number: u64, team: &str, charged: Option<(&str, &Price)>, source: Sou
         }],
         options: Options::default(),
         cache: CacheUse::Off,
+    }
+}
+
+fn held(settled: &Settled) -> Hold {
+    let line = &settled.lines[0];
+    Hold {
+        exchange: settled.exchange,
+        at: settled.at,
+        request_id: settled.request_id.clone(),
+        about: settled.about.clone(),
+        amount: Money::ZERO,
+        expected: line.usage,
+        endpoint: line.endpoint.clone(),
+        provider: line.provider.clone(),
+        upstream_model: line.upstream_model.clone(),
+        price: line.price.clone(),
     }
 }
 
@@ -205,4 +233,51 @@ async fn an_invoice_fits_or_does_not() {
     assert!(
         text(&output.stdout).contains("price") && text(&output.stderr).contains("1 line differs")
     );
+}
+
+#[tokio::test]
+async fn a_wrong_price_is_put_right_once() {
+    let house = House::new().await;
+    let cost = || {
+        let json = house.said(&asked(&["report", "--format", "json"]));
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        json["total"]["cost_usd"].as_str().unwrap().to_owned()
+    };
+    let reprice =
+        |more: &[&str]| house.said(&asked(&[&["catalogue", "reprice"][..], more].concat()));
+    // A gateway at work has its journal, and keeps it.
+    let _gateway = Segments::open_beside(&house.ledger).unwrap();
+    house.configure(", price: { input: \"0.5\", output: \"2\" }");
+    let told = reprice(&[]);
+    assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
+    // 6000 tokens of input cost 0.25 more for a million of them.
+    let row = told.lines().find(|line| line.contains("gpt-5-mini")).unwrap();
+    assert!(row.contains("  3  ") && row.ends_with("0.001500"), "{told}");
+    assert!(told.contains("Nothing was written"), "{told}");
+    assert_eq!(cost(), "0.0021");
+    for other in [["--provider", "akash"], ["--model", "gpt-5"]] {
+        let told = reprice(&[&other[..], &["--yes"]].concat());
+        assert!(told.contains("nothing in this period"), "{told}");
+    }
+
+    assert!(reprice(&["--yes"]).starts_with("Corrected"));
+    assert_eq!(cost(), "0.0036");
+    let verified = house.said(&["ledger", "verify"]);
+    assert!(verified.contains("4 exchanges") && verified.contains("3 corrections"), "{verified}");
+    let file = house.path("focus.csv");
+    house.said(&asked(&["export", "focus", "--output", &file]));
+    house.said(&["export", "focus", "--check", &file]);
+    assert!(reprice(&["--yes"]).contains("charged as it should be"));
+    assert_eq!(cost(), "0.0036");
+
+    // The correction was wrong too: what stands is corrected, not what was charged first.
+    house.configure(", price: { input: \"0.25\", output: \"2\" }");
+    assert!(reprice(&["--yes", "--reason", "the contract"]).contains("-0.001500"));
+    assert_eq!(cost(), "0.0021");
+    assert!(house.said(&["ledger", "verify"]).contains("6 corrections"));
+    assert!(house.said(&["ledger", "entries"]).contains("\"reason\":\"the contract\""));
+
+    let _another = Segments::open_for_corrections(&house.ledger).unwrap();
+    let output = house.run(&asked(&["catalogue", "reprice", "--yes"]));
+    assert!(text(&output.stderr).contains("journal-corrections"), "{output:?}");
 }
