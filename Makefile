@@ -39,7 +39,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-policies test-prices fuzz-build test-axon test-sdk test-crash test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-policies test-prices fuzz-build test-axon test-sdk test-pages test-crash test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -75,6 +75,11 @@ test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the or
 test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
+
+.PHONY: test-pages
+test-pages: tools-browser .venv/ready ## The report's page in a browser: alone, whole, within its width, on paper
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(PYTHON) -m pytest --quiet gateway/tests/books/test_page.py
 
 .PHONY: test-crash
 test-crash: tools-build tools-servers ## Kill the gateway under load a few times; its ledger must be whole
@@ -160,7 +165,7 @@ $(EMBEDDING_MODEL): .venv/ready
 	$(KIT_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-kit.txt
 	@touch $@
 
-.PHONY: tools-build tools-test tools-load tools-policies tools-servers
+.PHONY: tools-build tools-test tools-load tools-policies tools-servers tools-browser
 tools-build:
 	@scripts/tools.sh build
 tools-test:
@@ -171,3 +176,5 @@ tools-load:
 	@scripts/tools.sh build load
 tools-servers:
 	@scripts/tools.sh redis postgres
+tools-browser:
+	@scripts/tools.sh browser
