@@ -97,7 +97,7 @@ test-crash: tools-build tools-servers ## Kill the gateway under load a few times
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	python3 gateway/tests/crash/run.py --kills 5
 	python3 gateway/tests/crash/run.py --kills 5 --durability before_dispatch
-	python3 gateway/tests/crash/run.py --kills 5 --postgres
+	python3 gateway/tests/crash/run.py --kills 5 --postgres --redis
 
 .PHONY: crash
 crash: tools-build tools-servers ## The same for long: 50 kills in each way of keeping the journal
@@ -105,7 +105,7 @@ crash: tools-build tools-servers ## The same for long: 50 kills in each way of k
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	python3 gateway/tests/crash/run.py --kills 50
 	python3 gateway/tests/crash/run.py --kills 50 --durability before_dispatch
-	python3 gateway/tests/crash/run.py --kills 50 --postgres
+	python3 gateway/tests/crash/run.py --kills 50 --postgres --redis
 
 .PHONY: test-kit
 ifneq ($(wildcard $(KIT)/recordings),)
