@@ -72,7 +72,7 @@ test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the or
 		cargo test $(CARGO_FLAGS) --package isthmus-adapters --test axon -- --ignored
 
 .PHONY: test-sdk
-test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
+test-sdk: tools-servers .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
 
