@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use isthmus_inference::money::{Money, Price};
-use isthmus_inference::tariff::Tariff;
+use isthmus_inference::tariff::{Priced, Tariff, Written};
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::books::Books;
 use isthmus_ledger::entry::{
@@ -31,7 +32,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("isthmus.db");
         let house = Self { folder, ledger };
-        house.configure("");
+        house.configure("", "");
         let store = Sqlite::open(&house.ledger).await.unwrap();
         let price = Price {
             input: "0.25".parse().unwrap(),
@@ -57,8 +58,8 @@ impl House {
         house
     }
 
-    /// Writes the configuration; `price` is more of the endpoint `mini`.
-    fn configure(&self, price: &str) {
+    /// Writes the configuration; `mini` is more of that endpoint, `lease` more of the other's price.
+    fn configure(&self, mini: &str, lease: &str) {
         let ledger = &self.ledger;
         let config = format!(
             "version: 1
@@ -66,8 +67,8 @@ ledger: {{ store: sqlite, path: {ledger:?} }}
 tenancy: {{ organisation: {{ name: Acme }} }}
 providers: {{ openai: {{ kind: openai, api_key: sk-x }}, akash: {{ kind: akash, api_key: x }} }}
 endpoints:
-  mini: {{ provider: openai, model: gpt-5-mini, facts: {{ operator: OpenAI, processing_regions: [US] }}{price} }}
-  gpu: {{ provider: akash, model: llama, price: {{ lease_usd_per_hour: \"1.89\", capacity_tokens_per_second: 100 }} }}
+  mini: {{ provider: openai, model: gpt-5-mini, facts: {{ operator: OpenAI, processing_regions: [US] }}{mini} }}
+  gpu: {{ provider: akash, model: llama, price: {{ lease_usd_per_hour: \"1.89\", capacity_tokens_per_second: 100{lease} }} }}
 models: {{ chat: {{ endpoints: [mini, gpu] }} }}
 "
         );
@@ -184,6 +185,44 @@ async fn spend_is_told_in_every_form() {
 }
 
 #[tokio::test]
+async fn a_lease_has_its_days_and_a_tier_its_saving() {
+    let house = House::new().await;
+    let row = |report: &str| {
+        let json = house.said(&asked(&["report", report, "--format", "json"]));
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["rows"][0].clone()
+    };
+    assert_eq!(row("leases")["hours"], 24);
+    let cases = [("from: 2026-11-04", 0), ("until: 2026-11-03", 24), ("from: 2026-11-02", 24)];
+    for (days, hours) in cases {
+        house.configure("", &format!(", {days}"));
+        assert_eq!(row("leases")["hours"], hours, "{days}");
+    }
+    let file = house.path("focus.csv");
+    house.configure("", ", until: 2026-11-02");
+    house.said(&asked(&["export", "focus", "--output", &file]));
+    assert!(!fs::read_to_string(&file).unwrap().contains("Purchase"));
+
+    assert_eq!(row("savings")["tier_saved_usd"], "0.00");
+    let batch = r#"{ input: "0.125", output: "1" }"#;
+    let price =
+        format!(r#", price: {{ input: "0.25", output: "2", tiers: {{ batch: {batch} }} }}"#);
+    house.configure(&price, "");
+    let price =
+        Price { input: "0.125".parse().unwrap(), output: "1".parse().unwrap(), ..Price::default() };
+    let Written { currency, .. } = Tariff::flat(price, "").standard().written;
+    let (tier, source) = (Some(Tier::Batch), "configuration".to_owned());
+    let priced =
+        Priced::new(Written { price, currency, tier, above_tokens: 0, source, converted: None });
+    let entry = settled(5, "sales", Some((priced.id.as_str(), &price)), Source::Reported);
+    let mut chain = Chain::behind(NodeId::new("other"), Head::START);
+    let store = Sqlite::open(&house.ledger).await.unwrap();
+    store.post(&[chain.link(Entry::Settled(Box::new(entry)))]).await.unwrap();
+    // 5000 × 0.125 + 100 × 1, in millionths of a dollar.
+    assert_eq!(row("savings")["tier_saved_usd"], "0.000725");
+    assert!(house.said(&asked(&["report", "savings"])).contains("(batch, flex) saved $0.000725"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_is_named() {
     let house = House::new().await;
     let error = |arguments: &[&str]| {
@@ -247,7 +286,7 @@ async fn a_wrong_price_is_put_right_once() {
         |more: &[&str]| house.said(&asked(&[&["catalogue", "reprice"][..], more].concat()));
     // A gateway at work has its journal, and keeps it.
     let _gateway = Segments::open_beside(&house.ledger).unwrap();
-    house.configure(", price: { input: \"0.5\", output: \"2\" }");
+    house.configure(", price: { input: \"0.5\", output: \"2\" }", "");
     let told = reprice(&[]);
     assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
     // 6000 tokens of input cost 0.25 more for a million of them.
@@ -267,11 +306,13 @@ async fn a_wrong_price_is_put_right_once() {
     let file = house.path("focus.csv");
     house.said(&asked(&["export", "focus", "--output", &file]));
     house.said(&["export", "focus", "--check", &file]);
-    assert!(reprice(&["--yes"]).contains("charged as it should be"));
+    let again = reprice(&["--yes"]);
+    assert!(again.starts_with("Nothing to be corrected"), "{again}");
+    assert!(again.contains("charged as it should be"), "{again}");
     assert_eq!(cost(), "0.0036");
 
     // The correction was wrong too: what stands is corrected, not what was charged first.
-    house.configure(", price: { input: \"0.25\", output: \"2\" }");
+    house.configure(", price: { input: \"0.25\", output: \"2\" }", "");
     assert!(reprice(&["--yes", "--reason", "the contract"]).contains("-0.001500"));
     assert_eq!(cost(), "0.0021");
     assert!(house.said(&["ledger", "verify"]).contains("6 corrections"));

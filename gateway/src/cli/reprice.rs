@@ -175,7 +175,7 @@ impl Reprice {
             (all.0 + one.0, all.1 + one.1, all.2 + one.2)
         });
         Sheet {
-            title: if self.yes { "Corrected" } else { "To be corrected" }.into(),
+            title: self.title(found).into(),
             columns: vec![
                 Column::new("provider", "Provider", Kind::Text),
                 Column::new("model", "Model", Kind::Text),
@@ -187,6 +187,14 @@ impl Reprice {
             rows: sums.into_iter().map(|(of, sum)| row(of.0, of.1, sum)).collect(),
             total: Some(row("", "", all)),
             notes: self.notes(found),
+        }
+    }
+
+    fn title(&self, found: &Found) -> &'static str {
+        match (found.corrections.is_empty(), self.yes) {
+            (true, _) => "Nothing to be corrected",
+            (false, true) => "Corrected",
+            (false, false) => "To be corrected",
         }
     }
 
