@@ -39,7 +39,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-policies test-prices fuzz-build test-axon test-sdk test-crash test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-policies test-prices fuzz-build test-axon test-sdk test-pages test-focus test-crash test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -72,9 +72,24 @@ test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the or
 		cargo test $(CARGO_FLAGS) --package isthmus-adapters --test axon -- --ignored
 
 .PHONY: test-sdk
-test-sdk: .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
+test-sdk: tools-servers .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
+
+.PHONY: test-pages
+test-pages: tools-browser .venv/ready ## The report's page in a browser: alone, whole, within its width, on paper
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(PYTHON) -m pytest --quiet gateway/tests/books/test_page.py
+
+# A machine that cannot have the validator still has our own checker, which every export runs.
+.PHONY: test-focus
+test-focus: tools-build .venv-focus/ready ## Exports under the FinOps Foundation's validator of FOCUS, where it installs
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	@if [[ -f .venv-focus/ready ]]; then \
+		.venv-focus/bin/python -m pytest --quiet gateway/tests/books/test_focus.py; \
+	else \
+		echo "test-focus skipped: focus-validator cannot be installed here (requirements-focus.txt)"; \
+	fi
 
 .PHONY: test-crash
 test-crash: tools-build tools-servers ## Kill the gateway under load a few times; its ledger must be whole
@@ -82,7 +97,7 @@ test-crash: tools-build tools-servers ## Kill the gateway under load a few times
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	python3 gateway/tests/crash/run.py --kills 5
 	python3 gateway/tests/crash/run.py --kills 5 --durability before_dispatch
-	python3 gateway/tests/crash/run.py --kills 5 --postgres
+	python3 gateway/tests/crash/run.py --kills 5 --postgres --redis
 
 .PHONY: crash
 crash: tools-build tools-servers ## The same for long: 50 kills in each way of keeping the journal
@@ -90,7 +105,7 @@ crash: tools-build tools-servers ## The same for long: 50 kills in each way of k
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	python3 gateway/tests/crash/run.py --kills 50
 	python3 gateway/tests/crash/run.py --kills 50 --durability before_dispatch
-	python3 gateway/tests/crash/run.py --kills 50 --postgres
+	python3 gateway/tests/crash/run.py --kills 50 --postgres --redis
 
 .PHONY: test-kit
 ifneq ($(wildcard $(KIT)/recordings),)
@@ -154,13 +169,21 @@ $(EMBEDDING_MODEL): .venv/ready
 	.venv-axon/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+.venv-focus/ready: requirements-focus.txt scripts/focus_validator.py
+	@scripts/tools.sh python
+	python3 -m venv .venv-focus
+	@if .venv-focus/bin/python -m pip install --quiet --disable-pip-version-check --ignore-requires-python \
+		--requirement $<; then \
+		.venv-focus/bin/python scripts/focus_validator.py && touch $@; \
+	fi
+
 .venv-kit/ready: requirements-kit.txt
 	@scripts/tools.sh python
 	python3 -m venv .venv-kit
 	$(KIT_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-kit.txt
 	@touch $@
 
-.PHONY: tools-build tools-test tools-load tools-policies tools-servers
+.PHONY: tools-build tools-test tools-load tools-policies tools-servers tools-browser
 tools-build:
 	@scripts/tools.sh build
 tools-test:
@@ -171,3 +194,5 @@ tools-load:
 	@scripts/tools.sh build load
 tools-servers:
 	@scripts/tools.sh redis postgres
+tools-browser:
+	@scripts/tools.sh browser

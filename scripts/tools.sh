@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sees to the packages that a group of targets needs: installs them as root on Debian, else says
-# exactly which are missing. Usage: scripts/tools.sh build|python|load|policies|redis|postgres ...
+# exactly which are missing. Usage: scripts/tools.sh build|python|load|policies|redis|postgres|browser ...
 set -euo pipefail
 
 missing=()
@@ -40,6 +40,7 @@ for group in "$@"; do
     policies) need cvc5 command -v "${CVC5:-cvc5}" ;; # proves policies
     postgres) need postgresql has_postgres ;; # a server for each test that needs one
     redis) need redis-server command -v redis-server ;; # keeps sums that gateways share
+    browser) need chromium command -v chromium ;; # looks at the report's page
     load) need nginx command -v nginx ;; # what Isthmus is measured against
     *)
         echo "unknown group of tools: $group" >&2

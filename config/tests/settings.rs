@@ -8,6 +8,7 @@ use std::time::Duration;
 use isthmus_inference::capability::{Capabilities, Capability};
 
 use isthmus_config::settings::cache::{PoolCache, Scope};
+use isthmus_config::settings::charging::Charging;
 use isthmus_config::settings::keeper::Keeper;
 use isthmus_config::settings::{Account, DEFAULT_TIMEOUTS, LogFormat, LogLevel, Origin, Settings};
 use isthmus_config::{check_text, load, zero};
@@ -387,7 +388,7 @@ endpoints:
   written: { provider: openai, model: gpt-5-mini, price: { input: "1", output: "2" } }
   unheard: { provider: openai, model: gpt-of-tomorrow }
   europe: { provider: bedrock, model: eu.anthropic.claude-sonnet-4-5-20250929-v1:0 }
-  blocks: { provider: openai, model: m, price: { lease_uact_per_block: 1000, capacity_tokens_per_second: 10 } }
+  blocks: { provider: openai, model: m, price: { lease_uact_per_block: 1000, capacity_tokens_per_second: 10, from: 2026-11-12 } }
   coin: { provider: openai, model: m, price: { currency: TAO, input: "0.001", output: "0.002" } }
   other: { provider: openai, model: m, price: { currency: IO, input: "1", output: "2" } }
 models: { chat: { endpoints: [listed, openai/gpt-5-nano] } }
@@ -419,8 +420,9 @@ ledger:
     let coin = usual("coin").unwrap();
     assert_eq!(coin.price.input.to_string(), "0.40");
     assert_eq!(coin.converted.unwrap().rate, "400.00");
-    let Pricing::Lease(lease) = settings.endpoints["blocks"].pricing() else { panic!() };
+    let Charging::Lease(lease, term) = settings.endpoints["blocks"].charging else { panic!() };
     assert_eq!(lease.per_hour.to_string(), "0.60");
+    assert_eq!((term.from, term.until), ("2026-11-12".parse().ok(), None));
     let [one] = &unpriced[..] else { panic!("{unpriced:?}") };
     assert_eq!(one.endpoint, "other".into());
     assert_eq!(settings.endpoints["other"].pricing(), Pricing::Unknown);

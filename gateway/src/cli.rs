@@ -13,6 +13,7 @@ mod models;
 mod policy;
 mod replay;
 mod report;
+mod reprice;
 mod serve;
 
 use std::io::{self, Write};
@@ -56,7 +57,7 @@ enum Command {
     Export(export::ExportArguments),
     /// List the models that can be asked for.
     Models(models::Models),
-    /// List and check list prices.
+    /// List and check list prices, and correct what was charged by a wrong one.
     Catalogue(catalogue::CatalogueCommand),
     /// Compare another list of prices with the catalogue.
     Import(import::Import),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use isthmus_config::settings::Settings;
+use isthmus_config::settings::charging::{Charging, Term};
 use isthmus_inference::money::Money;
 use isthmus_inference::tariff::Written;
 use isthmus_ledger::books::{Books, Bucket, Hours};
@@ -15,11 +16,14 @@ use isthmus_ledger::report::budget::{Plan, budgets};
 use isthmus_ledger::report::calendar::Zone;
 use isthmus_ledger::report::forecast::REACH;
 use isthmus_ledger::report::key::{Key, KeyError};
+use isthmus_ledger::report::tier::Discounts;
 use isthmus_ledger::report::{saved, showback, unit};
 use isthmus_ledger::sheet::Sheet;
 use isthmus_ledger::store::StoreError;
 use isthmus_policies::budget::{Budget, Dimension, Sort, Window};
-use isthmus_policies::offer::Pricing;
+use isthmus_policies::lease as policies;
+
+use crate::directory::Directory;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +62,17 @@ pub struct Question {
 pub struct Arrangements {
     /// What may be spent.
     pub budgets: Vec<Budget>,
-    /// What is paid by the hour: endpoint, dollars an hour, tokens a second.
-    leases: Vec<(String, Money, u32)>,
+    /// What is paid by the hour.
+    leases: Vec<Leased>,
+    /// What cheaper tiers save.
+    discounts: Discounts,
+}
+
+#[derive(Debug, Clone)]
+struct Leased {
+    endpoint: String,
+    lease: policies::Lease,
+    term: Term,
 }
 
 /// How a difference is worth telling: see [`Sensitivity`].
@@ -108,7 +121,7 @@ impl Question {
             Subject::Spend => showback::showback(buckets, keys, zone),
             Subject::Units => unit::economics(buckets, keys, zone),
             Subject::Untagged => unit::untagged(buckets, keys, zone),
-            Subject::Savings => saved::savings(buckets, keys, zone),
+            Subject::Savings => saved::savings(buckets, keys, &arrangements.discounts, zone),
             Subject::Budgets => {
                 let plans = arrangements.plans(buckets, zone, now);
                 budgets(&plans, buckets, fold::hour(now), zone)
@@ -159,18 +172,31 @@ impl Arrangements {
     /// Those of a configuration.
     pub fn of(settings: &Settings) -> Self {
         let leases = settings.endpoints.values().filter_map(|endpoint| {
-            let Pricing::Lease(lease) = endpoint.pricing() else { return None };
-            Some((endpoint.name.to_string(), lease.per_hour, lease.tokens_per_second.get()))
+            let Charging::Lease(lease, term) = endpoint.charging else { return None };
+            Some(Leased { endpoint: endpoint.name.to_string(), lease, term })
         });
-        Self { budgets: settings.budgets.clone(), leases: leases.collect() }
+        let tariffs = settings.endpoints.values().filter_map(|it| it.charging.tariff().cloned());
+        let discounts = Discounts::of(tariffs);
+        Self { budgets: settings.budgets.clone(), leases: leases.collect(), discounts }
+    }
+
+    /// Those of a house at work, as far as the reports of its admin door need them.
+    pub fn at_work(directory: &Directory) -> Self {
+        let tariffs = directory.endpoints().filter_map(|endpoint| endpoint.tariff.clone());
+        Self { discounts: Discounts::of(tariffs), ..Self::default() }
+    }
+
+    /// What cheaper tiers save.
+    pub fn discounts(&self) -> &Discounts {
+        &self.discounts
     }
 
     /// The leases of a period, as far as it is over: an hour that has not begun has no idle rest.
     pub fn leases(&self, period: Hours, now: i64) -> Vec<Lease> {
-        let over = fold::hour(now);
-        let hours = Hours { from: period.from, to: period.to.min(over).max(period.from) };
-        let lease = |(endpoint, per_hour, a_second): &(String, Money, u32)| {
-            Lease::new(endpoint, *per_hour, hours, Work::Tokens(*a_second))
+        let over = Hours { from: period.from, to: period.to.min(fold::hour(now)) };
+        let lease = |Leased { endpoint, lease, term }: &Leased| {
+            let work = Work::Tokens(lease.tokens_per_second.get());
+            Lease::new(endpoint, lease.per_hour, term.within(over), work)
         };
         self.leases.iter().map(lease).collect()
     }

@@ -3,16 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of a test panic like the test itself")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use isthmus_inference::money::{Money, Price};
-use isthmus_inference::tariff::Tariff;
+use isthmus_inference::tariff::{Priced, Tariff, Written};
+use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::books::Books;
 use isthmus_ledger::entry::{
-    About, CacheUse, Chain, Entry, ExchangeId, Head, Line, NodeId, Options, Outcome, Settled,
+    About, CacheUse, Chain, Entry, ExchangeId, Head, Hold, Line, NodeId, Options, Outcome, Settled,
 };
+use isthmus_ledger::journal::Segments;
 use isthmus_ledger::stores::sqlite::Sqlite;
 
 /// 2026-11-03 10:00:05 UTC.
@@ -21,6 +23,7 @@ const HOUR: i64 = 3_600_000;
 
 struct House {
     folder: tempfile::TempDir,
+    ledger: PathBuf,
 }
 
 impl House {
@@ -28,19 +31,9 @@ impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = folder.path().join("isthmus.db");
-        let config = format!(
-            "version: 1
-ledger: {{ store: sqlite, path: {ledger:?} }}
-tenancy: {{ organisation: {{ name: Acme }} }}
-providers: {{ openai: {{ kind: openai, api_key: sk-x }}, akash: {{ kind: akash, api_key: x }} }}
-endpoints:
-  mini: {{ provider: openai, model: gpt-5-mini, facts: {{ operator: OpenAI, processing_regions: [US] }} }}
-  gpu: {{ provider: akash, model: llama, price: {{ lease_usd_per_hour: \"1.89\", capacity_tokens_per_second: 100 }} }}
-models: {{ chat: {{ endpoints: [mini, gpu] }} }}
-"
-        );
-        fs::write(folder.path().join("isthmus.yaml"), config).unwrap();
-        let store = Sqlite::open(&ledger).await.unwrap();
+        let house = Self { folder, ledger };
+        house.configure("", "");
+        let store = Sqlite::open(&house.ledger).await.unwrap();
         let price = Price {
             input: "0.25".parse().unwrap(),
             output: "2".parse().unwrap(),
@@ -50,16 +43,36 @@ models: {{ chat: {{ endpoints: [mini, gpu] }} }}
         let priced = tariff.standard();
         store.keep_price(priced.id.as_str(), &priced.written.text()).await.unwrap();
         let charged = (priced.id.as_str(), &price);
-        let entries = [
+        let exchanges = [
             settled(1, "support", Some(charged), Source::Reported),
             settled(2, "support", Some(charged), Source::Estimated),
             settled(3, "sales", Some(charged), Source::Reported),
             settled(4, "sales", None, Source::Reported),
         ];
         let mut chain = Chain::behind(NodeId::new("test"), Head::START);
-        let links = entries.map(|settled| chain.link(Entry::Settled(Box::new(settled))));
+        let entries = exchanges.into_iter().flat_map(|settled| {
+            [Entry::Hold(Box::new(held(&settled))), Entry::Settled(Box::new(settled))]
+        });
+        let links: Vec<_> = entries.map(|entry| chain.link(entry)).collect();
         store.post(&links).await.unwrap();
-        Self { folder }
+        house
+    }
+
+    /// Writes the configuration; `mini` is more of that endpoint, `lease` more of the other's price.
+    fn configure(&self, mini: &str, lease: &str) {
+        let ledger = &self.ledger;
+        let config = format!(
+            "version: 1
+ledger: {{ store: sqlite, path: {ledger:?} }}
+tenancy: {{ organisation: {{ name: Acme }} }}
+providers: {{ openai: {{ kind: openai, api_key: sk-x }}, akash: {{ kind: akash, api_key: x }} }}
+endpoints:
+  mini: {{ provider: openai, model: gpt-5-mini, facts: {{ operator: OpenAI, processing_regions: [US] }}{mini} }}
+  gpu: {{ provider: akash, model: llama, price: {{ lease_usd_per_hour: \"1.89\", capacity_tokens_per_second: 100{lease} }} }}
+models: {{ chat: {{ endpoints: [mini, gpu] }} }}
+"
+        );
+        fs::write(self.folder.path().join("isthmus.yaml"), config).unwrap();
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -121,6 +134,22 @@ fn settled(number: u64, team: &str, charged: Option<(&str, &Price)>, source: Sou
     }
 }
 
+fn held(settled: &Settled) -> Hold {
+    let line = &settled.lines[0];
+    Hold {
+        exchange: settled.exchange,
+        at: settled.at,
+        request_id: settled.request_id.clone(),
+        about: settled.about.clone(),
+        amount: Money::ZERO,
+        expected: line.usage,
+        endpoint: line.endpoint.clone(),
+        provider: line.provider.clone(),
+        upstream_model: line.upstream_model.clone(),
+        price: line.price.clone(),
+    }
+}
+
 const NOVEMBER: [&str; 4] = ["--from", "2026-11-03", "--to", "2026-11-04"];
 
 fn asked<'a>(words: &[&'a str]) -> Vec<&'a str> {
@@ -154,6 +183,44 @@ async fn spend_is_told_in_every_form() {
     for report in ["units", "untagged", "savings", "budgets", "anomalies", "leases"] {
         house.said(&asked(&["report", report]));
     }
+}
+
+#[tokio::test]
+async fn a_lease_has_its_days_and_a_tier_its_saving() {
+    let house = House::new().await;
+    let row = |report: &str| {
+        let json = house.said(&asked(&["report", report, "--format", "json"]));
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["rows"][0].clone()
+    };
+    assert_eq!(row("leases")["hours"], 24);
+    let cases = [("from: 2026-11-04", 0), ("until: 2026-11-03", 24), ("from: 2026-11-02", 24)];
+    for (days, hours) in cases {
+        house.configure("", &format!(", {days}"));
+        assert_eq!(row("leases")["hours"], hours, "{days}");
+    }
+    let file = house.path("focus.csv");
+    house.configure("", ", until: 2026-11-02");
+    house.said(&asked(&["export", "focus", "--output", &file]));
+    assert!(!fs::read_to_string(&file).unwrap().contains("Purchase"));
+
+    assert_eq!(row("savings")["tier_saved_usd"], "0.00");
+    let batch = r#"{ input: "0.125", output: "1" }"#;
+    let price =
+        format!(r#", price: {{ input: "0.25", output: "2", tiers: {{ batch: {batch} }} }}"#);
+    house.configure(&price, "");
+    let price =
+        Price { input: "0.125".parse().unwrap(), output: "1".parse().unwrap(), ..Price::default() };
+    let Written { currency, .. } = Tariff::flat(price, "").standard().written;
+    let (tier, source) = (Some(Tier::Batch), "configuration".to_owned());
+    let priced =
+        Priced::new(Written { price, currency, tier, above_tokens: 0, source, converted: None });
+    let entry = settled(5, "sales", Some((priced.id.as_str(), &price)), Source::Reported);
+    let mut chain = Chain::behind(NodeId::new("other"), Head::START);
+    let store = Sqlite::open(&house.ledger).await.unwrap();
+    store.post(&[chain.link(Entry::Settled(Box::new(entry)))]).await.unwrap();
+    // 5000 × 0.125 + 100 × 1, in millionths of a dollar.
+    assert_eq!(row("savings")["tier_saved_usd"], "0.000725");
+    assert!(house.said(&asked(&["report", "savings"])).contains("(batch, flex) saved $0.000725"));
 }
 
 #[tokio::test]
@@ -206,4 +273,53 @@ async fn an_invoice_fits_or_does_not() {
     assert!(
         text(&output.stdout).contains("price") && text(&output.stderr).contains("1 line differs")
     );
+}
+
+#[tokio::test]
+async fn a_wrong_price_is_put_right_once() {
+    let house = House::new().await;
+    let cost = || {
+        let json = house.said(&asked(&["report", "--format", "json"]));
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        json["total"]["cost_usd"].as_str().unwrap().to_owned()
+    };
+    let reprice =
+        |more: &[&str]| house.said(&asked(&[&["catalogue", "reprice"][..], more].concat()));
+    // A gateway at work has its journal, and keeps it.
+    let _gateway = Segments::open_beside(&house.ledger).unwrap();
+    house.configure(", price: { input: \"0.5\", output: \"2\" }", "");
+    let told = reprice(&[]);
+    assert!(told.lines().all(|line| line.chars().count() <= 100), "{told}");
+    // 6000 tokens of input cost 0.25 more for a million of them.
+    let row = told.lines().find(|line| line.contains("gpt-5-mini")).unwrap();
+    assert!(row.contains("  3  ") && row.ends_with("0.001500"), "{told}");
+    assert!(told.contains("Nothing was written"), "{told}");
+    assert_eq!(cost(), "0.0021");
+    for other in [["--provider", "akash"], ["--model", "gpt-5"]] {
+        let told = reprice(&[&other[..], &["--yes"]].concat());
+        assert!(told.contains("nothing in this period"), "{told}");
+    }
+
+    assert!(reprice(&["--yes"]).starts_with("Corrected"));
+    assert_eq!(cost(), "0.0036");
+    let verified = house.said(&["ledger", "verify"]);
+    assert!(verified.contains("4 exchanges") && verified.contains("3 corrections"), "{verified}");
+    let file = house.path("focus.csv");
+    house.said(&asked(&["export", "focus", "--output", &file]));
+    house.said(&["export", "focus", "--check", &file]);
+    let again = reprice(&["--yes"]);
+    assert!(again.starts_with("Nothing to be corrected"), "{again}");
+    assert!(again.contains("charged as it should be"), "{again}");
+    assert_eq!(cost(), "0.0036");
+
+    // The correction was wrong too: what stands is corrected, not what was charged first.
+    house.configure(", price: { input: \"0.25\", output: \"2\" }", "");
+    assert!(reprice(&["--yes", "--reason", "the contract"]).contains("-0.001500"));
+    assert_eq!(cost(), "0.0021");
+    assert!(house.said(&["ledger", "verify"]).contains("6 corrections"));
+    assert!(house.said(&["ledger", "entries"]).contains("\"reason\":\"the contract\""));
+
+    let _another = Segments::open_for_corrections(&house.ledger).unwrap();
+    let output = house.run(&asked(&["catalogue", "reprice", "--yes"]));
+    assert!(text(&output.stderr).contains("journal-corrections"), "{output:?}");
 }

@@ -21,6 +21,7 @@ use isthmus_ledger::report::budget::{Plan, budgets};
 use isthmus_ledger::report::calendar::Zone;
 use isthmus_ledger::report::page::Page;
 use isthmus_ledger::report::showback::showback;
+use isthmus_ledger::report::tier::Discounts;
 use isthmus_ledger::sheet::json;
 use isthmus_ledger::stores::sqlite::Sqlite;
 
@@ -161,6 +162,7 @@ fn page(buckets: &[Bucket]) -> String {
         keys: &["team".parse().unwrap()],
         budgets: Some(&budgets),
         more: &[unusual],
+        discounts: &Discounts::default(),
         zone: &zone,
         zone_name: "UTC",
         made_at: today * 3600,

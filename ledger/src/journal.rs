@@ -21,7 +21,7 @@ use crate::entry::{Chain, Chained, Entry, Head, NodeId};
 use crate::store::StoreError;
 
 use pace::Pace;
-pub use posting::{Posting, post_left_behind, recover};
+pub use posting::{Posting, post_left_behind, recover, write_and_post};
 pub use segments::Segments;
 
 /// When entries must be on the disk.

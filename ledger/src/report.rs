@@ -16,4 +16,5 @@ pub mod key;
 pub mod page;
 pub mod saved;
 pub mod showback;
+pub mod tier;
 pub mod unit;

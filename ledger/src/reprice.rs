@@ -1,11 +1,17 @@
 //! What was charged by a wrong price, put right: corrections from settled exchanges and the right
 //! tariffs. Nothing is rewritten: a correction is an entry of its own, and carries the difference.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use isthmus_inference::tariff::Tariff;
 
-use crate::entry::{Correction, Line, Settled};
+use crate::entry::{Correction, ExchangeId, Line, Settled};
+
+/// Lines as they stand since they were corrected. Whoever corrects again starts from these, or the
+/// same difference would be charged twice.
+#[derive(Debug, Default)]
+pub struct Standing(HashMap<(ExchangeId, u32), (i64, Line)>);
 
 /// The corrections that an exchange needs: `right` says by which tariff a line should have been
 /// charged, and says nothing of lines that are to stay as they are.
@@ -13,11 +19,11 @@ use crate::entry::{Correction, Line, Settled};
 /// Lines that were corrected before are handed in as they stand since then.
 pub fn corrections(
     settled: &Settled,
-    right: impl Fn(&Line) -> Option<Tariff>,
+    mut right: impl FnMut(&Line) -> Option<Arc<Tariff>>,
     now: i64,
     reason: &str,
 ) -> Vec<Correction> {
-    let correct = |line: &Line| correction(settled, line, &right(line)?, now, reason);
+    let correct = |line: &Line| correction(settled, line, right(line)?.as_ref(), now, reason);
     settled.lines.iter().filter_map(correct).collect()
 }
 
@@ -48,6 +54,30 @@ pub fn correction(
     })
 }
 
+// === impl Standing ===
+
+impl Standing {
+    /// A correction was made before; the last of a line counts.
+    pub fn was_corrected(&mut self, correction: Correction) {
+        let Correction { exchange, at, line, .. } = correction;
+        let place = self.0.entry((exchange, line.number));
+        let stands = place.or_insert_with(|| (at, line.clone()));
+        if at >= stands.0 {
+            *stands = (at, line);
+        }
+    }
+
+    /// An exchange as it stands now.
+    pub fn of(&self, mut settled: Settled) -> Settled {
+        for line in &mut settled.lines {
+            if let Some((_, stands)) = self.0.get(&(settled.exchange, line.number)) {
+                line.clone_from(stands);
+            }
+        }
+        settled
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use isthmus_inference::money::{Money, Price};
@@ -57,13 +87,13 @@ mod tests {
     use crate::entry::{CacheUse, Entry, ExchangeId, Options, Outcome};
     use crate::fold::buckets;
 
-    fn tariff(input: &str) -> Tariff {
+    fn tariff(input: &str) -> Arc<Tariff> {
         let price = Price {
             input: input.parse().unwrap(),
             output: "8".parse().unwrap(),
             ..Price::default()
         };
-        Tariff::flat(price, "https://example.org/prices")
+        Arc::new(Tariff::flat(price, "https://example.org/prices"))
     }
 
     fn line(endpoint: &str, charged: Option<&Tariff>, input: u64) -> Line {
@@ -127,7 +157,26 @@ mod tests {
         let corrections = corrections(&exchange, |_| Some(right.clone()), 9_000, "priced late");
         assert_eq!(corrections.len(), 1);
         assert_eq!((corrections[0].was, corrections[0].line.cost), (None, "3".parse().ok()));
-        let again = settled(vec![corrections[0].line.clone()]);
+        let mut standing = Standing::default();
+        corrections.into_iter().for_each(|correction| standing.was_corrected(correction));
+        let again = standing.of(exchange);
         assert!(super::corrections(&again, |_| Some(right.clone()), 9_001, "again").is_empty());
+    }
+
+    #[test]
+    fn the_last_correction_counts_in_whatever_order_they_are_read() {
+        let wrong = tariff("2");
+        let exchange = settled(vec![line("e", Some(&wrong), 1_000_000)]);
+        let correct = |from: &Settled, input, at| {
+            corrections(from, |_| Some(tariff(input)), at, "wrong").remove(0)
+        };
+        let first = correct(&exchange, "3", 1);
+        let mut standing = Standing::default();
+        standing.was_corrected(first.clone());
+        let second = correct(&standing.of(exchange.clone()), "4", 2);
+        assert_eq!(second.was, first.line.cost);
+        let mut backwards = Standing::default();
+        [second.clone(), first].into_iter().for_each(|it| backwards.was_corrected(it));
+        assert_eq!(backwards.of(exchange).lines, [second.line]);
     }
 }

@@ -3,6 +3,8 @@
 //! Pure: whoever reads the books hands over each link in its order ([`Audit::link`]), then what the
 //! books say of themselves ([`Audit::finish`]).
 
+mod corrected;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
@@ -12,6 +14,7 @@ use isthmus_inference::usage::Usage;
 use crate::books::{Bucket, Dimensions, Sums};
 use crate::entry::{Chained, Entry, ExchangeId, Head, Hold, Line, NodeId, Outcome, Settled};
 use crate::fold;
+use corrected::Corrected;
 
 /// Reads all entries once.
 pub struct Audit<'a> {
@@ -21,6 +24,7 @@ pub struct Audit<'a> {
     heads: Vec<(NodeId, Head)>,
     open: HashMap<ExchangeId, (NodeId, Hold)>,
     settled: HashSet<ExchangeId>,
+    corrected: Corrected,
     sums: BTreeMap<(i64, Dimensions), Sums>,
     findings: Vec<Finding>,
     told: Told,
@@ -74,6 +78,8 @@ pub enum Finding {
         /// What it should be; `None` if the version of the price is not in the books.
         should: Option<Money>,
     },
+    /// A line was corrected more than once from the same charge.
+    Recorrected(ExchangeId, u32),
     /// A chain ends elsewhere than the books say.
     WrongHead(NodeId),
     /// A sum is not that of its entries.
@@ -98,6 +104,7 @@ impl<'a> Audit<'a> {
             heads: vec![],
             open: HashMap::new(),
             settled: HashSet::new(),
+            corrected: Corrected::default(),
             sums: BTreeMap::new(),
             findings: vec![],
             told: Told::default(),
@@ -138,6 +145,7 @@ impl<'a> Audit<'a> {
             Entry::Correction(correction) => {
                 self.told.corrections += 1;
                 self.line(correction.exchange, &correction.line);
+                self.corrected.add(&correction);
             }
         }
     }
@@ -169,6 +177,8 @@ impl<'a> Audit<'a> {
 
     /// Compares what was read with what the books say. What was read, and what does not fit.
     pub fn finish(mut self, claimed: Claimed) -> (Told, Vec<Finding>) {
+        let broken = self.corrected.broken();
+        self.findings.extend(broken.map(|(exchange, line)| Finding::Recorrected(exchange, line)));
         self.heads.sort_by(|one, other| one.0.cmp(&other.0));
         let claimed_heads: BTreeMap<_, _> = claimed.heads.into_iter().collect();
         let read_heads: BTreeMap<_, _> = self.heads.into_iter().collect();
@@ -231,6 +241,10 @@ impl fmt::Display for Finding {
             Self::Mispriced { exchange, number, .. } => write!(
                 f,
                 "exchange {exchange}, line {number}: the version of its price is not in the books"
+            ),
+            Self::Recorrected(exchange, number) => write!(
+                f,
+                "exchange {exchange}, line {number}: a correction does not start from the one before; did two commands correct at the same time?"
             ),
             Self::WrongHead(node) => {
                 write!(

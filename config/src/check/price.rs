@@ -10,7 +10,7 @@ use isthmus_inference::tier::Tier;
 use isthmus_policies::lease::Lease;
 
 use crate::reader::{Fields, Value};
-use crate::settings::charging::{Blocks, Charging, Foreign};
+use crate::settings::charging::{Blocks, Charging, Foreign, Term};
 
 /// Who says what a price of the file is.
 const SOURCE: &str = "configuration";
@@ -124,13 +124,28 @@ fn lease(fields: &mut Fields<'_, '_>) -> Option<Charging> {
         let mut block = BLOCK;
         fields.set("block_seconds", &mut block, seconds);
         let tokens_per_second = fields.required("capacity_tokens_per_second", capacity);
+        let term = term(fields);
         let (uact, tokens_per_second) = (uact?, tokens_per_second?);
-        return Some(Charging::Blocks(Blocks { uact, block, tokens_per_second }));
+        return Some(Charging::Blocks(Blocks { uact, block, tokens_per_second, term }));
     }
     let per_hour = fields.required("lease_usd_per_hour", dollars);
     let tokens_per_second = fields.required("capacity_tokens_per_second", capacity);
+    let term = term(fields);
     let (per_hour, tokens_per_second) = (per_hour?, tokens_per_second?);
-    Some(Charging::Lease(Lease { per_hour, tokens_per_second }))
+    Some(Charging::Lease(Lease { per_hour, tokens_per_second }, term))
+}
+
+/// The first and the last day that are paid.
+fn term(fields: &mut Fields<'_, '_>) -> Term {
+    let day = |value: &Value<'_>| value.parsed("a date such as 2027-06-30");
+    let from = fields.optional("from", day);
+    let until = fields.optional("until", |value| match day(value) {
+        Some(until) if from.is_some_and(|from| until < from) => {
+            value.refuse("must not be before `from`")
+        }
+        until => until,
+    });
+    Term { from, until }
 }
 
 /// A rate per million tokens.

@@ -12,6 +12,7 @@ use isthmus_inference::date::Date;
 use isthmus_inference::ident::EndpointName;
 use isthmus_inference::money::Money;
 use isthmus_inference::tariff::{Tariff, TariffError, Written};
+use isthmus_ledger::books::Hours;
 use isthmus_ledger::catalogue::{Catalogue, Wanted};
 use isthmus_ledger::fx::{Exchange, FxError};
 use isthmus_policies::lease::Lease;
@@ -25,8 +26,8 @@ use crate::settings::{Account, Ledger, Settings};
 pub enum Charging {
     /// By the token, in dollars.
     Tokens(Arc<Tariff>),
-    /// By the hour, in dollars.
-    Lease(Lease),
+    /// By the hour, in dollars, and for which days.
+    Lease(Lease, Term),
     /// By the token, in another currency.
     Foreign(Foreign),
     /// By the block of Akash's chain.
@@ -54,6 +55,18 @@ pub struct Blocks {
     pub block: Duration,
     /// How many tokens of output the machine makes in a second.
     pub tokens_per_second: NonZeroU32,
+    /// For which days.
+    pub term: Term,
+}
+
+/// The days for which a lease is paid, in UTC. It counts in reports and exports; an endpoint is asked
+/// for as long as it is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Term {
+    /// The first; `None` for one that is older than any report.
+    pub from: Option<Date>,
+    /// The last; `None` for one that goes on.
+    pub until: Option<Date>,
 }
 
 /// An endpoint whose price cannot be told in dollars.
@@ -80,7 +93,7 @@ impl Charging {
     pub fn pricing(&self) -> Pricing {
         match self {
             Self::Tokens(tariff) => Pricing::Tokens(tariff.standard().written.price),
-            Self::Lease(lease) => Pricing::Lease(*lease),
+            Self::Lease(lease, _) => Pricing::Lease(*lease),
             Self::Foreign(_) | Self::Blocks(_) | Self::Unsaid => Pricing::Unknown,
         }
     }
@@ -89,7 +102,7 @@ impl Charging {
     pub fn tariff(&self) -> Option<&Arc<Tariff>> {
         match self {
             Self::Tokens(tariff) => Some(tariff),
-            Self::Lease(_) | Self::Foreign(_) | Self::Blocks(_) | Self::Unsaid => None,
+            Self::Lease(..) | Self::Foreign(_) | Self::Blocks(_) | Self::Unsaid => None,
         }
     }
 
@@ -108,7 +121,7 @@ impl Charging {
         match self {
             Self::Foreign(foreign) => foreign.in_dollars(exchange).map(Some),
             Self::Blocks(blocks) => blocks.in_dollars(exchange).map(Some),
-            Self::Tokens(_) | Self::Lease(_) | Self::Unsaid => Ok(None),
+            Self::Tokens(_) | Self::Lease(..) | Self::Unsaid => Ok(None),
         }
     }
 }
@@ -151,7 +164,19 @@ impl Blocks {
             Err(error) => return Err(error),
         };
         let tokens_per_second = self.tokens_per_second;
-        Ok(Charging::Lease(Lease { per_hour, tokens_per_second }))
+        Ok(Charging::Lease(Lease { per_hour, tokens_per_second }, self.term))
+    }
+}
+
+// === impl Term ===
+
+impl Term {
+    /// Its hours within a period; none if it lies outside.
+    pub fn within(self, period: Hours) -> Hours {
+        let hour = |day: Date| day.unix_seconds().div_euclid(3600);
+        let from = self.from.map_or(period.from, |day| hour(day).max(period.from));
+        let to = self.until.map_or(period.to, |day| (hour(day) + 24).min(period.to));
+        Hours { from, to: to.max(from) }
     }
 }
 
@@ -216,7 +241,8 @@ mod tests {
 
     fn blocks(uact: u64, block_millis: u64) -> Blocks {
         let tokens_per_second = NonZeroU32::new(1000).unwrap();
-        Blocks { uact, block: Duration::from_millis(block_millis), tokens_per_second }
+        let block = Duration::from_millis(block_millis);
+        Blocks { uact, block, tokens_per_second, term: Term::default() }
     }
 
     #[test]
@@ -226,5 +252,21 @@ mod tests {
         assert_eq!(per_hour(blocks(1000, 6098)), "0.590357494261");
         assert_eq!(per_hour(blocks(1, 7)), "0.514285714286", "rounded up");
         assert_eq!(blocks(1, 0).per_hour(), None);
+    }
+
+    #[test]
+    fn a_term_cuts_a_period_on_both_sides() {
+        let day = |day| Date::new(2026, 11, day);
+        let hours = |from, until| {
+            let first = day(1).unwrap().unix_seconds() / 3600;
+            let cut = Term { from, until }.within(Hours { from: first, to: first + 30 * 24 });
+            (cut.from - first, cut.to - first)
+        };
+        assert_eq!(hours(None, None), (0, 720));
+        assert_eq!(hours(day(11), None), (240, 720));
+        assert_eq!(hours(day(11), day(11)), (240, 264), "the last day is a part of it");
+        assert_eq!(hours(Date::new(2026, 12, 24), None).0, hours(Date::new(2026, 12, 24), None).1);
+        let (from, to) = hours(None, Date::new(2026, 10, 31));
+        assert_eq!(from, to);
     }
 }

@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use isthmus_inference::date::Date;
 use isthmus_ledger::catalogue::{Catalogue, Mistake, Row, read};
 
-use super::{CommandError, import, say};
+use super::{CommandError, import, reprice, say};
 use crate::calendar::today;
 
-/// List prices: those that ship, and files of more.
+/// List prices: those that ship, and files of more; and what was charged by a wrong one.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  isthmus catalogue list --kind bedrock --model claude-sonnet --at 2026-12-01\n  isthmus catalogue check config/catalogue/bedrock.csv"
@@ -32,6 +32,8 @@ enum Action {
     },
     /// Read another list of prices and tell what it says otherwise.
     Import(import::Import),
+    /// Correct what was charged by a wrong price.
+    Reprice(reprice::Reprice),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +55,7 @@ impl CatalogueCommand {
             Action::List(list) => list.run(),
             Action::Check { files } => check(files),
             Action::Import(import) => import.run(),
+            Action::Reprice(reprice) => reprice.run(),
         }
     }
 }

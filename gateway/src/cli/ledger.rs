@@ -5,6 +5,7 @@ use isthmus_config::settings::Settings;
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
 use isthmus_ledger::books::{Books, Hours};
+use isthmus_ledger::entry::Chained;
 use isthmus_ledger::journal::post_left_behind;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::verify::{Audit, Claimed, Finding, Told};
@@ -108,7 +109,10 @@ impl Entries {
                         return Err(CommandError::of(error));
                     }
                 }
-                None => print_all(&books).await.map_err(CommandError::of)?,
+                None => {
+                    let printed = each_link(&books, |link| say(&link.body)).await;
+                    printed.map_err(CommandError::of)?;
+                }
             }
             Ok(())
         })
@@ -120,14 +124,18 @@ pub(super) async fn in_order(settings: &Settings, books: &impl Books) -> Result<
     post_left_behind(&settings.ledger.path, books, unix_milliseconds()).await.map(drop)
 }
 
-async fn print_all(books: &impl Books) -> Result<(), StoreError> {
+/// Shows every link, those of a journal in their order.
+pub(super) async fn each_link(
+    books: &impl Books,
+    mut see: impl FnMut(&Chained),
+) -> Result<(), StoreError> {
     for (node, _) in books.heads().await? {
         let mut after = 0;
         loop {
             let links = books.links(&node, after, PAGE).await?;
             let Some(last) = links.last() else { break };
             after = last.sequence;
-            links.iter().for_each(|link| say(&link.body));
+            links.iter().for_each(&mut see);
         }
     }
     Ok(())

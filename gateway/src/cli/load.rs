@@ -13,16 +13,9 @@ use crate::prices;
 const DEFAULT_FILE: &str = "isthmus.yaml";
 
 impl ConfigFile {
-    /// The configuration, or every complaint about it.
+    /// The configuration, or every complaint about it. Prices that it leaves to others are today's.
     pub(super) fn load(&self) -> Result<Checked, CommandError> {
-        let env = |name: &str| std::env::var(name).ok();
-        let default = Path::new(DEFAULT_FILE);
-        let (file, checked) = match &self.config {
-            Some(file) => (file.display().to_string(), isthmus_config::load(file, &env)),
-            None if is_absent(default) => ("built-in configuration".to_owned(), zero(&env)),
-            None => (DEFAULT_FILE.to_owned(), isthmus_config::load(default, &env)),
-        };
-        let mut checked = checked.map_err(|complaints| CommandError(listed(&complaints)))?;
+        let (file, mut checked) = self.as_written()?;
         let unpriced = prices::fill_in(&mut checked.settings);
         checked.warnings.extend(unpriced.into_iter().map(|one| Complaint {
             severity: Severity::Warning,
@@ -32,6 +25,19 @@ impl ConfigFile {
             message: format!("{}; until then it comes last by cost", one.reason),
         }));
         Ok(checked)
+    }
+
+    /// The configuration without prices that it leaves to others, and its name.
+    pub(super) fn as_written(&self) -> Result<(String, Checked), CommandError> {
+        let env = |name: &str| std::env::var(name).ok();
+        let default = Path::new(DEFAULT_FILE);
+        let (file, checked) = match &self.config {
+            Some(file) => (file.display().to_string(), isthmus_config::load(file, &env)),
+            None if is_absent(default) => ("built-in configuration".to_owned(), zero(&env)),
+            None => (DEFAULT_FILE.to_owned(), isthmus_config::load(default, &env)),
+        };
+        let checked = checked.map_err(|complaints| CommandError(listed(&complaints)))?;
+        Ok((file, checked))
     }
 }
 

@@ -157,6 +157,7 @@ impl Asked {
             keys: &question.keys,
             budgets: Some(&budgets).filter(|budgets| !budgets.rows.is_empty()),
             more: &more,
+            discounts: arrangements.discounts(),
             zone: &question.zone,
             zone_name: &self.period.time_zone,
             made_at: now / 1000,

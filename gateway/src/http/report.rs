@@ -51,7 +51,7 @@ async fn told(app: &App, asked: &Asked) -> Result<Value, (StatusCode, String)> {
     let question = question(asked, now).map_err(|error| (StatusCode::BAD_REQUEST, error))?;
     let failed = |error: String| (StatusCode::SERVICE_UNAVAILABLE, error);
     let books = app.ledger.get().ok_or_else(|| failed("the ledger is not open yet".to_owned()))?;
-    let arrangements = Arrangements::default();
+    let arrangements = Arrangements::at_work(&app.directory);
     let prices = prices(books).await.map_err(|error| failed(error.to_string()))?;
     let buckets = books.buckets(question.reads(&arrangements, now)).await;
     let buckets = buckets.map_err(|error| failed(error.to_string()))?;

@@ -12,6 +12,9 @@ own truth: how many tokens it gave to which attempt, and what it reported. After
 * with `--durability before_dispatch`, whatever the upstream served is in the ledger too. By default an
   endpoint may be asked while its hold is still on the way to the disk; a crash in those milliseconds
   loses what no caller has seen anything of. How many those were is told.
+
+With `--postgres` the books are in a database, with `--redis` a hard budget is kept by a Redis; both are
+killed now and then as well, and come back.
 """
 
 import argparse
@@ -33,6 +36,7 @@ from gateway import Gateway  # noqa: E402
 from callers import Callers  # noqa: E402
 from database import Database  # noqa: E402
 from scripted import Upstream  # noqa: E402
+from sums import Sums  # noqa: E402
 
 CONFIGURATION = """
 version: 1
@@ -47,6 +51,14 @@ models:
   raced: {{ endpoints: [first, second], objective: ordered, hedge: {{ after: 40ms, max_extra_cost_percent: 1000 }} }}
 ledger: {{ durability: {durability}, {ledger} }}
 telemetry: {{ log_level: warn }}
+{limits}
+"""
+# Nobody comes near it, but every exchange has to be granted by it. While Redis is away a gateway goes on
+# with its part of what was left.
+LIMITS = """
+budgets:
+  house: {{ window: month, limit: {{ usd: "1000000" }} }}
+limits: {{ keeper: redis, url: "{url}", when_unreachable: local }}
 """
 
 
@@ -56,6 +68,7 @@ def main() -> int:
     arguments.add_argument("--callers", type=int, default=24)
     arguments.add_argument("--seed", type=int, default=None)
     arguments.add_argument("--postgres", action="store_true", help="keep the books there, and kill it too")
+    arguments.add_argument("--redis", action="store_true", help="keep a budget there, and kill it too")
     arguments.add_argument("--durability", default="before_answer")
     given = arguments.parse_args()
     seed = given.seed if given.seed is not None else time.time_ns() % 1_000_000
@@ -68,9 +81,11 @@ async def crash(folder: Path, given: argparse.Namespace, dice: random.Random) ->
     upstream = Upstream(random.Random(dice.random()))
     port = await upstream.start()
     database = Database(folder / "database") if given.postgres else None
+    sums = Sums(folder / "sums") if given.redis else None
     books = f'store: postgres, url: "{database.url}", ' if database else ""
     configuration = CONFIGURATION.format(
         port=port, ledger=books + "path: isthmus.db", durability=given.durability,
+        limits=LIMITS.format(url=sums.url) if sums else "",
     )
     gateway = Gateway(folder, configuration)
     callers = Callers(gateway.port, given.callers, random.Random(dice.random()))
@@ -83,6 +98,12 @@ async def crash(folder: Path, given: argparse.Namespace, dice: random.Random) ->
             database.kill()
             await asyncio.sleep(dice.uniform(0.1, 1.5))
             await asyncio.to_thread(database.start)
+        if sums and dice.random() < 0.4:
+            # It comes back as another one, which grants nothing until all have told it their sums.
+            sums.kill()
+            await asyncio.sleep(dice.uniform(0.1, 1.0))
+            await asyncio.to_thread(sums.start)
+            await asyncio.sleep(dice.uniform(0, 4))
         gateway.process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(gateway.process.wait)
         await asyncio.to_thread(gateway.__enter__)
@@ -95,8 +116,8 @@ async def crash(folder: Path, given: argparse.Namespace, dice: random.Random) ->
     try:
         return judge(gateway, upstream, callers, given.durability)
     finally:
-        if database:
-            database.kill()
+        for server in filter(None, [database, sums]):
+            server.kill()
 
 
 def judge(gateway: Gateway, upstream: Upstream, callers: Callers, durability: str) -> int:
@@ -119,6 +140,8 @@ def judge(gateway: Gateway, upstream: Upstream, callers: Callers, durability: st
     kinds = defaultdict(int)
     for told in callers.told.values():
         kinds[told.how()] += 1
+    if not kinds["whole"]:
+        wrong.append("no exchange came whole, so nothing was tried")
     outcomes = defaultdict(int)
     for entries in settled.values():
         for entry in entries:

@@ -154,6 +154,10 @@ fn of_one_row(record: &Record<'_>, wrong: &mut Vec<String>) {
     if !usage && !record.get("ConsumedQuantity").is_empty() {
         wrong.push("ConsumedQuantity is of usage, and this is none".to_owned());
     }
+    let unused = record.get("CommitmentDiscountStatus") == "Unused";
+    if unused && !record.get("ConsumedQuantity").is_empty() {
+        wrong.push("ConsumedQuantity is of what was used, and this is Unused".to_owned());
+    }
     let (from, to) = (record.get("ChargePeriodStart"), record.get("ChargePeriodEnd"));
     // RFC 3339 in one zone sorts as it runs.
     if from >= to || from < record.get("BillingPeriodStart") || to > record.get("BillingPeriodEnd")

@@ -75,6 +75,8 @@ fn of_hour(
     });
     let idle = (shared.idle.hours != Number::ZERO).then(|| Row {
         description: format!("{endpoint}: stood idle"),
+        // What nobody used was paid for, and not consumed.
+        consumed: None,
         ..row(nobody, lease, shared.idle, Some(false))
     });
     [purchase].into_iter().chain(used).chain(idle).collect()

@@ -157,6 +157,20 @@ fn a_checker_finds_what_is_wrong() {
     }
 }
 
+#[test]
+fn what_stood_idle_was_not_consumed() {
+    let lease =
+        Lease::new("gpu", "2".parse().unwrap(), Hours { from: HOUR, to: HOUR + 1 }, Work::Time);
+    let (_, complaints, file) = exported(&[], &[], &[lease], Version::V1_2);
+    assert_eq!(complaints, vec![]);
+    let text = String::from_utf8(file).unwrap();
+    let (head, rows) = text.split_once('\n').unwrap();
+    let place = head.split(',').position(|name| name == "ConsumedQuantity").unwrap();
+    let idle = rows.lines().find(|row| row.contains("Unused")).unwrap();
+    // No cell before it has a comma in it.
+    assert_eq!(idle.split(',').nth(place), Some(""), "{idle}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -116,13 +116,22 @@ pub async fn recover(
         segments.go_on_behind(posted);
     }
     post_all(&reader, books).await?;
-    let mut chain = Chain::behind(segments.node().clone(), segments.head());
     let open = books.open_holds(Some(segments.node())).await?;
-    let links: Vec<_> = open
-        .into_iter()
-        .map(|(_, hold)| chain.link(Entry::Settled(Box::new(Settled::interrupted(hold, now)))))
-        .collect();
+    let settle = |(_, hold)| Entry::Settled(Box::new(Settled::interrupted(hold, now)));
+    write_and_post(segments, books, open.into_iter().map(settle)).await
+}
+
+/// Writes entries behind a journal that is in order, and posts them; returns when the books have them.
+/// How many there were.
+pub async fn write_and_post(
+    segments: &mut Segments,
+    books: &impl Books,
+    entries: impl Iterator<Item = Entry>,
+) -> Result<u64, StoreError> {
+    let mut chain = Chain::behind(segments.node().clone(), segments.head());
+    let links: Vec<_> = entries.map(|entry| chain.link(entry)).collect();
     segments.append(&links, true)?;
+    let reader = segments.reader();
     let posted = post_all(&reader, books).await?;
     reader.take_out(posted)?;
     Ok(links.len() as u64)

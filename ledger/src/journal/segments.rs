@@ -7,6 +7,7 @@
 //! of, if it is the last; anywhere else somebody changed the file. Behind the last line are zeros:
 //! the file is made larger ahead of what is written, so that a commit changes nothing but data.
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -36,6 +37,16 @@ struct Current {
     room: u64,
 }
 
+/// Whose journal it is.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    /// That of the first gateway on this machine, of the second, and so on.
+    Gateway(u32),
+    /// That of corrections. A gateway that starts meanwhile does not find its place taken, and of two
+    /// who correct at the same time the second is told.
+    Corrections,
+}
+
 /// What was read of a segment.
 struct Read {
     node: NodeId,
@@ -59,27 +70,41 @@ impl Segments {
     /// taken. What a process that crashed left in it is still there.
     pub fn open_beside(ledger: &Path) -> Result<Self, StoreError> {
         for number in 0..MOST_JOURNALS {
-            if let Some(lock) = lock(ledger, number)? {
-                return Self::open(ledger, number, lock);
+            let owner = Owner::Gateway(number);
+            if let Some(lock) = lock(ledger, owner)? {
+                return Self::open(ledger, owner, lock);
             }
         }
         let reason = format!("{MOST_JOURNALS} gateways use it already");
         Err(StoreError::Unavailable { place: ledger.display().to_string(), reason })
     }
 
+    /// The journal of corrections beside the ledger's file, unless another process has it.
+    pub fn open_for_corrections(ledger: &Path) -> Result<Self, StoreError> {
+        match lock(ledger, Owner::Corrections)? {
+            Some(lock) => Self::open(ledger, Owner::Corrections, lock),
+            None => {
+                let place = folder(ledger, Owner::Corrections).display().to_string();
+                let reason = "another command uses it at this moment; try again".to_owned();
+                Err(StoreError::Unavailable { place, reason })
+            }
+        }
+    }
+
     /// All journals beside the ledger's file that no process writes: those of processes that ended.
     pub fn left_behind(ledger: &Path) -> Result<Vec<Self>, StoreError> {
         let mut left = Vec::new();
-        for number in (0..MOST_JOURNALS).filter(|number| folder(ledger, *number).exists()) {
-            if let Some(lock) = lock(ledger, number)? {
-                left.push(Self::open(ledger, number, lock)?);
+        let owners = (0..MOST_JOURNALS).map(Owner::Gateway).chain([Owner::Corrections]);
+        for owner in owners.filter(|owner| folder(ledger, *owner).exists()) {
+            if let Some(lock) = lock(ledger, owner)? {
+                left.push(Self::open(ledger, owner, lock)?);
             }
         }
         Ok(left)
     }
 
-    fn open(ledger: &Path, number: u32, lock: File) -> Result<Self, StoreError> {
-        let folder = folder(ledger, number);
+    fn open(ledger: &Path, owner: Owner, lock: File) -> Result<Self, StoreError> {
+        let folder = folder(ledger, owner);
         fs::create_dir_all(&folder).map_err(|error| unavailable(&folder, &error))?;
         let mut last = None;
         for (_, path) in files(&folder)?.iter().rev() {
@@ -161,6 +186,15 @@ impl Segments {
     /// older copy of itself.
     pub(super) fn go_on_behind(&mut self, head: Head) {
         (self.head, self.current) = (head, None);
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway(number) => number.fmt(f),
+            Self::Corrections => f.write_str("corrections"),
+        }
     }
 }
 
@@ -284,14 +318,14 @@ fn link(line: &str, node: &NodeId) -> Option<Chained> {
     Some(Chained::new(node.clone(), sequence.parse().ok()?, body.to_owned(), hash))
 }
 
-/// Where the journal of this number lies: `isthmus.journal-0` beside `isthmus.db`.
-fn folder(ledger: &Path, number: u32) -> PathBuf {
-    ledger.with_extension(format!("journal-{number}"))
+/// Where a journal lies: `isthmus.journal-0` beside `isthmus.db`.
+fn folder(ledger: &Path, owner: Owner) -> PathBuf {
+    ledger.with_extension(format!("journal-{owner}"))
 }
 
 /// The lock of a journal, unless another process has it.
-fn lock(ledger: &Path, number: u32) -> Result<Option<File>, StoreError> {
-    let path = ledger.with_extension(format!("journal-{number}.lock"));
+fn lock(ledger: &Path, owner: Owner) -> Result<Option<File>, StoreError> {
+    let path = ledger.with_extension(format!("journal-{owner}.lock"));
     let file = File::options().create(true).write(true).truncate(false).open(&path);
     let file = file.map_err(|error| unavailable(&path, &error))?;
     match file.try_lock() {
@@ -389,6 +423,21 @@ mod tests {
         fs::write(&file, whole.replacen("\"at\":1", "\"at\":2", 1)).unwrap();
         let error = Segments::open_beside(&ledger).unwrap_err();
         assert!(matches!(error, StoreError::Broken { sequence: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn corrections_have_a_journal_of_their_own_and_one_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("isthmus.db");
+        let mut corrections = Segments::open_for_corrections(&ledger).unwrap();
+        let error = Segments::open_for_corrections(&ledger).unwrap_err();
+        assert!(error.to_string().contains("journal-corrections"), "{error}");
+        let gateway = Segments::open_beside(&ledger).unwrap();
+        assert!(gateway.folder.ends_with("isthmus.journal-0"));
+        let (node, _) = (corrections.node().clone(), append(&mut corrections, 1, 1));
+        drop(corrections);
+        let left = Segments::left_behind(&ledger).unwrap();
+        assert_eq!(left.iter().map(Segments::node).collect::<Vec<_>>(), [&node]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use isthmus_inference::money::Money;
 use super::calendar::Zone;
 use super::key::Key;
 use super::showback::{Figures, grouped_by, showback, total};
+use super::tier::Discounts;
 use super::{saved, unit};
 use crate::books::{Bucket, Hours};
 use crate::sheet::html::{escape, table};
@@ -33,6 +34,8 @@ pub struct Page<'p> {
     pub budgets: Option<&'p Sheet>,
     /// What else is to be shown, each as a table.
     pub more: &'p [Sheet],
+    /// What cheaper tiers are compared with.
+    pub discounts: &'p Discounts,
     /// Where days begin,
     pub zone: &'p Zone,
     /// and its name.
@@ -134,13 +137,17 @@ impl Page<'_> {
             ),
             ("Memory of answers avoided".to_owned(), sums.cache_avoided),
             (
+                "Cheaper tiers saved, against the usual one".to_owned(),
+                self.buckets.iter().map(|bucket| self.discounts.saved(bucket)).sum(),
+            ),
+            (
                 "Compliance cost, over the cheapest of all".to_owned(),
                 sums.cheapest_allowed - sums.cheapest,
             ),
         ];
         section(html, "Savings, and the cost of compliance", "In dollars", &bars::bars(&rows));
         let teams: Vec<_> = "team".parse::<Key>().into_iter().collect();
-        html.push_str(&table(&saved::savings(self.buckets, &teams, self.zone)));
+        html.push_str(&table(&saved::savings(self.buckets, &teams, self.discounts, self.zone)));
     }
 }
 

@@ -4,18 +4,24 @@
 //! Only exchanges of which all is known are compared, and how many these are is told: savings are of
 //! those alone.
 
+use isthmus_inference::money::Money;
+
 use super::calendar::Zone;
 use super::key::Key;
-use super::showback::{Figures, grouped_by, total};
+use super::showback::{Figures, Groups, grouped_by, total};
+use super::tier::Discounts;
 use crate::books::{Bucket, Sums};
 use crate::sheet::{Cell, Column, Kind, Number, Sheet};
 
 /// The report.
-pub fn savings(buckets: &[Bucket], keys: &[Key], zone: &Zone) -> Sheet {
+pub fn savings(buckets: &[Bucket], keys: &[Key], discounts: &Discounts, zone: &Zone) -> Sheet {
     let all = total(buckets);
+    let tiers = of_tiers(buckets, keys, discounts, zone);
+    let by_tiers: Money = tiers.values().map(|figures| figures.sums.cost).sum();
     let words = keys.iter().map(|key| Column::new(&key.name, key.title(), Kind::Text));
     let row = |(words, figures): (Vec<String>, Figures)| {
-        words.into_iter().map(Cell::Text).chain(cells(&figures.sums)).collect()
+        let tier = tiers.get(&words).map_or(Money::ZERO, |saved| saved.sums.cost);
+        words.into_iter().map(Cell::Text).chain(cells(&figures.sums, tier)).collect()
     };
     let empty = keys.iter().map(|_| Cell::Empty);
     let mut notes = vec![
@@ -33,16 +39,31 @@ pub fn savings(buckets: &[Bucket], keys: &[Key], zone: &Zone) -> Sheet {
                 .to_owned(),
         );
     }
+    if !by_tiers.is_zero() {
+        notes.push(format!(
+            "Cheaper tiers (batch, flex) saved ${by_tiers}: what the same tokens cost by the usual price of the same list, less what they cost."
+        ));
+    }
     Sheet {
         title: "Savings, and the cost of compliance".into(),
         columns: words.chain(columns()).collect(),
         rows: grouped_by(buckets, keys, zone).into_iter().map(row).collect(),
-        total: Some(empty.chain(cells(&all.sums)).collect()),
+        total: Some(empty.chain(cells(&all.sums, by_tiers)).collect()),
         notes,
     }
 }
 
-fn columns() -> [Column; 7] {
+/// What cheaper tiers saved, in the place of the cost.
+fn of_tiers(buckets: &[Bucket], keys: &[Key], discounts: &Discounts, zone: &Zone) -> Groups {
+    let saved = |bucket: &Bucket| {
+        let sums = Sums { cost: discounts.saved(bucket), ..Sums::default() };
+        Bucket { sums, ..bucket.clone() }
+    };
+    let saved: Vec<_> = buckets.iter().map(saved).collect();
+    grouped_by(&saved, keys, zone)
+}
+
+fn columns() -> [Column; 8] {
     [
         Column::new("cost_usd", "Cost $", Kind::Money),
         Column::new("routing_saved_usd", "Routing saved $", Kind::Money),
@@ -51,10 +72,12 @@ fn columns() -> [Column; 7] {
         Column::new("compliance_cost_usd", "Compliance cost $", Kind::Money),
         Column::new("compliance_cost_percent", "% over cheapest", Kind::Number(1)),
         Column::new("compared_requests", "Compared", Kind::Count),
+        // There is no room for it on a terminal; people read the sum in a note.
+        Column::hidden("tier_saved_usd", Kind::Money),
     ]
 }
 
-fn cells(sums: &Sums) -> [Cell; 7] {
+fn cells(sums: &Sums, tiers: Money) -> [Cell; 8] {
     let routing = sums.baseline - sums.based_cost;
     let compliance = sums.cheapest_allowed - sums.cheapest;
     [
@@ -65,13 +88,12 @@ fn cells(sums: &Sums) -> [Cell; 7] {
         Cell::Money(compliance),
         Cell::number(Number::percent(compliance, sums.cheapest)),
         Cell::Count(sums.compared),
+        Cell::Money(tiers),
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use isthmus_inference::money::Money;
-
     use super::*;
     use crate::books::Dimensions;
     use crate::sheet::json;
@@ -91,7 +113,7 @@ mod tests {
             ..Sums::default()
         };
         let bucket = Bucket { hour: 0, of: Dimensions::default(), sums };
-        let sheet = savings(&[bucket], &[], &Zone::utc());
+        let sheet = savings(&[bucket], &[], &Discounts::default(), &Zone::utc());
         let row = &json::value(&sheet)["rows"][0];
         assert_eq!(
             (&row["routing_saved_usd"], &row["routing_saved_percent"]),

@@ -11,7 +11,9 @@ pub fn table(sheet: &Sheet) -> String {
     let decimals = decimals(sheet);
     let mut html = String::from("<table><thead><tr>");
     for column in &sheet.columns {
-        tag(&mut html, "th", column.kind, &column.title);
+        // A unit stays with what it measures.
+        let title = column.title.replace(" $", "\u{a0}$").replace(" %", "\u{a0}%");
+        tag(&mut html, "th", column.kind, &title);
     }
     html.push_str("</tr></thead><tbody>");
     for row in &sheet.rows {

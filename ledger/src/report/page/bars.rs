@@ -19,12 +19,17 @@ pub(super) fn bars(rows: &[(String, Money)]) -> String {
     for (name, cost) in rows {
         let name = if name.is_empty() { "no attempt" } else { name };
         let class = if *cost < Money::ZERO { " class=minus" } else { "" };
+        let long = scale.length(size(*cost));
+        // Nothing has no bar, and the least of something has one that is seen.
+        let bar = match *cost == Money::ZERO {
+            true => String::new(),
+            false => format!("<i{class} style=\"width:{long:.2}%\"></i>"),
+        };
         // A string takes whatever is written to it.
         let _ = write!(
             html,
-            "<div><span>{}</span><span class=track><i{class} style=\"width:{:.2}%\"></i></span><b>{}</b></div>",
+            "<div><span>{}</span><span class=track>{bar}</span><b>{}</b></div>",
             escape(name),
-            scale.length(size(*cost)),
             amount(*cost)
         );
     }

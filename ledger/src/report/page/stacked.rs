@@ -15,6 +15,8 @@ const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 64.0;
 const BELOW: f64 = 24.0;
 const ABOVE: f64 = 10.0;
+/// Room for half of the last day's label, which is wider than a narrow column.
+const RIGHT: f64 = 12.0;
 /// Teams with a colour of their own; the others share one.
 const COLOURS: usize = 6;
 const LABELS: usize = 10;
@@ -39,7 +41,7 @@ pub(super) fn stacked(days: &[String], groups: &Groups) -> String {
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img aria-label=\"Spend by day and team\">"
     );
     axis(&mut svg, &scale);
-    let wide = (WIDTH - LEFT) / days.len().max(1) as f64;
+    let wide = (WIDTH - LEFT - RIGHT) / days.len().max(1) as f64;
     let every = days.len().div_ceil(LABELS).max(1);
     for (at, (day, stack)) in days.iter().zip(&stacks).enumerate() {
         let x = LEFT + wide * at as f64;

@@ -23,6 +23,7 @@ fn a_page_is_whole_and_fetches_nothing() {
         keys: &keys,
         budgets: None,
         more: &[],
+        discounts: &Discounts::default(),
         zone: &Zone::utc(),
         zone_name: "UTC",
         made_at: 1_793_800_000,
