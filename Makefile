@@ -12,6 +12,9 @@ KIT_PYTHON := .venv-kit/bin/python
 KIT := $(or $(ISTHMUS_KIT),../shared/kit)
 # One profile everywhere: the engine's native code is compiled once.
 CARGO_FLAGS := --release --locked
+# What tests run is built for the workspace as a whole: a package by itself has fewer features of its
+# dependencies, so that many of them would be compiled once more.
+BUILD_ALL := cargo build $(CARGO_FLAGS) --workspace --bins
 ISTHMUS := target/release/isthmus
 MODEL := models/smollm2-135m-instruct-q4_1.gguf
 # LiteLLM's list of prices, which lies in its package.
@@ -39,7 +42,7 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-policies test-prices fuzz-build test-axon test-sdk test-pages test-focus test-crash test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-policies test-prices fuzz-check test-axon test-sdk test-pages test-focus test-crash test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
@@ -52,7 +55,7 @@ test-rust: tools-build tools-servers $(MODEL) $(EMBEDDING_MODEL) ## Unit, proper
 
 .PHONY: test-policies
 test-policies: tools-policies ## The starter policies: tested, proved, and compared with themselves
-	cargo build $(CARGO_FLAGS) --package isthmus-gateway
+	$(BUILD_ALL)
 	$(ISTHMUS) policy test policies/starter --junit target/policies.xml
 	$(ISTHMUS) policy prove policies/starter
 	$(ISTHMUS) policy diff policies/starter policies/starter --refuse-loosening
@@ -69,22 +72,22 @@ $(LITELLM_PRICES): .venv/ready
 .PHONY: test-axon
 test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the original axon
 	AXON_PYTHON=$(CURDIR)/.venv-axon/bin/python \
-		cargo test $(CARGO_FLAGS) --package isthmus-adapters --test axon -- --ignored
+		cargo test $(CARGO_FLAGS) --workspace --test axon -- --ignored
 
 .PHONY: test-sdk
 test-sdk: tools-servers .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
-	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(BUILD_ALL)
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
 
 .PHONY: test-pages
 test-pages: tools-browser .venv/ready ## The report's page in a browser: alone, whole, within its width, on paper
-	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(BUILD_ALL)
 	$(PYTHON) -m pytest --quiet gateway/tests/books/test_page.py
 
 # A machine that cannot have the validator still has our own checker, which every export runs.
 .PHONY: test-focus
 test-focus: tools-build .venv-focus/ready ## Exports under the FinOps Foundation's validator of FOCUS, where it installs
-	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(BUILD_ALL)
 	@if [[ -f .venv-focus/ready ]]; then \
 		.venv-focus/bin/python -m pytest --quiet gateway/tests/books/test_focus.py; \
 	else \
@@ -94,7 +97,7 @@ test-focus: tools-build .venv-focus/ready ## Exports under the FinOps Foundation
 .PHONY: test-crash
 test-crash: tools-build tools-servers ## Kill the gateway under load a few times; its ledger must be whole
 	@scripts/tools.sh python
-	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(BUILD_ALL)
 	python3 gateway/tests/crash/run.py --kills 5
 	python3 gateway/tests/crash/run.py --kills 5 --durability before_dispatch
 	python3 gateway/tests/crash/run.py --kills 5 --postgres --redis
@@ -102,7 +105,7 @@ test-crash: tools-build tools-servers ## Kill the gateway under load a few times
 .PHONY: crash
 crash: tools-build tools-servers ## The same for long: 50 kills in each way of keeping the journal
 	@scripts/tools.sh python
-	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(BUILD_ALL)
 	python3 gateway/tests/crash/run.py --kills 50
 	python3 gateway/tests/crash/run.py --kills 50 --durability before_dispatch
 	python3 gateway/tests/crash/run.py --kills 50 --postgres --redis
@@ -110,7 +113,7 @@ crash: tools-build tools-servers ## The same for long: 50 kills in each way of k
 .PHONY: test-kit
 ifneq ($(wildcard $(KIT)/recordings),)
 test-kit: .venv-kit/ready ## Recorded vendor traffic through the running program, by the vendors' SDKs
-	cargo build $(CARGO_FLAGS) --package isthmus-gateway
+	$(BUILD_ALL)
 	$(KIT_PYTHON) gateway/tests/kit/run.py
 	$(KIT_PYTHON) -m pytest --quiet gateway/tests/kit
 else
@@ -124,6 +127,10 @@ test-charts: .venv/ready ## The Helm chart by Helm's own engine, and the contain
 
 # The compiler's coverage needs no nightly toolchain, only leave to use what is not settled yet.
 FUZZ := cd fuzz && PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_DIR=../target/fuzz RUSTC_BOOTSTRAP=1 cargo fuzz
+
+.PHONY: fuzz-check
+fuzz-check: tools-build ## See that the fuzz target compiles
+	cd fuzz && CARGO_TARGET_DIR=../target cargo check $(CARGO_FLAGS)
 
 .PHONY: fuzz-build
 fuzz-build: tools-build target/tools/bin/cargo-fuzz ## Build the fuzz target: any bytes through any decoder
@@ -141,12 +148,12 @@ target/tools/bin/cargo-fuzz:
 
 .PHONY: load
 load: tools-load $(MODEL) ## Measure: direct, nginx and Isthmus side by side
-	cargo build $(CARGO_FLAGS) --workspace --bins
+	$(BUILD_ALL)
 	target/release/isthmus-load compare all
 
 .PHONY: lab
 lab: tools-build ## Try routing policies on traces of real traffic: tables and plots
-	cargo build $(CARGO_FLAGS) --package isthmus-loadtests
+	$(BUILD_ALL)
 	mkdir -p loadtests/lab/figures
 	target/release/isthmus-load lab all --figures loadtests/lab/figures $(ARGS)
 
