@@ -7,8 +7,8 @@ use isthmus_config::settings::tenancy::Tenancy;
 use isthmus_inference::date::Date;
 use isthmus_inference::money::Money;
 use isthmus_ledger::key::{Holder, KeyLimits, Terms};
+use isthmus_policies::budget::window;
 use isthmus_policies::class::DataClass;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -136,7 +136,7 @@ impl Wish {
 
 fn moment(text: &str) -> Option<i64> {
     let day = text.parse::<Date>().ok().and_then(Date::next).map(Date::unix_seconds);
-    day.or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
+    day.or_else(|| window::moment(text).map(|at| at.div_euclid(1000)))
 }
 
 impl Limits {

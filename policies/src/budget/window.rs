@@ -67,6 +67,11 @@ pub struct Frame {
 /// Slots in a window that slides. A window is up to a slot longer than it is written, never shorter.
 const SLOTS: i64 = 20;
 
+/// The moment that is written so (RFC 3339), in Unix milliseconds.
+pub fn moment(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}
+
 /// The time zone of this name in the IANA database, such as `Europe/Berlin`.
 pub fn zone(name: &str) -> Option<Zone> {
     Zone::get(name).ok()
