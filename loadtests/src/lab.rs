@@ -10,6 +10,7 @@
 pub mod baselines;
 pub mod chance;
 pub mod command;
+pub mod fair;
 pub mod figures;
 pub mod isthmus;
 pub mod market;

@@ -13,18 +13,18 @@ use crate::stats::{BUCKETS, bucket, scale};
 #[derive(Default)]
 pub(crate) struct Board {
     pub(crate) pending: AtomicU32,
-    /// Attempts whose first token is waited for.
-    pub(crate) unanswered: AtomicU32,
     limit: AtomicU32,
     sick_until: AtomicU64,
     cooling_until: AtomicU64,
     spent_until: AtomicU64,
     queue_empty_at: AtomicU64,
+    /// When the prompts that wait would be read, one after the other.
+    line_empty_at: AtomicU64,
     /// Tokens per second and the probability of failure.
     pace_and_failure: Pair,
     /// How first tokens grow with the prompt: seconds for an empty one, and per thousand tokens.
     shape: Pair,
-    /// By which share of a first token each of those delays the next; and nothing.
+    /// By which share of their length those delay the next; and nothing.
     crowding: Pair,
     ttft: [Row; BUCKETS],
 }
@@ -58,14 +58,14 @@ impl Board {
         let (p50, p90) = row.p50_and_p90.read();
         let (p95, p99) = row.p95_and_p99.read();
         let (base, slope) = self.shape.read();
-        let ahead = f64::from(self.unanswered.load(Relaxed));
-        let delay = 1.0 + self.crowding.read().0 * ahead;
-        let scale = scale(base, slope, input_tokens) * delay;
+        let ahead = read(&self.line_empty_at).seconds_since(now);
+        let delay = self.crowding.read().0 * ahead;
+        let scale = scale(base, slope, input_tokens);
         let (tokens_per_second, failure) = self.pace_and_failure.read();
         let pending = self.pending.load(Relaxed);
         LiveView {
             gate: self.gates().at(now, pending),
-            ttft: Quantiles { p50, p90, p95, p99 }.map(|seconds| seconds * scale),
+            ttft: Quantiles { p50, p90, p95, p99 }.map(|seconds| seconds * scale).behind(delay),
             samples: row.samples.load(Relaxed),
             tokens_per_second,
             failure,
@@ -96,6 +96,10 @@ impl Board {
 
     pub(crate) fn put_queue(&self, empty_at: Moment) {
         self.queue_empty_at.store(empty_at.nanos(), Relaxed);
+    }
+
+    pub(crate) fn put_line(&self, empty_at: Moment) {
+        self.line_empty_at.store(empty_at.nanos(), Relaxed);
     }
 
     pub(crate) fn put_rates(&self, tokens_per_second: f64, failure: f64) {

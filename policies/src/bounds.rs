@@ -93,20 +93,37 @@ impl Bounds {
         broken
     }
 
-    /// Whether an endpoint may keep the bound on the first token after all: whether the quick end of
-    /// what is thought of it, as far below the median as the p95 is above, keeps it. Of a stranger
-    /// little is known and much may be hoped; of one that is known to be slow, nothing.
+    /// Whether an endpoint may keep the bound on the first token after all: whether it would usually do
+    /// if its level were at the quick end of what is thought of it. Of a stranger little is known and
+    /// much may be hoped; of one that is known to be slow, nothing, until that was long ago.
     pub(crate) fn are_hoped_for(&self, terms: &Terms) -> bool {
-        let quick = terms.ttft.p50 * terms.ttft.p50 / terms.ttft.p95 + terms.queue;
+        let spread = (terms.ttft.p95 / terms.ttft.p50).ln() / 1.645;
+        let unsure = (spread * spread - USUAL_NOISE * USUAL_NOISE).max(0.0).sqrt();
+        let quick = terms.ttft.p50 * (USUAL_NOISE - 1.645 * unsure).exp() + terms.queue;
         self.p95_ttft.is_none_or(|bound| quick <= bound)
+    }
+
+    /// The probability that an endpoint's first token comes after the bound on it.
+    pub(crate) fn late(&self, terms: &Terms) -> f64 {
+        self.p95_ttft.map_or(0.0, |bound| terms.ttft.beyond(bound - terms.queue))
     }
 
     /// By how many seconds an endpoint is slower than the bounds on time, together.
     pub fn seconds_over(&self, terms: &Terms) -> f64 {
-        let over =
-            |bound: Option<f64>, value: f64| bound.map_or(0.0, |bound| (value - bound).max(0.0));
-        over(self.p95_ttft, terms.ttft.p95 + terms.queue) + over(self.latency, terms.latency)
+        self.first_token_over(terms) + over(self.latency, terms.latency)
     }
+
+    /// By how many seconds its p95 is slower than the bound on the first token.
+    pub(crate) fn first_token_over(&self, terms: &Terms) -> f64 {
+        over(self.p95_ttft, terms.ttft.p95 + terms.queue)
+    }
+}
+
+/// How far off single first tokens usually are, as a logarithm: what is wider than that is not known.
+const USUAL_NOISE: f64 = 0.3;
+
+fn over(bound: Option<f64>, value: f64) -> f64 {
+    bound.map_or(0.0, |bound| (value - bound).max(0.0))
 }
 
 // === impl Bound ===
@@ -177,6 +194,11 @@ impl fmt::Display for BoundSet {
 // === impl WhenInfeasible ===
 
 impl WhenInfeasible {
+    /// Whether this bound may be given up at all.
+    pub fn relaxes(&self, bound: Bound) -> bool {
+        self.then == Then::Best || self.relax.contains(&bound)
+    }
+
     /// How many steps must be taken until an endpoint that breaks these bounds may serve: 0 for one
     /// that breaks none, `None` for one that may never.
     pub fn steps(&self, broken: BoundSet) -> Option<u8> {

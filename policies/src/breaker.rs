@@ -53,7 +53,7 @@ const ENOUGH: f64 = 20.0;
 /// How long it stays open the first time.
 const FIRST_OPEN: Duration = Duration::from_secs(5);
 /// How long it stays open at most.
-const LONGEST_OPEN: Duration = Duration::from_mins(5);
+const LONGEST_OPEN: Duration = Duration::from_mins(1);
 /// A probe that is not heard of for so long is taken for lost, and another may be sent.
 const PROBE: Duration = Duration::from_secs(30);
 /// Well for so long, its past is forgiven.

@@ -2,7 +2,9 @@
 //!
 //! Found out as TCP does it (additive increase, multiplicative decrease; Chiu and Jain, 1989): a
 //! little more while all goes well and the room is used, a fifth less when the endpoint says that it
-//! is overloaded. Latency is no signal here: it depends on the length of prompt and answer.
+//! is overloaded. Latency is a signal only on a machine of one's own, where all that is under way is
+//! known: a first token that is far later than prompts and noise explain has waited for a place, so
+//! there are no more places than were taken then.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub enum Concurrency {
 pub struct Found {
     limit: f64,
     lowered_at: Option<Moment>,
+    /// Whether the places are counted: more are then tried more seldom.
+    counted: bool,
 }
 
 /// What a stranger is believed to bear.
@@ -33,13 +37,20 @@ const LEAST: f64 = 2.0;
 const MOST: f64 = 4096.0;
 /// What is left of the limit after an overload.
 const DECREASE: f64 = 0.8;
+/// How much slower a limit grows that was counted.
+const SELDOM: f64 = 0.1;
+/// How far it moves towards a smaller count: one that waited may have had another reason.
+const TOWARDS: f64 = 0.5;
 /// The refusals of one crowded moment count once.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Concurrency {
     /// The operator's number, or one to be found out.
     pub fn new(given: Option<NonZeroU32>) -> Self {
-        given.map_or(Self::Found(Found { limit: FIRST, lowered_at: None }), Self::Given)
+        given.map_or(
+            Self::Found(Found { limit: FIRST, lowered_at: None, counted: false }),
+            Self::Given,
+        )
     }
 
     /// How many attempts may be under way.
@@ -56,7 +67,19 @@ impl Concurrency {
             && f64::from(pending) * 2.0 >= found.limit
         {
             // One more for each round of a full house.
-            found.limit = (found.limit + 1.0 / found.limit).min(MOST);
+            let growth = if found.counted { SELDOM } else { 1.0 };
+            found.limit = (found.limit + growth / found.limit).min(MOST);
+        }
+    }
+
+    /// An attempt waited for a place while so many others were under way.
+    pub fn was_full(&mut self, others: u32) {
+        if let Self::Found(found) = self
+            && f64::from(others) < found.limit
+        {
+            let gap = if found.counted { TOWARDS } else { 1.0 };
+            found.limit = (found.limit - (found.limit - f64::from(others)) * gap).max(LEAST);
+            found.counted = true;
         }
     }
 
@@ -107,5 +130,23 @@ mod tests {
             found.was_too_much(at(second * 1000));
         }
         assert_eq!(found.limit(), 2);
+    }
+
+    #[test]
+    fn places_are_counted_where_somebody_waited_for_one() {
+        let mut found = Concurrency::new(None);
+        found.was_full(12);
+        assert_eq!(found.limit(), 12);
+        found.was_full(20);
+        assert_eq!(found.limit(), 12, "there are that many at least");
+        found.was_full(8);
+        assert_eq!(found.limit(), 10, "it may have had another reason");
+        for _ in 0..50 {
+            found.went_well(10);
+        }
+        assert_eq!(found.limit(), 10, "more are tried seldom");
+        let mut given = Concurrency::new(NonZeroU32::new(7));
+        given.was_full(1);
+        assert_eq!(given.limit(), 7);
     }
 }

@@ -64,8 +64,9 @@ pub struct Kind {
 /// Where a kind is asked, and how.
 #[derive(Debug)]
 enum Find {
-    /// At each group of digits in a run of at least six: where the finding ends.
-    Number(fn(&Number<'_>) -> Option<usize>),
+    /// At each group of digits with which at least so many, and six, follow in its run: where the
+    /// finding ends.
+    Number(usize, fn(&Number<'_>) -> Option<usize>),
     /// At two letters before two digits: where the finding ends.
     Country(fn(Text<'_>, usize) -> Option<usize>),
     /// In each word of at least 16 letters and digits, with what may join them.

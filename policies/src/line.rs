@@ -1,10 +1,19 @@
-//! How an endpoint's time to the first token grows with the prompt: a line, learnt, and how far off
-//! it usually is.
+//! How an endpoint's time to the first token grows with the prompt, how slow it is at this moment, and
+//! how far off single first tokens are.
 //!
-//! An endpoint is seen with prompts of some sizes and asked about others. So one line is kept for all
-//! sizes, fitted by least squares of relative errors in which the past fades, with the prior's line as
-//! a few observations of its own; how much slower the endpoint is at this moment is learnt apart, and
-//! faster. What is left over has a spread; with it a few dozen first tokens are enough to tell a p95.
+//! An endpoint is seen with prompts of some sizes and asked about others, is quick in one minute and
+//! slow in the next, and differs from one request to another in any case. The three are told apart,
+//! because they are forgotten at different rates:
+//!
+//! * the **shape**, a line over the prompt's size, by least squares of relative errors in which the past
+//!   fades, with the prior's line as a few observations of its own;
+//! * the **level**, a random walk that is tracked as Kalman did (1960), with what is not known of it:
+//!   little while there is traffic, more with each minute without;
+//! * the **noise**, by differences between successive observations (von Neumann, 1941), which a change
+//!   of level disturbs but once. An endpoint's noise hardly changes, so it is kept for long.
+//!
+//! With them a few dozen first tokens are enough to tell a p95, and a brown-out that is over is not
+//! taken for noise.
 
 use crate::live::Quantiles;
 use crate::moment::Moment;
@@ -14,18 +23,20 @@ use crate::prior::Prior;
 #[derive(Debug, Clone)]
 pub struct Line {
     prior: Prior,
-    /// Seconds for an empty prompt, and for each thousand tokens more.
+    /// The shape: seconds for an empty prompt, and for each thousand tokens more.
     base: f64,
     slope: f64,
-    /// How much slower than the prior, as a logarithm: it moves the prior's own observations.
+    /// How much slower than the shape at this moment, as a logarithm,
     level: f64,
-    /// How much slower than the line at this moment, as a logarithm.
-    bias: f64,
+    /// and the variance of what is known of that.
+    unsure: f64,
+    noise: Noise,
     sums: Sums,
     faded_at: Moment,
 }
 
-/// Sums over what was seen: `x` thousands of tokens, `y` seconds, weighted by `1/y²`.
+/// Sums over what was seen, without its level: `x` thousands of tokens, `y` seconds, weighted by
+/// one over the square of what was expected.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     count: f64,
@@ -34,24 +45,40 @@ struct Sums {
     wxx: f64,
     wy: f64,
     wxy: f64,
-    /// Squares of what was left over.
-    squares: f64,
 }
 
-/// After so many seconds an observation counts half: an endpoint that was slow, and is left alone for
-/// it, becomes a stranger again within minutes, and is given another chance.
+/// How far off single first tokens are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Noise {
+    /// Half the squares of differences, and how many of them.
+    squares: f64,
+    count: f64,
+    last: Option<f64>,
+    /// How many deviations the last one was off.
+    deviations: f64,
+}
+
+/// After so many seconds an observation of the shape counts half.
 const HALF_LIFE: f64 = 120.0;
 /// No more observations than this count, however many come.
 const MOST: f64 = 100.0;
 /// The prior counts like so many observations at either end of this range of thousands of tokens,
 const PRIOR: f64 = 2.0;
 const RANGE: [f64; 2] = [0.0, 4.0];
-/// and its spread like so many.
-const PRIOR_SPREAD: f64 = 2.0;
-/// What a new observation moves level and bias, once there are many; while there are few, more.
-const GAIN: f64 = 0.05;
+/// and its spread like so many, and less the more were seen.
+const PRIOR_NOISE: f64 = 2.0;
+const PRIOR_FADES: f64 = 10.0;
+/// The variance by which the level walks in a second: by a fifth or so in a hundred of them, as public
+/// endpoints do. So one that was slow, and is left alone for it, becomes a stranger again within
+/// minutes, and is given another chance.
+const WALK: f64 = 4e-4;
+/// Two observations in a row that are so many deviations off, to one side, are no noise: the level has
+/// jumped.
+const JUMP: f64 = 2.5;
 /// The furthest that one observation is believed to be off, as a logarithm.
 const FURTHEST: f64 = 3.0;
+/// The same of two successive ones, for the noise.
+const FURTHEST_APART: f64 = 1.5;
 /// Standard deviations of a normal law to the 90th, 95th and 99th percentile.
 const DEVIATIONS: [f64; 3] = [1.282, 1.645, 2.326];
 
@@ -65,7 +92,8 @@ impl Line {
             base: prior.first_token,
             slope: prior.per_thousand_input,
             level: 0.0,
-            bias: 0.0,
+            unsure: assumed(prior),
+            noise: Noise::default(),
             sums: Sums::default(),
             faded_at: Moment::START,
         }
@@ -74,17 +102,22 @@ impl Line {
     /// A first token came after so many seconds.
     pub fn observe(&mut self, now: Moment, input_tokens: u64, seconds: f64) {
         let (x, y) = (thousands(input_tokens), seconds.max(1e-4));
+        self.unsure = self.unsure(now);
         self.fade(now);
-        let left_over = (y / self.at(input_tokens)).ln().clamp(-FURTHEST, FURTHEST);
-        let gain = GAIN.max(1.0 / (self.sums.count + 1.0));
-        let above_prior = (y / self.assumed(x)).ln() - self.level;
-        self.level += gain * above_prior.clamp(-FURTHEST, FURTHEST);
-        if self.sums.count >= 1.0 {
-            self.bias += gain * left_over;
-            self.sums.squares += left_over * left_over;
+        let above_shape = (y / (self.base + self.slope * x).max(1e-4)).ln();
+        let off = (above_shape - self.level).clamp(-FURTHEST, FURTHEST);
+        let noise = self.noise.variance(self.prior);
+        if self.noise.jumps(off / (noise + self.unsure).sqrt()) {
+            self.unsure = (self.unsure + off * off / 4.0).min(assumed(self.prior));
         }
-        let w = 1.0 / (y * y);
-        self.sums.add(x, y, w);
+        let gain = self.unsure / (self.unsure + noise);
+        self.level += gain * off;
+        self.unsure *= 1.0 - gain;
+        self.noise.observe(above_shape);
+
+        // Weighted by what was expected, not by what came: the quick ones would weigh more.
+        let expected = (self.base + self.slope * x).max(1e-4);
+        self.sums.add(x, y / self.level(), 1.0 / (expected * expected));
         self.sums.count += 1.0;
         self.sums.scale((MOST / self.sums.count).min(1.0));
         self.fit();
@@ -92,7 +125,7 @@ impl Line {
 
     /// Seconds to the first token of a prompt of this size, at the median.
     pub fn at(&self, input_tokens: u64) -> f64 {
-        (self.base + self.slope * thousands(input_tokens)) * self.bias.exp()
+        (self.base + self.slope * thousands(input_tokens)) * self.level()
     }
 
     /// The quantiles of the same at this moment, what is left over being log-normal.
@@ -103,9 +136,13 @@ impl Line {
         Quantiles { p50, p90, p95, p99 }
     }
 
-    /// The line without its bias: seconds for an empty prompt, and for each thousand tokens more.
+    /// Seconds for an empty prompt, and for each thousand tokens more, but for the level.
     pub const fn shape(&self) -> (f64, f64) {
         (self.base, self.slope)
+    }
+
+    fn level(&self) -> f64 {
+        self.level.exp()
     }
 
     /// How many observations it rests on, older ones counting less.
@@ -113,24 +150,33 @@ impl Line {
         self.sums.count * self.factor(now)
     }
 
-    /// The standard deviation of the logarithm of what is left over.
-    fn spread(&self, now: Moment) -> f64 {
-        let assumed = self.prior.spread.ln() / DEVIATIONS[1];
-        let faded = self.factor(now);
-        let squares = self.sums.squares * faded + PRIOR_SPREAD * assumed * assumed;
-        (squares / (self.sums.count * faded + PRIOR_SPREAD)).sqrt()
+    /// Quantiles of the noise alone, widened by what is not known of the level.
+    pub fn widened(&self, now: Moment, noise: Quantiles) -> Quantiles {
+        let more = self.spread(now) - self.noise.variance(self.prior).sqrt();
+        let [p90, p95, p99] = DEVIATIONS.map(|deviations| (more * deviations).exp());
+        Quantiles {
+            p50: noise.p50,
+            p90: noise.p90 * p90,
+            p95: noise.p95 * p95,
+            p99: noise.p99 * p99,
+        }
     }
 
-    /// Seconds by the prior.
-    fn assumed(&self, x: f64) -> f64 {
-        self.prior.first_token + self.prior.per_thousand_input * x
+    /// The standard deviation of the logarithm of the next first token.
+    fn spread(&self, now: Moment) -> f64 {
+        (self.noise.variance(self.prior) + self.unsure(now)).sqrt()
+    }
+
+    /// The variance of what is known of the level by now; no more than of a stranger's.
+    fn unsure(&self, now: Moment) -> f64 {
+        (self.unsure + WALK * now.seconds_since(self.faded_at)).min(assumed(self.prior))
     }
 
     /// Solves the normal equations; neither part of the line is negative.
     fn fit(&mut self) {
         let mut sums = self.sums;
         for x in RANGE {
-            let y = self.assumed(x) * self.level.exp();
+            let y = self.prior.first_token + self.prior.per_thousand_input * x;
             sums.add(x, y, PRIOR / (y * y));
         }
         let determinant = sums.w * sums.wxx - sums.wx * sums.wx;
@@ -153,6 +199,38 @@ impl Line {
     }
 }
 
+/// The variance that is assumed of a stranger, of his level and of his noise.
+fn assumed(prior: Prior) -> f64 {
+    let spread = prior.spread.ln() / DEVIATIONS[1];
+    spread * spread
+}
+
+// === impl Noise ===
+
+impl Noise {
+    fn observe(&mut self, value: f64) {
+        if let Some(last) = self.last.replace(value) {
+            let apart = (value - last).clamp(-FURTHEST_APART, FURTHEST_APART);
+            self.squares += apart * apart / 2.0;
+            self.count += 1.0;
+            let kept = (MOST / self.count).min(1.0);
+            self.squares *= kept;
+            self.count *= kept;
+        }
+    }
+
+    fn variance(&self, prior: Prior) -> f64 {
+        let weight = PRIOR_NOISE / (1.0 + self.count / PRIOR_FADES);
+        (self.squares + weight * assumed(prior)) / (self.count + weight)
+    }
+
+    /// Whether this is the second one in a row that is far off, to the same side.
+    fn jumps(&mut self, deviations: f64) -> bool {
+        let last = std::mem::replace(&mut self.deviations, deviations);
+        last.abs().min(deviations.abs()) > JUMP && last * deviations > 0.0
+    }
+}
+
 // === impl Sums ===
 
 impl Sums {
@@ -165,8 +243,8 @@ impl Sums {
     }
 
     fn scale(&mut self, factor: f64) {
-        let Self { count, w, wx, wxx, wy, wxy, squares } = self;
-        for sum in [count, w, wx, wxx, wy, wxy, squares] {
+        let Self { count, w, wx, wxx, wy, wxy } = self;
+        for sum in [count, w, wx, wxx, wy, wxy] {
             *sum *= factor;
         }
     }
@@ -227,6 +305,17 @@ mod tests {
         assert!((0.85..1.3).contains(&line.at(1000)), "{}", line.at(1000));
         assert!(line.count(at(41)) > 99.0 && line.count(at(3641)) < 1.0);
         assert!(line.spread(at(3641)) > 2.0 * line.spread(at(41)));
+    }
+
+    #[test]
+    fn a_jump_is_followed_at_once_and_is_no_noise() {
+        let mut line = seen(400, 0.3, 0.05, 0.1);
+        let before = line.noise.variance(line.prior);
+        for _ in 0..6 {
+            line.observe(at(41), 1000, 1.05);
+        }
+        assert!((0.8..1.2).contains(&line.at(1000)), "{}", line.at(1000));
+        assert!(line.noise.variance(line.prior) < before * 2.0);
     }
 
     proptest! {

@@ -131,6 +131,37 @@ impl Quantiles {
         }
     }
 
+    /// The probability that it takes longer than so many seconds: linear between the quantiles, and
+    /// beyond them as a power. It is asked for every endpoint of every decision, so it is no
+    /// distribution function.
+    pub fn beyond(&self, seconds: f64) -> f64 {
+        let between = |[quick, slow]: [f64; 2], [more, less]: [f64; 2]| {
+            more + (less - more) * ((seconds - quick) / (slow - quick).max(1e-9))
+        };
+        if seconds >= self.p99 {
+            0.01 * (self.p99 / seconds.max(1e-9)).powi(8)
+        } else if seconds >= self.p95 {
+            between([self.p95, self.p99], [0.05, 0.01])
+        } else if seconds >= self.p90 {
+            between([self.p90, self.p95], [0.10, 0.05])
+        } else if seconds >= self.p50 {
+            between([self.p50, self.p90], [0.50, 0.10])
+        } else {
+            let short = (seconds / self.p50).max(0.0);
+            1.0 - 0.5 * short * short
+        }
+    }
+
+    /// The same behind others that take so many seconds together, give or take a fifth.
+    pub(crate) fn behind(self, seconds: f64) -> Self {
+        Self {
+            p50: self.p50 + seconds,
+            p90: self.p90 + seconds * 1.26,
+            p95: self.p95 + seconds * 1.33,
+            p99: self.p99 + seconds * 1.47,
+        }
+    }
+
     /// Each quantile changed in the same way.
     pub(crate) fn map(self, change: impl Fn(f64) -> f64) -> Self {
         Self {
@@ -157,5 +188,23 @@ impl Quantile {
             Self::P95 => 0.95,
             Self::P99 => 0.99,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_beyond_agrees_with_the_quantiles_and_falls() {
+        let ttft = Quantiles { p50: 0.4, p90: 0.6, p95: 0.7, p99: 1.0 };
+        for (seconds, beyond) in [(0.0, 1.0), (0.4, 0.5), (0.6, 0.1), (0.7, 0.05), (1.0, 0.01)] {
+            assert!((ttft.beyond(seconds) - beyond).abs() < 1e-9, "{seconds}");
+        }
+        let beyond = |step: u32| ttft.beyond(f64::from(step) / 100.0);
+        assert!((0..300).all(|step| beyond(step) >= beyond(step + 1)));
+        let one = Quantiles { p50: 0.4, p90: 0.4, p95: 0.4, p99: 0.4 };
+        assert!(one.beyond(0.3) > 0.5 && one.beyond(0.5) < 0.01);
+        assert!(Quantiles::default().beyond(0.1) < 0.01);
     }
 }

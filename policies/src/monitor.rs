@@ -14,6 +14,7 @@ use isthmus_inference::failure::{Blame, Failure, Kind};
 use crate::board::{Board, Gates};
 use crate::breaker::{Breaker, BreakerState};
 use crate::concurrency::Concurrency;
+use crate::crowding::{Line, Place};
 use crate::lease::{Backlog, Lease};
 use crate::live::{Gate, LiveView};
 use crate::moment::Moment;
@@ -55,8 +56,10 @@ pub struct Started {
     at: Moment,
     first_token_at: Option<Moment>,
     work: Work,
-    /// How many first tokens were waited for there when it began.
-    ahead: u32,
+    /// Its place among the prompts that a machine of one's own has before it.
+    line: Place,
+    /// How many others were under way when it began.
+    beside: u32,
     probe: bool,
 }
 
@@ -93,6 +96,7 @@ struct State {
     tokens: Option<PerMinute>,
     lease: Option<Lease>,
     backlog: Backlog,
+    line: Line,
     cooling_until: Moment,
     /// Refusals without an answer between, for the wait where none was asked for.
     refusals: u32,
@@ -125,6 +129,7 @@ impl Monitor {
             tokens: limits.tpm.map(PerMinute::new),
             lease,
             backlog: Backlog::default(),
+            line: Line::default(),
             cooling_until: Moment::START,
             refusals: 0,
             put_up_at: [Moment::START; BUCKETS],
@@ -166,8 +171,10 @@ impl Monitor {
         self.board.pending.store(pending.saturating_add(1), Relaxed);
         state.take(now, work);
         self.put_up(state, now);
-        let ahead = self.board.unanswered.fetch_add(1, Relaxed);
-        Started { at: now, first_token_at: None, work, ahead, probe }
+        let own = state.stats.undisturbed(work.input_tokens);
+        let line = own.map(|seconds| state.line.join(now, seconds)).unwrap_or_default();
+        self.board.put_line(state.line.empty_at());
+        Started { at: now, first_token_at: None, work, line, beside: pending, probe }
     }
 
     /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
@@ -187,8 +194,15 @@ impl Monitor {
             started.first_token_at = Some(now);
             let mut state = self.lock();
             let ttft = now.since(started.at);
-            self.board.unanswered.fetch_sub(1, Relaxed);
-            state.stats.first_token(now, started.work.input_tokens, started.ahead, ttft);
+            state.line.read(now, started.line);
+            self.board.put_line(state.line.empty_at());
+            let Started { work, line, beside, .. } = *started;
+            if state.stats.waited(now, work.input_tokens, line.ahead, ttft, beside) {
+                state.concurrency.was_full(beside);
+                self.put_up(&state, now);
+                return;
+            }
+            state.stats.first_token(now, work.input_tokens, line.ahead, ttft);
             self.put_up_ttft(&mut state, now, started.work.input_tokens);
         }
     }
@@ -203,9 +217,10 @@ impl Monitor {
         state.learn(now, &started, outcome, pending, usual_first);
         let (size, waited) = (started.work.input_tokens, now.since(started.at));
         if started.first_token_at.is_none() {
-            self.board.unanswered.fetch_sub(1, Relaxed);
+            state.line.leave(now, started.line);
+            self.board.put_line(state.line.empty_at());
             if self.shows_slowness(outcome, size, waited) {
-                state.stats.first_token(now, size, started.ahead, waited);
+                state.stats.first_token(now, size, started.line.ahead, waited);
                 self.put_up_ttft(&mut state, now, size);
             }
         }

@@ -100,6 +100,10 @@ pub struct Tuning {
     pub second_over: f64,
     /// How much the cost of a failed attempt counts (λ_E).
     pub failure: f64,
+    /// How many exchanges a first token weighs that comes after the bound on it (λ_S).
+    pub late: f64,
+    /// Whoever is more often late than this breaks the bound; below, lateness is weighed.
+    pub most_late: f64,
 }
 
 const PICO_DOLLARS: f64 = 1e12;
@@ -170,7 +174,14 @@ impl Tuning {
     /// λ_E·P(fail)·(cost of the attempt + value of the time that it takes).
     pub(crate) fn risk(&self, terms: &Terms) -> f64 {
         let attempt = terms.pico_dollars() + self.second * (terms.ttft.p95 + terms.queue);
-        self.second_over * terms.over + self.failure * terms.failure * attempt
+        self.lateness(terms) + self.failure * terms.failure * attempt
+    }
+}
+
+impl Tuning {
+    /// What being too slow weighs: λ_S·P(late)·(cost of an exchange) + λ_L·(seconds over the bounds).
+    pub(crate) fn lateness(&self, terms: &Terms) -> f64 {
+        terms.fine + self.second_over * terms.over
     }
 }
 
@@ -180,11 +191,13 @@ impl Default for Tuning {
             near: 0.02,
             hysteresis: 0.10,
             exploration: 0.01,
-            seldom: 32,
+            seldom: 100,
             two_choices: true,
             second: 0.001 * PICO_DOLLARS,
             second_over: 0.01 * PICO_DOLLARS,
             failure: 1.0,
+            late: 10.0,
+            most_late: 0.2,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use isthmus_inference::date::Date;
 use isthmus_inference::money::Money;
 
-use crate::bounds::BoundSet;
+use crate::bounds::{Bound, BoundSet};
 use crate::chance::Chance;
 use crate::endpoint_set::EndpointSet;
 use crate::explain::{Explanation, Recorder};
@@ -20,8 +20,8 @@ use crate::hedge::{Hedge, HedgeRules};
 use crate::live::LiveView;
 use crate::moment::Moment;
 use crate::narrow::Narrowing;
-use crate::objective::{Objective, Tuning};
-use crate::offer::Offer;
+use crate::objective::{Aim, Objective, Tuning, Unit};
+use crate::offer::{Offer, Pricing};
 use crate::retry::RetryRules;
 use crate::terms::Demand;
 
@@ -168,7 +168,8 @@ impl Strategy {
         if situation.time_left.is_zero() {
             return Err(NoRoute::TooLate);
         }
-        let judge = rank::Judge { strategy: self, situation, aim, weights };
+        let fine = self.fine(situation, aim);
+        let judge = rank::Judge { strategy: self, situation, aim, weights, fine };
         let ranked = judge.rank(recorder)?;
         let mut chance = situation.chance;
         let choice =
@@ -189,8 +190,38 @@ impl Strategy {
             let others = ranked.iter().filter(|other| other.number != first.number);
             others.filter(|other| other.may.fallback).for_each(|other| plan.push(other.number));
         }
-        plan.hedge = self.hedge.as_ref().and_then(|rules| judge.hedge(rules, &ranked, first));
+        plan.hedge = self.hedge.as_ref().and_then(|rules| {
+            judge.hedge(rules, &ranked, first, choice.picked == Picked::Explored)
+        });
         Ok(plan)
+    }
+}
+
+impl Strategy {
+    /// What a late first token weighs, in pico-dollars: as much as some exchanges, at the mean price
+    /// of those that may be asked. Nothing where the bound on it is absent, is no matter of money, or
+    /// may not be relaxed.
+    fn fine(&self, situation: &Situation<'_>, aim: &Aim) -> f64 {
+        let objective = &self.objective;
+        let is_bound = objective.bounds.p95_ttft.is_some();
+        let weighed =
+            aim.unit == Unit::PicoDollars && objective.when_infeasible.relaxes(Bound::P95Ttft);
+        if !is_bound || !weighed {
+            return 0.0;
+        }
+        let (mut input, mut output, mut count) = (0, 0, 0.0);
+        for candidate in situation.candidates {
+            if let Pricing::Tokens(price) = candidate.offer.pricing
+                && situation.permits.route.has(candidate.number)
+            {
+                input += price.input.pico_dollars_per_token();
+                output += price.output.pico_dollars_per_token();
+                count += 1.0;
+            }
+        }
+        let (input_tokens, output_tokens) = situation.demand.at_least_usual();
+        let sum = input as f64 * input_tokens + output as f64 * output_tokens;
+        if count > 0.0 { self.tuning.late * sum / count } else { 0.0 }
     }
 }
 

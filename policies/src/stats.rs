@@ -13,8 +13,8 @@ use crate::sketch::Windows;
 /// Everything that is remembered of one endpoint, with its model and credential.
 pub struct EndpointStats {
     prior: Prior,
-    /// First tokens of each size, each as if its prompt had been of the size that stands for all of
-    /// the bucket: so prompts at the two ends of a bucket are told apart.
+    /// First tokens of each size, as shares of what the line said at that moment: so prompts at the two
+    /// ends of a bucket are told apart, and a slow minute that is over is no slowness.
     ttft: [Windows; BUCKETS],
     /// What sizes that were seen say of those that were not.
     line: Line,
@@ -40,6 +40,14 @@ pub const BUCKETS: usize = 8;
 
 /// As many first tokens of the newest minutes are enough to judge by.
 const ENOUGH: usize = 100;
+/// On a machine of one's own, first tokens with less than this ahead, as a share of their own time, tell
+/// how long one takes undisturbed; others only until so many are known.
+const ALONE: f64 = 0.1;
+const KNOWN: f64 = 8.0;
+/// So many others and fewer find a place anywhere.
+const FEW: u32 = 3;
+/// A machine of one's own is hardly ever so many times as slow as usual by noise alone.
+const NOISIEST: f64 = 1.6;
 /// What other sizes say counts like so many first tokens of this one: of fewer, a p95 is a guess.
 const LINE_FIRST_TOKENS: f64 = 20.0;
 /// The prior counts like so many attempts,
@@ -87,21 +95,44 @@ impl EndpointStats {
         }
     }
 
-    /// The first token of an answer came after so long, while so many others were waited for there
-    /// before it. An attempt that was given up without one is
+    /// The first token of an answer came after so long, with prompts of so many seconds before it.
+    /// An attempt that was given up without one is
     /// told here too: it took at least as long as it was waited for, so silence is not taken for
     /// speed.
-    pub fn first_token(&mut self, now: Moment, input_tokens: u64, ahead: u32, ttft: Duration) {
+    pub fn first_token(&mut self, now: Moment, input_tokens: u64, ahead: f64, ttft: Duration) {
         let bucket = bucket(input_tokens);
         let mut seconds = ttft.as_secs_f64();
         if let Some(crowding) = &mut self.crowding {
-            crowding.observe(ahead, seconds / self.line.at(input_tokens));
+            let own = self.line.at(input_tokens).max(1e-4);
+            crowding.observe(ahead / own, seconds / own);
             // What is kept is how long it takes undisturbed.
-            seconds /= crowding.times(ahead);
+            seconds /= crowding.times(ahead / own);
+            // A guess at the delay would pass for noise of its own.
+            if ahead > ALONE * own && self.line.count(now) >= KNOWN {
+                return;
+            }
         }
         self.line.observe(now, input_tokens, seconds);
-        let (base, slope) = self.line.shape();
-        self.ttft[bucket].add(now, seconds / scale(base, slope, input_tokens));
+        self.ttft[bucket].add(now, seconds / self.line.at(input_tokens).max(1e-4));
+    }
+
+    /// Whether a first token on a machine of one's own is far later than the prompts ahead and its noise
+    /// explain, so that it has waited for a place among the others. One that had few beside it has not:
+    /// there the machine is slow.
+    pub fn waited(
+        &self,
+        now: Moment,
+        input_tokens: u64,
+        ahead: f64,
+        ttft: Duration,
+        beside: u32,
+    ) -> bool {
+        let Some(crowding) = self.crowding else { return false };
+        // Those that were not seen to wait are noise by now; the machine's own is no more than this.
+        let Quantiles { p50, p99, .. } = self.line.ttft(now, input_tokens);
+        let own = p99.min(p50 * NOISIEST);
+        let known = self.line.count(now) >= KNOWN && beside >= FEW;
+        known && ttft.as_secs_f64() > own + ahead * crowding.share().max(1.0)
     }
 
     /// So many tokens came in so long, after the first one.
@@ -128,6 +159,8 @@ impl EndpointStats {
         let known = self.line.count(now) as u32;
         let Some(seen) = self.ttft[bucket].lately(now, ENOUGH) else { return (expected, known) };
         let Some(quantiles) = seen.quantiles() else { return (expected, known) };
+        let here = self.line.at(typical(bucket));
+        let quantiles = self.line.widened(now, quantiles.map(|times| times * here));
         let count = seen.count() as f64;
         let weight = count / (count + LINE_FIRST_TOKENS);
         let mix = |seen: f64, expected: f64| seen * weight + expected * (1.0 - weight);
@@ -140,7 +173,12 @@ impl EndpointStats {
         (mixed, known)
     }
 
-    /// By which share of a first token each prompt that waits delays the next one.
+    /// How long a first token would take undisturbed, where prompts delay each other.
+    pub fn undisturbed(&self, input_tokens: u64) -> Option<f64> {
+        self.crowding.map(|_| self.line.at(input_tokens))
+    }
+
+    /// By which share of their length prompts that wait delay the next one.
     pub fn crowding(&self) -> f64 {
         self.crowding.map_or(0.0, |crowding| crowding.share())
     }
@@ -214,11 +252,11 @@ mod tests {
         let (assumed, samples) = stats.ttft(at(1), 1);
         assert_eq!(samples, 0);
         for _ in 0..400 {
-            stats.first_token(at(1), 1000, 0, Duration::from_millis(200));
+            stats.first_token(at(1), 1000, 0.0, Duration::from_millis(200));
         }
         let (seen, samples) = stats.ttft(at(1), 1);
         assert_eq!(samples, 100, "more would not make it surer");
-        assert!(assumed.p95 > 3.0 && (seen.p95 - 0.2).abs() < 0.02, "{seen:?}");
+        assert!(assumed.p95 > 3.0 && (seen.p95 - 0.2).abs() < 0.03, "{seen:?}");
         let (other_size, _) = stats.ttft(at(1), 2);
         assert!(other_size.p95 < assumed.p95 / 3.0, "a fast one is fast with other sizes too");
     }

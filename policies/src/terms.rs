@@ -41,7 +41,15 @@ pub struct Terms {
     pub failure: f64,
     /// Seconds beyond the bounds on time.
     pub over: f64,
+    /// The probability that the first token comes after the bound on it.
+    pub late: f64,
+    /// What that weighs, in pico-dollars.
+    pub fine: f64,
 }
+
+/// The size of a usual exchange, as in the public traces of conversations.
+const USUAL_INPUT: u64 = 1000;
+const USUAL_OUTPUT: u64 = 200;
 
 // === impl Demand ===
 
@@ -49,6 +57,14 @@ impl Demand {
     /// How many tokens of the prompt an endpoint has to compute: what its figures are looked up by.
     pub fn fresh_input(&self, number: usize) -> u64 {
         self.input_tokens - self.warm.cached(number, self.input_tokens).min(self.input_tokens)
+    }
+
+    /// The exchange by which others are measured, in tokens of prompt and of answer: of usual size, or half as large as this one. Measured
+    /// by itself, each would count its own lateness the more the larger it is, and what a pool may be
+    /// late would be spent where it saves least; measured by the usual one, large ones would all be late.
+    pub(crate) fn at_least_usual(&self) -> (f64, f64) {
+        let [input, output] = [self.input_tokens, self.output_tokens].map(|tokens| tokens / 2);
+        (input.max(USUAL_INPUT) as f64, output.max(USUAL_OUTPUT) as f64)
     }
 
     /// What the exchange is expected to consume there.
@@ -88,6 +104,8 @@ impl Terms {
             tps: live.tokens_per_second,
             failure: live.failure,
             over: 0.0,
+            late: 0.0,
+            fine: 0.0,
         }
     }
 

@@ -14,6 +14,7 @@ use isthmus_inference::usage::Usage;
 use isthmus_policies::retry::{Next, Progress};
 
 use super::chance::Chance;
+use super::fair::Fair;
 use super::oracle::Oracle;
 use super::router::{self, Ask, Listing, PATIENCE, Plan, Router};
 use super::trace::{Arrival, Trace};
@@ -25,6 +26,8 @@ pub enum Contender {
     Blind(Box<dyn Router>),
     /// Somebody who knows more.
     Seer(Oracle),
+    /// Somebody who knows every law, and no luck.
+    Fair(Fair),
 }
 
 /// What became of a request.
@@ -143,6 +146,7 @@ impl<'a> Simulation<'a> {
                 let attempt = Try { request: request as u64, earlier: 0, arrival };
                 oracle.plan(attempt, &self.world, now)
             }
+            Contender::Fair(fair) => fair.plan(arrival, &self.world, now),
         };
         let hedge = plan.hedge;
         self.exchanges[request].plan = plan;
@@ -245,8 +249,8 @@ impl<'a> Simulation<'a> {
         let dice = dice.at(u64::from(exchange.record.attempts)).uniform();
         let next = match &mut *self.contender {
             Contender::Blind(router) => router.next(progress, failure, dice, now),
-            Contender::Seer(_) if progress.has_alternative => Next::Elsewhere,
-            Contender::Seer(_) => Next::GiveUp,
+            Contender::Seer(_) | Contender::Fair(_) if progress.has_alternative => Next::Elsewhere,
+            Contender::Seer(_) | Contender::Fair(_) => Next::GiveUp,
         };
         match next {
             Next::Again { after } => {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::baselines::{BASELINES, Fixed};
+use super::fair::{Fair, RENTS};
 use super::figures::{Interval, Run};
 use super::isthmus::{self, Variant};
 use super::market::Market;
@@ -135,6 +136,8 @@ impl Suite {
             add("oracle-sparing", Sort::Oracle, sparing.clone());
             let mut informed = Contender::Seer(Oracle::informed(self.slo()));
             add("oracle-informed", Sort::Oracle, self.figures(&self.records(seed, &mut informed)));
+            let fair = self.fair(seed, strict.miss_percent + MISS_BAR);
+            add("oracle-fair", Sort::Oracle, fair);
             for variant in isthmus::VARIANTS {
                 let records = self.records(seed, &mut self.isthmus(variant));
                 add(variant.name, variant.sort(), self.figures(&records));
@@ -181,18 +184,38 @@ impl Suite {
             self.figures(&self.records(seed, &mut contender))
         };
         // Fines between a millionth and a hundredth of a dollar.
-        let (mut low, mut high) = (6.0_f64, 10.0_f64);
-        let mut best = run(10_f64.powf(high));
-        for _ in 0..SEARCH {
-            let middle = f64::midpoint(low, high);
-            let candidate = run(10_f64.powf(middle));
-            if candidate.miss_percent <= ALLOWED_MISSES {
-                (high, best) = (middle, candidate);
-            } else {
-                low = middle;
-            }
-        }
-        best
+        least(
+            6.0,
+            10.0,
+            SEARCH,
+            |fine| run(10_f64.powf(fine)),
+            |run| run.miss_percent <= ALLOWED_MISSES,
+        )
+    }
+
+    /// The fair bound: for each rent the least fine, by bisection, with which it misses no more than is
+    /// allowed; the cheaper of them.
+    fn fair(&self, seed: u64, allowed: f64) -> Run {
+        let requests = self.trace.arrivals.len().max(1) as u64;
+        let output =
+            self.trace.arrivals.iter().map(|arrival| arrival.output).sum::<u64>() / requests;
+        let cheapest = |rent: f64| {
+            let run = |fine: f64| {
+                let fair = Fair { slo: self.slo(), fine, rent, output };
+                self.figures(&self.records(seed, &mut Contender::Fair(fair)))
+            };
+            least(
+                8.0,
+                11.0,
+                SEARCH / 2,
+                |fine| run(10_f64.powf(fine)),
+                |run| run.miss_percent <= allowed,
+            )
+        };
+        let runs = RENTS.map(cheapest);
+        runs.into_iter()
+            .min_by(|one, other| one.cost_usd.total_cmp(&other.cost_usd))
+            .unwrap_or_default()
     }
 
     /// The endpoint that, always asked first, keeps the bound at the lowest cost, as hindsight
@@ -237,6 +260,28 @@ impl Suite {
             first_seed,
         }
     }
+}
+
+/// The run of the least value between two that is still good, by bisection; that of the greatest, where
+/// none is.
+fn least(
+    mut low: f64,
+    mut high: f64,
+    steps: usize,
+    run: impl Fn(f64) -> Run,
+    is_good: impl Fn(&Run) -> bool,
+) -> Run {
+    let mut best = run(high);
+    for _ in 0..steps {
+        let middle = f64::midpoint(low, high);
+        let candidate = run(middle);
+        if is_good(&candidate) {
+            (high, best) = (middle, candidate);
+        } else {
+            low = middle;
+        }
+    }
+    best
 }
 
 // === impl Standing ===

@@ -202,6 +202,15 @@ impl<'a> World<'a> {
         Law { wait, median, sigma: offer.ttft.sigma, refusal, slow, cached }
     }
 
+    /// The share of a leased machine that an attempt takes: the seconds that it reads, and its part of
+    /// those that it writes beside others. Nothing where there is no lease.
+    pub fn machine_seconds(&self, number: usize, law: &Law, output: u64) -> f64 {
+        let offer = &self.market.endpoints[number];
+        let decode = output as f64 / offer.decode.tokens_per_second * law.slow;
+        let shared = decode / offer.places.at_once as f64;
+        if offer.lease.is_some() { law.median / SECOND + shared } else { 0.0 }
+    }
+
     /// What becomes of this attempt if it is made now.
     pub fn look(&self, number: usize, attempt: Try<'_>, now: u64) -> Fate {
         let (offer, endpoint) = (&self.market.endpoints[number], &self.endpoints[number]);

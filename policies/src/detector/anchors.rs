@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::number::{Number, Run};
+use super::number::{Number, Run, separates};
 use super::{Find, Findings, KINDS, Kind, Text, Word, assignment, context, strides};
 
 /// The part of a window to look at. What stands before and after it is there for judging only.
@@ -46,6 +46,10 @@ fn numbers(ground: Ground<'_>, mut taken: usize, findings: &mut Findings) -> usi
         at += text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     }
     while let Some(start) = next_digit(text, at, until) {
+        if let Some(next) = passed_over(text, start) {
+            at = next;
+            continue;
+        }
         let run = Run::at(text, start);
         let mut digits = run.digits();
         for index in 0..run.settled() {
@@ -72,7 +76,7 @@ fn number_kinds(number: &Number<'_>, digits: usize, findings: &mut Findings) -> 
         return None;
     }
     let found = |kind: &Kind| match kind.find {
-        Find::Number(find) if digits >= FEW_DIGITS => find(number),
+        Find::Number(least, find) if digits >= least => find(number),
         Find::Country(find) if after_letters => find(number.text, number.start() - 2),
         _ => None,
     };
@@ -80,6 +84,15 @@ fn number_kinds(number: &Number<'_>, digits: usize, findings: &mut Findings) -> 
     let (index, end) = ends?;
     findings.add(index);
     Some(end)
+}
+
+/// Where to go on behind a lone group of few digits, which is most of them. No letters stand before
+/// it, as in the head of an account number.
+fn passed_over(text: Text<'_>, start: usize) -> Option<usize> {
+    let rest = &text[start..];
+    let few = rest.iter().take(FEW_DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
+    let ends = few < FEW_DIGITS && rest.get(few).is_some_and(|byte| !separates(*byte));
+    (ends && !context::after_two_letters(text, start)).then_some(start + few)
 }
 
 fn next_digit(text: Text<'_>, mut at: usize, until: usize) -> Option<usize> {

@@ -8,7 +8,7 @@ pub(super) const KIND: Kind = Kind {
     name: "payment_card",
     class: DataClass::Pci,
     about: "13 to 19 digits with an issuer's prefix and length and Luhn's check digit, in any usual grouping",
-    find: Find::Number(find),
+    find: Find::Number(13, find),
 };
 
 /// The prefixes of an issuer (first and last, of the same length), and the lengths of its numbers.

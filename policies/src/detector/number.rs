@@ -89,7 +89,7 @@ impl Run {
     }
 }
 
-fn separates(byte: u8) -> bool {
+pub(super) fn separates(byte: u8) -> bool {
     matches!(byte, b' ' | b'-' | b'.' | b'/' | b'(' | b')' | b'\n' | b'\t')
 }
 

@@ -9,7 +9,7 @@ pub(super) const KIND: Kind = Kind {
     name: "phone",
     class: DataClass::Pii,
     about: "`+` and 8 to 15 digits; North American, British, French and Brazilian forms; others with a word such as *phone* just before",
-    find: Find::Number(find),
+    find: Find::Number(7, find),
 };
 
 const WORDS: &[&str] = &[

@@ -11,7 +11,7 @@ pub static MINIMISE: Aim = Aim {
     unit: Unit::PicoDollars,
     score: |terms, weights, tuning| {
         let certain = weights.expected_cost * terms.pico_dollars();
-        Score::new(certain, measured(terms, weights) + tuning.second_over * terms.over)
+        Score::new(certain, measured(terms, weights) + tuning.lateness(terms))
     },
 };
 

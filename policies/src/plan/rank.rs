@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{Candidate, NoRoute, Situation, Strategy};
-use crate::bounds::BoundSet;
+use crate::bounds::{Bound, BoundSet};
 use crate::explain::{Fate, Recorder};
 use crate::hedge::{Hedge, HedgeRules};
 use crate::lease;
@@ -21,6 +21,8 @@ pub(super) struct Judge<'a> {
     pub(super) situation: &'a Situation<'a>,
     pub(super) aim: &'static Aim,
     pub(super) weights: Weights,
+    /// What a late first token weighs, in pico-dollars.
+    pub(super) fine: f64,
 }
 
 /// The ranked endpoints, the best first. Few pools are larger than this, and those use the heap.
@@ -66,6 +68,8 @@ struct Refused {
 
 /// A partner is sought among so many of the best that permit it; the rest are seldom of use.
 const HEDGE_AMONG: usize = 8;
+/// An exploration has at least this share of the bound for itself.
+const SOONEST: f64 = 0.25;
 
 // === impl Judge ===
 
@@ -114,7 +118,11 @@ impl Judge<'_> {
         let objective = &self.strategy.objective;
         let terms = self.terms(place, candidate);
         let broken = objective.bounds.broken(&terms, &offer.pricing);
-        let steps = objective.when_infeasible.steps(broken);
+        let counts = match self.tolerates(&terms) {
+            true => broken.without(Bound::P95Ttft),
+            false => broken,
+        };
+        let steps = objective.when_infeasible.steps(counts);
         let Some(relaxed) = steps else { return Err(Fate::OutOfBounds { broken }) };
 
         let class = self.class(candidate, &terms, relaxed);
@@ -142,8 +150,20 @@ impl Judge<'_> {
     fn terms(&self, place: usize, candidate: &Candidate<'_>) -> Terms {
         let Candidate { number, offer, live } = candidate;
         let mut terms = Terms::of(self.situation.demand, *number, place, &offer.pricing, live);
-        terms.over = self.strategy.objective.bounds.seconds_over(&terms);
+        let bounds = &self.strategy.objective.bounds;
+        terms.late = bounds.late(&terms);
+        terms.fine = self.fine * terms.late;
+        terms.over = bounds.seconds_over(&terms);
+        if self.tolerates(&terms) {
+            terms.over -= bounds.first_token_over(&terms);
+        }
         terms
+    }
+
+    /// Whether an endpoint's lateness is weighed like a cost, instead of putting it behind all that
+    /// are punctual. A bound that may not be relaxed is none to weigh.
+    fn tolerates(&self, terms: &Terms) -> bool {
+        self.fine > 0.0 && terms.late <= self.strategy.tuning.most_late
     }
 
     fn class(&self, candidate: &Candidate<'_>, terms: &Terms, relaxed: u8) -> Class {
@@ -178,36 +198,62 @@ impl Judge<'_> {
         rules: &HedgeRules,
         ranked: &[Standing],
         first: &Standing,
+        explored: bool,
     ) -> Option<Hedge> {
         if self.situation.narrowing.is_some_and(|narrowing| !narrowing.allows_fallbacks()) {
             return None;
         }
         let candidate = |standing: &Standing| &self.situation.candidates[standing.place as usize];
-        let input_cost = |standing: &Standing| {
+        let demand = self.situation.demand;
+        let bill = |standing: &Standing, output_tokens| {
             let Candidate { number, offer, live } = candidate(standing);
-            let demand = self.situation.demand;
             let cached = demand.warm.cached(*number, demand.input_tokens);
-            offer.pricing.marginal(&demand.usage(cached, 0), live.queue)
+            let usage = demand.usage(cached, output_tokens);
+            Some((offer.pricing.marginal(&usage, live.queue)?, usage, &offer.pricing))
+        };
+        // A second copy takes of a lease what others would have had.
+        let cost = |standing: &Standing, output_tokens| {
+            let (bill, usage, pricing) = bill(standing, output_tokens)?;
+            Some(if let Pricing::Lease(lease) = pricing { lease.share(&usage) } else { bill })
         };
         let after = rules.after.delay(&candidate(first).live);
         let second = self.strategy.tuning.second;
         let pain = |standing: &Standing| {
             let live = &candidate(standing).live;
-            let cost = input_cost(standing).map(|cost| cost.pico_dollars() as f64)?;
+            let cost = cost(standing, 0)?.pico_dollars() as f64;
             Some(cost + second * (live.ttft.p50 + lease::waiting(live.queue)))
         };
         let partner = ranked
             .iter()
             .filter(|other| other.may.hedge && other.number != first.number)
+            .filter(|other| has_room_to_spare(candidate(other)))
             .take(HEDGE_AMONG)
             .filter_map(|other| Some((other, pain(other)?)))
             .min_by(|(_, left), (_, right)| left.total_cmp(right))?
             .0;
-        // Whichever of the two loses, its prompt has been paid for.
-        let extra_cost = input_cost(partner)?.max(input_cost(first)?);
+        let after = match self.strategy.objective.bounds.p95_ttft {
+            // The caller does not pay for what an exploration finds out: the second copy has time to
+            // keep the bound.
+            Some(bound) if explored => {
+                let left = (bound - candidate(partner).live.ttft.p95).max(bound * SOONEST);
+                after.min(Duration::try_from_secs_f64(left).unwrap_or(after))
+            }
+            _ => after,
+        };
+        // Whichever of the two loses, its prompt has been paid for; and if that is the first, the other
+        // one's answer may be the dearer.
+        let (first_input, ..) = bill(first, 0)?;
+        let (first_whole, ..) = bill(first, demand.output_tokens)?;
+        let dearer = cost(partner, demand.output_tokens)? - first_whole;
+        let extra_cost = cost(partner, 0)?.max(first_input + dearer);
         let in_time = after < self.situation.time_left;
         in_time.then_some(Hedge { after, partner: partner.number as usize, extra_cost })
     }
+}
+
+/// Whether a second copy delays nobody: a machine of one's own reads it before what comes next.
+fn has_room_to_spare(candidate: &Candidate<'_>) -> bool {
+    !matches!(candidate.offer.pricing, Pricing::Lease(_)) || candidate.live.pending == 0
 }
 
 fn is_saturated(pricing: &Pricing, queue: f64) -> bool {

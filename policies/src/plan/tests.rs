@@ -205,9 +205,18 @@ fn a_warm_cache_is_worth_its_discount() {
 }
 
 #[test]
-fn a_bound_on_the_p95_comes_before_the_price() {
+fn lateness_is_weighed_while_it_is_seldom_and_comes_before_the_price_when_it_is_not() {
     let slow = || Bounds { p95_ttft: Some(0.8), ..Bounds::default() };
-    let pool = Pool::of(&[(price("1", "4"), 1.0), (price("3", "9"), 0.5)]).within(slow());
+    // Late for 6 in 100: less than the price is worth, and more.
+    let seldom =
+        |first| Pool::of(&[(price(first, first), 0.82), (price("9", "9"), 0.5)]).within(slow());
+    assert_eq!(seldom("1").choices(), [0, 1]);
+    assert_eq!(seldom("8").choices(), [1, 0]);
+    let mut strict = seldom("1");
+    strict.strategy.objective.when_infeasible =
+        WhenInfeasible { relax: vec![], then: Then::Reject };
+    assert_eq!(strict.choices(), [1], "a bound that is not relaxed is no matter of money");
+    let pool = Pool::of(&[(price("1", "4"), 3.0), (price("3", "9"), 0.5)]).within(slow());
     assert_eq!(pool.choices(), [1, 0], "the slow one is still there for a failure");
     let pool = Pool::of(&[(price("1", "4"), 2.0), (price("3", "9"), 0.9)]).within(slow());
     assert_eq!(pool.choices(), [1, 0], "nobody is fast enough, and the faster one is worth it");
@@ -283,7 +292,7 @@ fn a_price_is_no_measurement_and_the_smallest_difference_counts() {
 fn one_in_a_hundred_goes_to_somebody_who_is_seldom_seen_and_more_to_a_stranger() {
     let mut pool = Pool::of(&[(price("1", "4"), 1.0); 3]);
     pool.lives[0].ttft.p95 = 0.9;
-    pool.lives[1].samples = 31;
+    pool.lives[1].samples = 99;
     pool.lives[2].ttft.p95 = 0.95;
     let mut pool = pool.aim("fastest");
     pool.strategy.tuning = Tuning { near: 0.0, ..Tuning::default() };
@@ -365,8 +374,16 @@ fn a_second_copy_goes_to_whoever_would_answer_soonest() {
     pool.strategy.hedge = Some(HedgeRules { after, max_extra_cost_percent: 2.0 });
     let hedge = pool.plan(1).unwrap().hedge.unwrap();
     assert_eq!((hedge.partner, hedge.after), (1, Duration::from_secs(1)));
-    // The dearer of two prompts of 1000 tokens.
+    // The other's prompt of 1000 tokens; or the own one, and what the other's answer costs more.
     assert_eq!(hedge.extra_cost.to_string(), "0.002");
+    pool.offers[1].pricing = price("2", "9");
+    let hedge = pool.plan(1).unwrap().hedge.unwrap();
+    assert_eq!(hedge.extra_cost.to_string(), "0.003");
+    pool.offers[1].pricing = lease();
+    pool.lives[1].pending = 1;
+    pool.route = [0].into_iter().collect();
+    assert_eq!(pool.plan(1).unwrap().hedge.unwrap().partner, 2, "the lease is at work for another");
+    pool.offers[1].pricing = price("2", "4");
 
     pool.hedge = [0, 2].into_iter().collect();
     assert_eq!(pool.plan(1).unwrap().hedge.unwrap().partner, 2);

@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "br_cpf",
     class: DataClass::Pii,
     about: "`529.982.247-25` with both check digits; without its marks, with the word *CPF* nearby",
-    find: Find::Number(find),
+    find: Find::Number(11, find),
 };
 
 const WORDS: &[&str] = &["cpf", "pessoa f", "contribuinte"];

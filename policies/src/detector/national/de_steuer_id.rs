@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "de_steuer_id",
     class: DataClass::Pii,
     about: "eleven digits, of which just one repeats, with the right check digit",
-    find: Find::Number(find),
+    find: Find::Number(11, find),
 };
 
 fn find(number: &Number<'_>) -> Option<usize> {

@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "es_dni",
     class: DataClass::Pii,
     about: "`12345678Z` and `X1234567L` with the right control letter; in small letters or after a space, with a word such as *DNI* nearby",
-    find: Find::Number(find),
+    find: Find::Number(7, find),
 };
 
 const WORDS: &[&str] = &["dni", "nie", "nif", "documento nacional", "identidad", "extranjer"];

@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "fr_nir",
     class: DataClass::Pii,
     about: "13 digits (Corsica's departments with their letter) and the key modulo 97, with a month that can be",
-    find: Find::Number(find),
+    find: Find::Number(6, find),
 };
 
 const LENGTH: usize = 15;

@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "in_aadhaar",
     class: DataClass::Pii,
     about: "twelve digits with Verhoeff's check digit, with a word such as *Aadhaar* nearby",
-    find: Find::Number(find),
+    find: Find::Number(12, find),
 };
 
 const WORDS: &[&str] = &["aadhaar", "aadhar", "adhaar", "adhar", "uidai", "uid", "आधार"];

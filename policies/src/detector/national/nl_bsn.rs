@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "nl_bsn",
     class: DataClass::Pii,
     about: "nine digits that pass the eleven test, with a word such as *BSN* nearby",
-    find: Find::Number(find),
+    find: Find::Number(9, find),
 };
 
 const WORDS: &[&str] =

@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "pl_pesel",
     class: DataClass::Pii,
     about: "eleven digits with a date of birth and the right check digit, with the word *PESEL* nearby",
-    find: Find::Number(find),
+    find: Find::Number(11, find),
 };
 
 const WORDS: &[&str] = &["pesel"];

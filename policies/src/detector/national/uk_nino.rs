@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "uk_nino",
     class: DataClass::Pii,
     about: "`AB 12 34 56 C` with letters that are issued; in small letters, with a word such as *national insurance* nearby",
-    find: Find::Number(find),
+    find: Find::Number(6, find),
 };
 
 const WORDS: &[&str] = &["national insurance", "nino", "ni number", "ni no", "insurance number"];

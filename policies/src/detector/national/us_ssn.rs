@@ -9,7 +9,7 @@ pub(in crate::detector) const KIND: Kind = Kind {
     name: "us_ssn",
     class: DataClass::Pii,
     about: "`123-45-6789` within the ranges that are issued; otherwise written, with a word such as *SSN* nearby",
-    find: Find::Number(find),
+    find: Find::Number(9, find),
 };
 
 const WORDS: &[&str] =
