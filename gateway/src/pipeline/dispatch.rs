@@ -2,6 +2,7 @@
 //!
 //! * [`attempt`]: one try at one endpoint
 //! * [`race`]: a second copy beside a slow first one
+//! * [`silence`]: an endpoint that says nothing for too long has broken off
 //! * [`splice`]: another endpoint goes on where one broke off
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::telemetry::events::AttemptFailed;
 
 mod attempt;
 mod race;
+mod silence;
 pub mod splice;
 
 pub use attempt::Place;
@@ -87,7 +89,7 @@ pub async fn dispatch(funded: Funded, ticket: &mut Ticket) -> Result<Answer, Fai
     let planned = funded.into_plan();
     let request = Arc::clone(&planned.request);
     if let Content::Stream(streamed) = &mut content {
-        streamed.spare = Spare::of(planned, &endpoint);
+        Spare::of(planned, &endpoint, streamed, ticket);
     }
     Ok(Answer { endpoint, request, content, id: None, keep: None })
 }

@@ -111,7 +111,7 @@ pub(super) async fn call(
 }
 
 /// First tokens that must have been seen before one is called late.
-const KNOWN_WELL: u32 = 100;
+pub(super) const KNOWN_WELL: u32 = 100;
 
 /// How long the first piece is waited for. A stream that is silent far beyond what is usual here is
 /// given up before its time, if another endpoint could answer; a whole answer comes when it is done.

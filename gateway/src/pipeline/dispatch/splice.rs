@@ -4,7 +4,7 @@
 //! What the caller was sent is kept as bytes, and read only now and then: the text in it must be
 //! known when the stream breaks, and whatever cannot be gone on with lets all of it be forgotten.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -23,7 +23,7 @@ use super::super::plan::Planned;
 use super::super::settle::Ticket;
 use super::super::settle::attempts::Reason;
 use super::attempt::{Place, call, no_place};
-use super::{Content, Streamed, note};
+use super::{Content, Streamed, note, silence};
 use crate::calendar::moment;
 use crate::pool::Endpoint;
 use crate::telemetry::events::AttemptFailed;
@@ -31,11 +31,15 @@ use crate::telemetry::events::AttemptFailed;
 /// What is left of the plan, and what the caller was sent.
 pub struct Spare {
     planned: Planned,
-    /// `None` once it is certain that nobody can go on.
-    sent: Option<Sent>,
+    sent: Said,
     /// What an answer says of itself that has to be begun.
     stamp: Option<Stamped>,
 }
+
+/// What the caller was sent, for the one who keeps it and the one who watches whether more comes.
+/// `None` once it is certain that nobody can go on.
+#[derive(Clone)]
+pub(super) struct Said(Arc<Mutex<Option<Sent>>>);
 
 /// What the caller was sent.
 struct Sent {
@@ -74,15 +78,25 @@ const NAMELESS: Stamp<'static> = Stamp { id: "", created: 0, model: "" };
 // === impl Spare ===
 
 impl Spare {
-    /// What the plan leaves for a stream that this endpoint answers; `None` if that is nothing.
-    pub(super) fn of(planned: Planned, answering: &Endpoint) -> Option<Box<Self>> {
+    /// What the plan leaves for a stream that this endpoint answers, if anything: it is watched from
+    /// here on.
+    pub(super) fn of(
+        planned: Planned,
+        answering: &Endpoint,
+        streamed: &mut Streamed,
+        ticket: &Ticket,
+    ) {
         let others = || planned.endpoints().any(|endpoint| endpoint.name != answering.name);
         if !planned.pool.strategy.splice || !others() {
-            return None;
+            return;
         }
-        let transcript = caller(planned.request.dialect).transcript(&planned.request)?;
+        let request = &planned.request;
+        let Some(transcript) = caller(request.dialect).transcript(request) else { return };
         let sent = Sent { transcript, unread: vec![], unread_bytes: 0 };
-        Some(Box::new(Self { planned, sent: Some(sent), stamp: None }))
+        let sent = Said(Arc::new(Mutex::new(Some(sent))));
+        let pieces = std::mem::replace(&mut streamed.rest.pieces, stream::empty().boxed());
+        streamed.rest.pieces = silence::watched(pieces, answering, &planned, sent.clone(), ticket);
+        streamed.spare = Some(Box::new(Self { planned, sent, stamp: None }));
     }
 
     /// Keeps what the answer says of itself.
@@ -93,17 +107,18 @@ impl Spare {
 
     /// Keeps what the caller was sent.
     pub fn sent(&mut self, events: &Bytes) {
-        let Some(sent) = &mut self.sent else { return };
+        let mut kept = self.sent.lock();
+        let Some(sent) = &mut *kept else { return };
         sent.unread_bytes += events.len();
         sent.unread.push(events.clone());
         if sent.unread_bytes > MOST_UNREAD && sent.said().is_none() {
-            self.sent = None;
+            *kept = None;
         }
     }
 
     /// Finds an endpoint that goes on, after this failure. If nobody does, the failure is told.
     pub async fn go_on(
-        mut self: Box<Self>,
+        self: Box<Self>,
         broken: Failure,
         mut ticket: Ticket,
     ) -> (Ticket, Result<Spliced, Failure>) {
@@ -112,7 +127,7 @@ impl Spare {
         }
         // What the caller brought on himself, such as a filter, is not another endpoint's to mend.
         let mendable = broken.blame != Blame::Caller && broken.retry != Retry::Never;
-        let said = self.sent.as_mut().and_then(Sent::said).map(str::to_owned);
+        let said = self.sent.lock().as_mut().and_then(Sent::said).map(str::to_owned);
         let Some(said) = said.filter(|_| mendable) else {
             return (ticket, Err(broken));
         };
@@ -121,16 +136,27 @@ impl Spare {
         let text = said.trim_end().to_owned();
         let beginning = Beginning { text, tokens: u32::try_from(tokens).unwrap_or(u32::MAX) };
         match elsewhere(&self.planned, Arc::new(beginning), &mut ticket).await {
-            Some(streamed) => (ticket, Ok(self.spliced(streamed, &said))),
+            Some((endpoint, streamed)) => {
+                let spliced = self.spliced(&endpoint, streamed, &said, &ticket);
+                (ticket, Ok(spliced))
+            }
             None => (ticket, Err(broken)),
         }
     }
 
-    fn spliced(self: Box<Self>, streamed: Streamed, said: &str) -> Spliced {
+    fn spliced(
+        self: Box<Self>,
+        endpoint: &Endpoint,
+        streamed: Streamed,
+        said: &str,
+        ticket: &Ticket,
+    ) -> Spliced {
         let Streamed { first, rest, place, .. } = streamed;
+        let rest =
+            silence::watched(rest.pieces, endpoint, &self.planned, self.sent.clone(), ticket);
         let writer = self.writer();
         let mut seam = Seam::behind(said);
-        let pieces = stream::iter([Ok(first)]).chain(rest.pieces);
+        let pieces = stream::iter([Ok(first)]).chain(rest);
         let pieces = pieces.map(move |piece| piece.map(|piece| seam.close(piece))).boxed();
         Spliced { pieces, writer, place, spare: self }
     }
@@ -142,7 +168,7 @@ impl Spare {
             created: stamp.created,
             model: &stamp.model,
         });
-        match &self.sent {
+        match &*self.sent.lock() {
             Some(sent) => sent.transcript.writer(request, &stamp),
             None => caller(request.dialect).encoder(request, &stamp),
         }
@@ -154,7 +180,7 @@ async fn elsewhere(
     planned: &Planned,
     beginning: Arc<Beginning>,
     ticket: &mut Ticket,
-) -> Option<Streamed> {
+) -> Option<(Arc<Endpoint>, Streamed)> {
     while let Some(endpoint) = successor(planned, &beginning, ticket) {
         let number = ticket.attempting(endpoint, Reason::Splice);
         let told = match Place::at(endpoint) {
@@ -165,7 +191,7 @@ async fn elsewhere(
             Ok(Content::Stream(mut streamed)) => {
                 ticket.answered(number, true);
                 ticket.dropped(&mut streamed.rest.dropped);
-                return Some(streamed);
+                return Some((Arc::clone(endpoint), streamed));
             }
             Ok(Content::Whole(_)) => {
                 let failure = Failure::new(Kind::Malformed, "a stream was asked for");
@@ -210,6 +236,20 @@ fn successor<'p>(
         })
         .collect();
     Some(others[broken.successor(&successors).ok()?])
+}
+
+// === impl Said ===
+
+impl Said {
+    /// Whether somebody could go on with it.
+    pub(super) fn is_plain(&self) -> bool {
+        self.lock().as_mut().is_some_and(|sent| sent.said().is_some())
+    }
+
+    /// A panic of another thread leaves behind what was sent.
+    fn lock(&self) -> MutexGuard<'_, Option<Sent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 // === impl Sent ===
