@@ -1,5 +1,6 @@
 //! How long a report takes over the hours of ten million exchanges: a month of 24 hours, each with some
-//! hundred sets of dimensions, in SQLite. With a file's name, the month's page is written there too.
+//! hundred sets of dimensions, in SQLite, or in the empty database at `LEDGER_URL`. With a file's name, the
+//! month's page is written there too.
 //!
 //!     cargo run --release --package isthmus-ledger --example report_bench [page.html]
 //!
@@ -23,7 +24,7 @@ use isthmus_ledger::report::page::Page;
 use isthmus_ledger::report::showback::showback;
 use isthmus_ledger::report::tier::Discounts;
 use isthmus_ledger::sheet::json;
-use isthmus_ledger::stores::sqlite::Sqlite;
+use isthmus_ledger::stores::{Ledger, Place};
 
 const FIRST: i64 = 498_264;
 const HOURS: i64 = 30 * 24;
@@ -48,7 +49,8 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bench.db");
     let buckets = runtime.block_on(async {
-        let store = Sqlite::open(&path).await.unwrap();
+        let place = std::env::var("LEDGER_URL").map(|url| Place::Postgres(url.into()));
+        let store = Ledger::open(&place.unwrap_or_default(), &path).await.unwrap();
         fill(&store).await;
         let began = Instant::now();
         let buckets = store.buckets(PERIOD).await.unwrap();
@@ -64,7 +66,7 @@ fn main() {
     }
 }
 
-async fn fill(store: &Sqlite) {
+async fn fill(store: &impl Books) {
     let began = Instant::now();
     let mut chain = Chain::behind(NodeId::new("bench"), Head::START);
     for hour in FIRST..FIRST + HOURS {
