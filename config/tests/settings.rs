@@ -58,14 +58,18 @@ models:
   plain: { endpoints: [local/m] }
   never: { endpoints: [local/m], cache: false }
   always: { endpoints: [local/m], cache: true }
-  some: { endpoints: [local/m], cache: { ttl: 10m, apps: [faq] } }
+  some: { endpoints: [local/m], cache: { ttl: 10m, apps: [faq], keys: [web] } }
 cache: { keeper: redis, url: \"redis://127.0.0.1\", max_bytes: 64MiB, max_answer_bytes: 8KiB, ttl: 5m, scope: organisation }
 ";
     let settings = accepted(text, &nothing);
     let of = |name: &str| settings.models[name].cache.clone();
     assert_eq!([of("plain"), of("never"), of("always")], [None, None, Some(PoolCache::default())]);
     let apps = Some(BTreeSet::from(["faq".to_owned()]));
-    assert_eq!(of("some"), Some(PoolCache { ttl: Some(Duration::from_mins(10)), apps }));
+    let keys = Some(BTreeSet::from(["web".to_owned()]));
+    let some = PoolCache { ttl: Some(Duration::from_mins(10)), apps, keys };
+    assert!(some.is_for("faq", "x") && some.is_for("x", "web") && !some.is_for("x", "faq"));
+    assert_eq!(of("some"), Some(some));
+    assert!(PoolCache::default().is_for("anybody", "anything"));
     let cache = &settings.cache;
     assert!(matches!(cache.keeper, Keeper::Redis { .. }));
     assert_eq!((cache.max_bytes, cache.max_answer_bytes), (64 << 20, 8 << 10));

@@ -17,7 +17,7 @@ pub mod redis;
 pub mod remembered;
 pub mod stamp;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ pub struct Memory {
 pub struct Rules {
     /// For how long.
     pub ttl: Duration,
-    /// For which apps; `None` for all.
-    pub apps: Option<BTreeSet<String>>,
+    /// For whom.
+    pub of: PoolCache,
 }
 
 enum Kept {
@@ -64,10 +64,8 @@ impl Memory {
     /// The memory that the operator wants; `None` if no pool has one.
     pub fn new(settings: &Settings) -> Result<Option<Arc<Self>>, RedisError> {
         let cache = &settings.cache;
-        let rules = |pool: &PoolCache| Rules {
-            ttl: pool.ttl.unwrap_or(cache.ttl),
-            apps: pool.apps.clone(),
-        };
+        let rules =
+            |pool: &PoolCache| Rules { ttl: pool.ttl.unwrap_or(cache.ttl), of: pool.clone() };
         let pools = settings.models.iter();
         let rules: HashMap<_, _> = pools
             .filter_map(|(name, pool)| Some((name.clone(), rules(pool.cache.as_ref()?))))
@@ -83,11 +81,9 @@ impl Memory {
         Ok(Some(Arc::new(Self { keeper, rules, flights: Arc::default(), scope, most })))
     }
 
-    /// What is remembered of a pool's answers to an app.
-    pub fn rules(&self, model: &ModelName, app: &str) -> Option<&Rules> {
-        let rules = self.rules.get(model)?;
-        let included = rules.apps.as_ref().is_none_or(|apps| apps.contains(app));
-        included.then_some(rules)
+    /// What is remembered of a pool's answers to an app by the key of this name.
+    pub fn rules(&self, model: &ModelName, app: &str, key: &str) -> Option<&Rules> {
+        self.rules.get(model).filter(|rules| rules.of.is_for(app, key))
     }
 
     /// The answer that was given before. Nobody waits long for it.

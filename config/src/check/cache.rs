@@ -1,5 +1,7 @@
 //! `cache:`, and what a pool says of it.
 
+use std::collections::BTreeSet;
+
 use crate::check::keeper::keeper;
 use crate::reader::Value;
 use crate::settings::cache::{Cache, PoolCache, Scope};
@@ -37,13 +39,17 @@ pub(super) fn of_pool(value: &Value<'_>) -> Option<Option<PoolCache>> {
     }
     value.fields(|fields| {
         let ttl = fields.optional("ttl", Value::time_limit);
-        let apps = fields.optional("apps", |value| {
-            let apps = value.list(Value::text)?;
-            if apps.is_empty() {
-                return value.refuse("at least one app is needed; `cache: false` is for none");
-            }
-            Some(apps.into_iter().collect())
-        });
-        Some(Some(PoolCache { ttl, apps }))
+        let apps = fields.optional("apps", |value| names(value, "app"));
+        let keys = fields.optional("keys", |value| names(value, "key"));
+        Some(Some(PoolCache { ttl, apps, keys }))
     })
+}
+
+fn names(value: &Value<'_>, what: &str) -> Option<BTreeSet<String>> {
+    let names = value.list(Value::text)?;
+    if names.is_empty() {
+        let message = format!("at least one {what} is needed; `cache: false` is for none");
+        return value.refuse(message);
+    }
+    Some(names.into_iter().collect())
 }

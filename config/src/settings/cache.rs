@@ -35,8 +35,21 @@ pub enum Scope {
 pub struct PoolCache {
     /// For how long; as [`Cache::ttl`] says, if nothing is written.
     pub ttl: Option<Duration>,
-    /// The apps whose requests it is for; all, if nothing is written.
+    /// The apps whose requests it is for, and
     pub apps: Option<BTreeSet<String>>,
+    /// the keys, by their names; all, if neither is written.
+    pub keys: Option<BTreeSet<String>>,
+}
+
+impl PoolCache {
+    /// Whether it is for requests of this app by this key.
+    pub fn is_for(&self, app: &str, key: &str) -> bool {
+        let all = self.apps.is_none() && self.keys.is_none();
+        let has = |names: &Option<BTreeSet<String>>, name: &str| {
+            names.as_ref().is_some_and(|names| names.contains(name))
+        };
+        all || has(&self.apps, app) || has(&self.keys, key)
+    }
 }
 
 impl Default for Cache {

@@ -35,7 +35,7 @@ use crate::cache::stamp::Fresh;
 use crate::cache::{Memory, Rules};
 use crate::calendar::unix_milliseconds;
 use crate::ids;
-use crate::keyring::now;
+use crate::keyring::{Tenant, now};
 use crate::permits::{Judged, Question};
 use crate::pool::{Endpoint, Pool};
 use keep::Keep;
@@ -85,7 +85,10 @@ pub async fn recall(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Recal
     let Some(memory) = &app.memory else { return Recalled::Unknown(admitted, None) };
     let wish = Wish::of(&admitted.headers);
     let asking = match wish.keeps {
-        true => asking(app, memory, &admitted).await,
+        true => {
+            let key = ticket.record().tenant.as_ref().map_or("", Tenant::name);
+            asking(app, memory, &admitted, key).await
+        }
         false => None,
     };
     let Some(asking) = asking else { return Recalled::Unknown(admitted, None) };
@@ -121,9 +124,14 @@ pub async fn recall(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Recal
 }
 
 /// What memory is asked for; `None` if it is not to be.
-async fn asking<'a>(app: &App, memory: &'a Arc<Memory>, admitted: &Admitted) -> Option<Asking<'a>> {
+async fn asking<'a>(
+    app: &App,
+    memory: &'a Arc<Memory>,
+    admitted: &Admitted,
+    key: &str,
+) -> Option<Asking<'a>> {
     let Admitted { request, principal, context, .. } = admitted;
-    let rules = memory.rules(&request.model, &principal.app)?;
+    let rules = memory.rules(&request.model, &principal.app, key)?;
     let secret = context.class.has(DataClass::Secret);
     // Counting tokens costs nothing. What cannot be written down is refused a few steps later.
     if secret || request.operation == Operation::CountTokens || !app.journal.is_open() {

@@ -159,7 +159,8 @@ async fn nothing_is_remembered_unasked_or_against_the_callers_will() {
     }
     let other_app = changed(&[("a", vec![say(), say()])], |settings| {
         let apps = Some(["faq".to_owned()].into());
-        settings.models.get_mut("chat").unwrap().cache = Some(PoolCache { ttl: None, apps });
+        settings.models.get_mut("chat").unwrap().cache =
+            Some(PoolCache { apps, ..PoolCache::default() });
     });
     for _ in 0..2 {
         assert_eq!(ask(&other_app, "").await.cache(), "off");

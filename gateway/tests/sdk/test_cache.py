@@ -138,3 +138,14 @@ def test_policy_decides_who_may_read(tmp_path, upstream):
     with Gateway(tmp_path, configuration) as running:
         client = OpenAI(base_url=running.base_url, api_key="anyone", max_retries=0)
         assert [ask(client).headers["x-isthmus-cache"] for _ in range(2)] == ["miss", "miss"]
+
+
+def test_a_pool_may_remember_for_one_key_alone(tmp_path, upstream):
+    configuration = CONFIGURATION.format(upstream=upstream.base_url)
+    configuration = configuration.replace("chat: { endpoints: [echo], cache: true }", "chat: { endpoints: [echo], cache: { keys: [tests] } }")
+    gateway = Gateway(tmp_path, configuration)
+    keys = [gateway.create_key("--name", name, "--app", "web") for name in ["tests", "people"]]
+    with gateway:
+        callers = [OpenAI(base_url=gateway.base_url, api_key=key, max_retries=0) for key in keys]
+        told = [[ask(caller).headers["x-isthmus-cache"] for _ in range(2)] for caller in callers]
+        assert told == [["miss", "hit"], ["off", "off"]]

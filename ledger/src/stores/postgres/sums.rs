@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool, Row};
 
 use super::super::fresh::{self, Fresh};
 use super::super::row::{json, number, to_json};
-use crate::books::{Bucket, Hours, Sums};
+use crate::books::{Bucket, Dimensions, Hours, Sums};
 
 /// What tells a set of dimensions: SHA-256 of it as JSON.
 type Key = [u8; 32];
@@ -155,53 +155,82 @@ const UPSERT: &str = "
 
 /// The sums of a period, in the order of time, as of one moment.
 pub(super) async fn buckets(pool: &PgPool, period: Hours) -> Result<Vec<Bucket>, sqlx::Error> {
+    // In the order in which `read` takes them: by name would cost more than all the rest.
     let query = "
-        SELECT hour, body, requests, attempts, uncached_input, cache_read, cache_write_5m,
+        SELECT hour, dimension, requests, attempts, uncached_input, cache_read, cache_write_5m,
             cache_write_1h, audio_input, image_input, text_output, reasoning_output, audio_output,
             unexplained, unpriced, took_ms, compared, cost::text, compared_cost::text,
             cheapest_allowed::text, cheapest::text, based_cost::text, baseline::text,
             cache_avoided::text
-        FROM buckets JOIN dimensions ON id = dimension
-        WHERE hour >= $1 AND hour < $2 ORDER BY hour, dimension";
+        FROM buckets WHERE hour >= $1 AND hour < $2 ORDER BY hour, dimension";
     let rows = sqlx::query(query).bind(period.from).bind(period.to).fetch_all(pool).await?;
-    rows.iter().map(read).collect()
+    // Asked behind the sums: none goes away, so that those of all sums are there. Each is read once,
+    // as a month has a thousand times as many sums.
+    let of = dimensions(pool).await?;
+    rows.iter().map(|row| read(row, &of)).collect()
 }
 
-fn read(row: &PgRow) -> Result<Bucket, sqlx::Error> {
-    let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
-    let dollars = |column: &str| {
-        let text: &str = row.try_get(column)?;
-        text.parse::<Money>().map_err(|error| sqlx::Error::Decode(Box::new(error)))
-    };
-    let usage = Usage {
-        uncached_input: count("uncached_input")?,
-        cache_read: count("cache_read")?,
-        cache_write_5m: count("cache_write_5m")?,
-        cache_write_1h: count("cache_write_1h")?,
-        audio_input: count("audio_input")?,
-        image_input: count("image_input")?,
-        text_output: count("text_output")?,
-        reasoning_output: count("reasoning_output")?,
-        audio_output: count("audio_output")?,
-        unexplained: count("unexplained")?,
-        ..Usage::default()
-    };
+/// Every set of dimensions, by its number.
+async fn dimensions(pool: &PgPool) -> Result<HashMap<i64, Dimensions>, sqlx::Error> {
+    let rows = sqlx::query("SELECT id, body FROM dimensions").fetch_all(pool).await?;
+    rows.iter().map(|row| Ok((row.try_get("id")?, json(row, "body")?))).collect()
+}
+
+fn read(row: &PgRow, dimensions: &HashMap<i64, Dimensions>) -> Result<Bucket, sqlx::Error> {
+    let mut columns = Columns { row, next: 0 };
+    let (hour, dimension) = (columns.number()?, columns.number()?);
     let sums = Sums {
-        requests: count("requests")?,
-        attempts: count("attempts")?,
-        usage,
-        cost: dollars("cost")?,
-        unpriced: count("unpriced")?,
-        took_ms: count("took_ms")?,
-        compared: count("compared")?,
-        compared_cost: dollars("compared_cost")?,
-        cheapest_allowed: dollars("cheapest_allowed")?,
-        cheapest: dollars("cheapest")?,
-        based_cost: dollars("based_cost")?,
-        baseline: dollars("baseline")?,
-        cache_avoided: dollars("cache_avoided")?,
+        requests: columns.count()?,
+        attempts: columns.count()?,
+        usage: Usage {
+            uncached_input: columns.count()?,
+            cache_read: columns.count()?,
+            cache_write_5m: columns.count()?,
+            cache_write_1h: columns.count()?,
+            audio_input: columns.count()?,
+            image_input: columns.count()?,
+            text_output: columns.count()?,
+            reasoning_output: columns.count()?,
+            audio_output: columns.count()?,
+            unexplained: columns.count()?,
+            ..Usage::default()
+        },
+        unpriced: columns.count()?,
+        took_ms: columns.count()?,
+        compared: columns.count()?,
+        cost: columns.dollars()?,
+        compared_cost: columns.dollars()?,
+        cheapest_allowed: columns.dollars()?,
+        cheapest: columns.dollars()?,
+        based_cost: columns.dollars()?,
+        baseline: columns.dollars()?,
+        cache_avoided: columns.dollars()?,
     };
-    Ok(Bucket { hour: row.try_get("hour")?, of: json(row, "body")?, sums })
+    let of = dimensions.get(&dimension).ok_or(sqlx::Error::RowNotFound)?;
+    Ok(Bucket { hour, of: of.clone(), sums })
+}
+
+/// The columns of a row, one after the other.
+struct Columns<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl Columns<'_> {
+    fn number(&mut self) -> Result<i64, sqlx::Error> {
+        self.next += 1;
+        self.row.try_get(self.next - 1)
+    }
+
+    fn count(&mut self) -> Result<u64, sqlx::Error> {
+        self.number().map(i64::unsigned_abs)
+    }
+
+    fn dollars(&mut self) -> Result<Money, sqlx::Error> {
+        self.next += 1;
+        let text: &str = self.row.try_get(self.next - 1)?;
+        text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    }
 }
 
 fn key(body: &str) -> Key {
