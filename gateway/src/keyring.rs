@@ -58,12 +58,6 @@ impl Keyring {
         &self.tenancy
     }
 
-    /// Whether a key of this name or id stands in the configuration, where alone it can be changed.
-    pub fn is_declared(&self, name_or_id: &str) -> bool {
-        let is = |key: &Key| key.name == name_or_id || key.id == name_or_id;
-        self.tenancy.keys.iter().any(|(_, key)| is(key))
-    }
-
     /// Whoever calls without a key.
     pub fn anonymous(&self) -> Tenant {
         self.anonymous.clone()

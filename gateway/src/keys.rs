@@ -41,6 +41,11 @@ pub fn changed(key: &Key, patch: Value, tenancy: &Tenancy, now: i64) -> Result<T
     wish::terms(terms, tenancy, now)
 }
 
+/// What is told whoever wants to handle a key by command that stands in the configuration.
+pub fn declared(key: &str) -> String {
+    format!("the key `{key}` stands in the configuration, under tenancy.keys; change it there")
+}
+
 /// JSON merge patch (RFC 7396).
 fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
     for (name, value) in patch {

@@ -76,6 +76,11 @@ pub struct Minted {
 // === impl Key ===
 
 impl Key {
+    /// Whether this is its name or its id.
+    pub fn is(&self, name_or_id: &str) -> bool {
+        self.name == name_or_id || self.id == name_or_id
+    }
+
     /// Whether it opens anything at this time (Unix seconds).
     pub fn is_live(&self, now: i64) -> bool {
         self.revoked_at.is_none() && self.terms.expires_at.is_none_or(|end| now < end)

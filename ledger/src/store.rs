@@ -16,6 +16,9 @@ pub trait Store: Send + Sync {
     /// All keys ever made, oldest first.
     fn keys(&self) -> impl Future<Output = Result<Vec<(KeyHash, Key)>, StoreError>> + Send;
 
+    /// The key of this name or id.
+    fn key(&self, name_or_id: &str) -> impl Future<Output = Result<Key, StoreError>> + Send;
+
     /// Withdraws the key of this name or id.
     fn revoke_key(
         &self,

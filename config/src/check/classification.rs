@@ -17,6 +17,6 @@ pub(super) fn classification(fields: &mut Fields<'_, '_>, has_policies: bool) ->
     }
 }
 
-fn class(value: &Value<'_>) -> Option<DataClass> {
+pub(super) fn class(value: &Value<'_>) -> Option<DataClass> {
     value.word(DataClass::WORDS)
 }

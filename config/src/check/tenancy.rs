@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use isthmus_inference::date::Date;
 use isthmus_inference::money::Money;
 use isthmus_ledger::key::{self, Holder, Key, KeyHash, KeyLimits, Terms};
-use isthmus_policies::class::DataClass;
 
 use super::budgets::{Known, dollars, model};
-use super::names::{plain_name, unknown};
+use super::classification::class;
+use super::names::{Section, plain_name, unknown};
 use crate::reader::{Fields, Value};
 use crate::settings::tenancy::{Organisation, Rules, Team, Tenancy};
 
@@ -17,7 +17,7 @@ pub(super) fn tenancy(section: Option<&Value<'_>>, known: &Known<'_>) -> Tenancy
     let read = |section: &Value<'_>| {
         section.fields(|fields| {
             let organisation = fields.optional("organisation", organisation).unwrap_or_default();
-            let teams = named(fields.get("teams"), |value| team(value, known));
+            let teams = named(fields.get("teams").as_ref(), |value| team(value, known));
             let keys = match fields.get("keys") {
                 Some(section) => keys(&section, &teams, known),
                 None => vec![],
@@ -38,19 +38,11 @@ fn organisation(value: &Value<'_>) -> Option<Organisation> {
 }
 
 /// Things by names that stand in headers and in reports.
-fn named<T>(
-    section: Option<Value<'_>>,
-    read: impl Fn(&Value<'_>) -> Option<T>,
+fn named<'a, T>(
+    section: Option<&Value<'a>>,
+    read: impl Fn(&Value<'a>) -> Option<T>,
 ) -> BTreeMap<String, T> {
-    let mut things = BTreeMap::new();
-    let Some(section) = section else { return things };
-    section.each(|name, value| match plain_name(name) {
-        Ok(()) => things.extend(read(value).map(|thing| (name.to_owned(), thing))),
-        Err(reason) => {
-            value.refuse_field::<()>(format!("a name {reason}"));
-        }
-    });
-    things
+    Section::read(section, plain_name, |_: String, value| read(value)).read
 }
 
 fn team(value: &Value<'_>, known: &Known<'_>) -> Option<Team> {
@@ -63,7 +55,7 @@ fn team(value: &Value<'_>, known: &Known<'_>) -> Option<Team> {
             true => Some(Rules::default()),
             false => value.fields(|fields| Some(self::rules(fields, known))),
         };
-        Some(Team { rules, apps: named(fields.get("apps"), app) })
+        Some(Team { rules, apps: named(fields.get("apps").as_ref(), app) })
     })
 }
 
@@ -206,8 +198,4 @@ fn reference<T>(value: &Value<'_>, what: &str, known: &BTreeMap<String, T>) -> O
 fn end(value: &Value<'_>) -> Option<i64> {
     let date: Date = value.parsed("the last day, such as `2027-06-30`")?;
     date.next().map(Date::unix_seconds)
-}
-
-fn class(value: &Value<'_>) -> Option<DataClass> {
-    value.word(DataClass::WORDS)
 }

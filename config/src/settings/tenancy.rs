@@ -51,6 +51,11 @@ pub struct Rules {
 // === impl Tenancy ===
 
 impl Tenancy {
+    /// Whether a key of this name or id stands in the file, where alone it can be changed.
+    pub fn declares(&self, name_or_id: &str) -> bool {
+        self.keys.iter().any(|(_, key)| key.is(name_or_id))
+    }
+
     /// Limits of teams and apps, as budgets.
     pub(crate) fn budgets(&self) -> Vec<Budget> {
         let mut budgets = vec![];

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{CommandError, ConfigFile, block_on, say, say_error};
 use crate::app::{open_existing_ledger, open_ledger};
 use crate::keyring::now;
-use crate::keys::{changed, new_key, shown};
+use crate::keys::{changed, declared, new_key, shown};
 use hash::Hash;
 use terms::TermsArguments;
 
@@ -119,9 +119,8 @@ impl Create {
         let mut asked = self.terms.as_patch(&[]);
         asked.insert("name".to_owned(), json!(self.name));
         let new = new_key(asked.into(), &settings.tenancy, now()).map_err(CommandError::of)?;
-        if settings.tenancy.keys.iter().any(|(_, key)| key.name == new.name) {
-            let message = format!("a key named `{}` stands in the configuration", new.name);
-            return Err(CommandError::of(message));
+        if settings.tenancy.declares(&new.name) {
+            return Err(CommandError::of(declared(&new.name)));
         }
         let store = open_ledger(&settings).await.map_err(CommandError::of)?;
         let (key, minted) = store.create_key(&new, now()).await.map_err(CommandError::of)?;
@@ -139,10 +138,7 @@ impl Update {
             return Err(CommandError::of("nothing is to be changed; --help lists what can be"));
         }
         let store = self.look.store(&settings, &self.key).await?;
-        let keys = store.keys().await.map_err(CommandError::of)?;
-        let is = |key: &Key| key.name == self.key || key.id == self.key;
-        let key = keys.into_iter().map(|(_, key)| key).find(is);
-        let key = key.ok_or_else(|| unknown(&self.key))?;
+        let key = store.key(&self.key).await.map_err(CommandError::of)?;
         let terms = changed(&key, patch.into(), &settings.tenancy, now());
         let terms = terms.map_err(CommandError::of)?;
         let key = store.change_key(&key.id, &terms).await.map_err(CommandError::of)?;
@@ -205,11 +201,8 @@ impl Look {
 
     /// The ledger, for something to be done with this key, which must be in it.
     async fn store(&self, settings: &Settings, key: &str) -> Result<Ledger, CommandError> {
-        if settings.tenancy.keys.iter().any(|(_, it)| it.name == key || it.id == key) {
-            let message = format!(
-                "the key `{key}` stands in the configuration, under tenancy.keys; change it there"
-            );
-            return Err(CommandError::of(message));
+        if settings.tenancy.declares(key) {
+            return Err(CommandError::of(declared(key)));
         }
         open_existing_ledger(settings).await.map_err(CommandError::of)
     }
@@ -231,10 +224,6 @@ impl Look {
             false => say(&format!("{what} {} ({})", key.id, key.name)),
         }
     }
-}
-
-fn unknown(key: &str) -> CommandError {
-    CommandError::of(format!("no key is named `{key}`; `isthmus keys list` shows those that exist"))
 }
 
 fn line(key: &Key) -> String {

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use isthmus_inference::secret::Secret;
 use isthmus_ledger::key::KeyHash;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::pipeline::identify::presented;
@@ -33,6 +35,14 @@ pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
 pub(super) fn no_token() -> Response {
     let message = "send `Authorization: Bearer` with server.admin_token\n";
     (StatusCode::UNAUTHORIZED, message).into_response()
+}
+
+/// An answer in JSON.
+pub(super) fn json_answer(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// Whether the token fits. Hashes are compared, so that the time it takes tells nothing.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::ModelName;
@@ -18,7 +17,7 @@ use isthmus_policies::recorded::Recorded;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::admin::{may_look, no_token};
+use super::admin::{json_answer, may_look, no_token};
 use crate::app::App;
 use crate::explain::{Explained, Figures, Told};
 use crate::pipeline::declared::declared;
@@ -54,10 +53,7 @@ fn answer(explained: Result<Explained, Failure>) -> Response {
             (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), json!({ "error": error }))
         }
     };
-    let mut response = Response::new(Body::from(told.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    json_answer(status, &told)
 }
 
 async fn explain_past(app: &App, id: &str) -> Result<Explained, Failure> {

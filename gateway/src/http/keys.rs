@@ -3,20 +3,20 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, ORIGIN};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::ORIGIN;
+use http::{HeaderMap, StatusCode};
 use isthmus_ledger::key::Key;
 use isthmus_ledger::store::{Store, StoreError};
 use isthmus_ledger::stores::Ledger;
 use serde_json::{Value, json};
 
-use super::admin::{may_look, no_token};
+use super::admin::{json_answer, may_look, no_token};
 use crate::app::App;
 use crate::keyring::now;
-use crate::keys::{changed, new_key, shown};
+use crate::keys::{changed, declared, new_key, shown};
 use crate::telemetry::events::keys::KeyHandled;
 
 /// What is answered instead, and why.
@@ -45,11 +45,11 @@ pub async fn one(
     headers: HeaderMap,
 ) -> Response {
     answer(&app, &headers, async {
-        let declared = app.keyring.tenancy().keys.iter().map(|(_, key)| key);
-        if let Some(key) = declared.clone().find(|it| is(it, &key)) {
+        let mut declared = app.keyring.tenancy().keys.iter().map(|(_, key)| key);
+        if let Some(key) = declared.find(|it| it.is(&key)) {
             return Ok((StatusCode::OK, shown::key(key, now(), true)));
         }
-        let key = find(ledger(&app)?, &key).await?;
+        let key = ledger(&app)?.key(&key).await.map_err(failed)?;
         Ok((StatusCode::OK, shown::key(&key, now(), false)))
     })
     .await
@@ -60,8 +60,8 @@ pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes
     answer(&app, &headers, async {
         same_origin(&headers)?;
         let new = new_key(read(&body)?, app.keyring.tenancy(), now()).map_err(bad)?;
-        if app.keyring.is_declared(&new.name) {
-            return Err(declared(&new.name));
+        if app.keyring.tenancy().declares(&new.name) {
+            return Err((StatusCode::CONFLICT, declared(&new.name)));
         }
         let ledger = ledger(&app)?;
         let (key, minted) = Box::pin(ledger.create_key(&new, now())).await.map_err(failed)?;
@@ -80,7 +80,7 @@ pub async fn change(
 ) -> Response {
     answer(&app, &headers, async {
         let ledger = changeable(&app, &headers, &key)?;
-        let key = find(ledger, &key).await?;
+        let key = ledger.key(&key).await.map_err(failed)?;
         let terms = changed(&key, read(&body)?, app.keyring.tenancy(), now()).map_err(bad)?;
         let key = ledger.change_key(&key.id, &terms).await.map_err(failed)?;
         done(&app, ledger, "changed", &key).await?;
@@ -140,10 +140,7 @@ async fn answer(
     let (status, body) = work
         .await
         .unwrap_or_else(|(status, message)| (status, json!({ "error": { "message": message } })));
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    json_answer(status, &body)
 }
 
 fn ledger(app: &App) -> Result<&Ledger, Refused> {
@@ -154,8 +151,8 @@ fn ledger(app: &App) -> Result<&Ledger, Refused> {
 /// The ledger, for something to be done with this key, which must be in it.
 fn changeable<'a>(app: &'a App, headers: &HeaderMap, key: &str) -> Result<&'a Ledger, Refused> {
     same_origin(headers)?;
-    if app.keyring.is_declared(key) {
-        return Err(declared(key));
+    if app.keyring.tenancy().declares(key) {
+        return Err((StatusCode::CONFLICT, declared(key)));
     }
     ledger(app)
 }
@@ -190,16 +187,6 @@ fn overlap(body: &Bytes) -> Result<u32, Refused> {
     }
 }
 
-async fn find(ledger: &Ledger, key: &str) -> Result<Key, Refused> {
-    let keys = ledger.keys().await.map_err(failed)?;
-    let found = keys.into_iter().map(|(_, key)| key).find(|it| is(it, key));
-    found.ok_or_else(|| failed(StoreError::NoSuchKey(key.to_owned())))
-}
-
-fn is(key: &Key, name_or_id: &str) -> bool {
-    key.name == name_or_id || key.id == name_or_id
-}
-
 /// Puts a change in force here, and tells of it.
 async fn done(app: &App, ledger: &Ledger, what: &'static str, key: &Key) -> Result<(), Refused> {
     KeyHandled { what, key }.emit();
@@ -214,12 +201,6 @@ fn with_text(key: &Key, text: &str) -> Value {
 
 fn bad(message: String) -> Refused {
     (StatusCode::BAD_REQUEST, message)
-}
-
-fn declared(key: &str) -> Refused {
-    let message =
-        format!("the key `{key}` stands in the configuration, under tenancy.keys; change it there");
-    (StatusCode::CONFLICT, message)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "whoever hands over an error is done with it")]

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use isthmus_ledger::books::Books;
 use isthmus_ledger::report::calendar::Zone;
 use isthmus_ledger::sheet::json;
 use serde_json::{Value, json};
 
-use super::admin::{may_look, no_token};
+use super::admin::{json_answer, may_look, no_token};
 use crate::app::App;
 use crate::calendar::unix_milliseconds;
 use crate::report::{Arrangements, Question, Subject, keys, prices};
@@ -40,10 +38,7 @@ pub async fn report(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -
         Ok(body) => (StatusCode::OK, body),
         Err((status, message)) => (status, json!({ "error": { "message": message } })),
     };
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    json_answer(status, &body)
 }
 
 async fn told(app: &App, asked: &Asked) -> Result<Value, (StatusCode, String)> {

@@ -242,6 +242,6 @@ mod tests {
         assert_eq!([&one, &two].map(|tenant| &*tenant.tags()["tier"]), ["b", "a"]);
         assert_eq!(one.tags()["cost-center"], "4711");
         assert_eq!(one.limits().rate.requests, Some(3));
-        assert!(keyring.is_declared("one") && !keyring.is_declared("three"));
+        assert!(tenancy.declares("one") && !tenancy.declares("three"));
     }
 }

@@ -83,6 +83,10 @@ impl Store for Ledger {
         ask!(self, store => store.keys())
     }
 
+    async fn key(&self, name_or_id: &str) -> Result<Key, StoreError> {
+        ask!(self, store => store.key(name_or_id))
+    }
+
     async fn revoke_key(&self, name_or_id: &str, now: i64) -> Result<Key, StoreError> {
         ask!(self, store => store.revoke_key(name_or_id, now))
     }

@@ -1,25 +1,16 @@
-//! What a store does not have yet of the links that it is told, and what follows from them: which holds
-//! are open and which are settled, and what is added to the sums. Each store writes that in its own
-//! language.
+//! What a store does not have yet of the links that it is told, and what that adds to the sums. Each store
+//! writes it in its own language.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::books::{Bucket, Dimensions, Sums};
-use crate::entry::{Chained, Entry, ExchangeId, Head, Hold};
+use crate::entry::{Chained, Entry, Head};
 use crate::fold;
 use crate::store::StoreError;
 
 /// A link and its entry.
 pub(super) type Fresh<'l> = (&'l Chained, Cow<'l, Entry>);
-
-/// What changes in the list of open holds.
-pub(super) struct Holds<'f> {
-    /// Open after these links: by exchange, its journal and the hold.
-    pub(super) opened: BTreeMap<ExchangeId, (&'f str, &'f Hold)>,
-    /// Exchanges that were held before and are settled now.
-    pub(super) closed: Vec<ExchangeId>,
-}
 
 /// The links behind `start`, and where the chain ends with them. Behind a gap nothing is taken.
 pub(super) fn fresh(links: &[Chained], start: Head) -> Result<(Head, Vec<Fresh<'_>>), StoreError> {
@@ -38,25 +29,6 @@ pub(super) fn fresh(links: &[Chained], start: Head) -> Result<(Head, Vec<Fresh<'
         fresh.push((link, entry));
     }
     Ok((head, fresh))
-}
-
-/// The holds that are open after these links, and those that they settle.
-pub(super) fn holds<'f>(fresh: &'f [Fresh<'_>]) -> Holds<'f> {
-    let mut holds = Holds { opened: BTreeMap::new(), closed: vec![] };
-    for (link, entry) in fresh {
-        match &**entry {
-            Entry::Hold(hold) => {
-                holds.opened.insert(hold.exchange, (link.node.as_str(), hold));
-            }
-            Entry::Settled(settled) => {
-                if holds.opened.remove(&settled.exchange).is_none() {
-                    holds.closed.push(settled.exchange);
-                }
-            }
-            Entry::Correction(_) => {}
-        }
-    }
-    holds
 }
 
 /// What these links add to the sums, by hour and dimensions.

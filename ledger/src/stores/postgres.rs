@@ -16,7 +16,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
 
-use super::row::{self, to_json};
+use super::row;
 use crate::key::{Key, KeyHash, Minted, NewKey, Terms};
 use crate::store::{Store, StoreError};
 
@@ -65,16 +65,6 @@ impl Postgres {
         migrations.run(&self.pool).await.map_err(|error| unavailable(&self.place, &error))
     }
 
-    async fn find(&self, name_or_id: &str) -> Result<Key, StoreError> {
-        let row = sqlx::query("SELECT * FROM keys WHERE name = $1 OR id = $1")
-            .bind(name_or_id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error))?
-            .ok_or_else(|| StoreError::NoSuchKey(name_or_id.to_owned()))?;
-        row::key(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
-    }
-
     async fn insert(
         &self,
         connection: &mut PgConnection,
@@ -82,27 +72,16 @@ impl Postgres {
         now: i64,
     ) -> Result<Minted, StoreError> {
         let minted = new.mint()?;
-        let Terms { models, expires_at, holder, limits } = &new.terms;
-        let inserted = sqlx::query(
-            "INSERT INTO keys (id, name, hash, models, created_at, expires_at,
+        let insert = sqlx::query(
+            "INSERT INTO keys (id, name, hash, created_at, models, expires_at,
                                organisation, team, app, data_class, may_declassify, tags, limits)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(&minted.id)
         .bind(&new.name)
         .bind(minted.hash.as_bytes().as_slice())
-        .bind(models.join("\n"))
-        .bind(now)
-        .bind(*expires_at)
-        .bind(&holder.organisation)
-        .bind(&holder.team)
-        .bind(&holder.app)
-        .bind(&holder.data_class)
-        .bind(holder.may_declassify)
-        .bind(to_json(&holder.tags))
-        .bind(to_json(limits))
-        .execute(connection)
-        .await;
+        .bind(now);
+        let inserted = row::bind_terms(insert, &new.terms).execute(connection).await;
         match inserted {
             Ok(_) => Ok(minted),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
@@ -121,7 +100,17 @@ impl Store for Postgres {
     async fn create_key(&self, new: &NewKey, now: i64) -> Result<(Key, Minted), StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.failed(&error))?;
         let minted = self.insert(&mut connection, new, now).await?;
-        Ok((self.find(&minted.id).await?, minted))
+        Ok((self.key(&minted.id).await?, minted))
+    }
+
+    async fn key(&self, name_or_id: &str) -> Result<Key, StoreError> {
+        let row = sqlx::query("SELECT * FROM keys WHERE name = $1 OR id = $1")
+            .bind(name_or_id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error))?
+            .ok_or_else(|| StoreError::NoSuchKey(name_or_id.to_owned()))?;
+        row::key(&row).map(|(_, key)| key).map_err(|error| self.failed(&error))
     }
 
     async fn keys(&self) -> Result<Vec<(KeyHash, Key)>, StoreError> {
@@ -141,34 +130,25 @@ impl Store for Postgres {
         .execute(&self.pool)
         .await
         .map_err(|error| self.failed(&error))?;
-        self.find(name_or_id).await
+        self.key(name_or_id).await
     }
 
     async fn change_key(&self, name_or_id: &str, terms: &Terms) -> Result<Key, StoreError> {
         terms.check()?;
-        let key = self.find(name_or_id).await?;
-        let Terms { models, expires_at, holder, limits } = terms;
-        let changed = sqlx::query(
+        let key = self.key(name_or_id).await?;
+        let change = sqlx::query(
             "UPDATE keys SET models = $2, expires_at = $3, organisation = $4, team = $5, app = $6,
                              data_class = $7, may_declassify = $8, tags = $9, limits = $10
              WHERE id = $1 AND revoked_at IS NULL",
         )
-        .bind(&key.id)
-        .bind(models.join("\n"))
-        .bind(*expires_at)
-        .bind(&holder.organisation)
-        .bind(&holder.team)
-        .bind(&holder.app)
-        .bind(&holder.data_class)
-        .bind(holder.may_declassify)
-        .bind(to_json(&holder.tags))
-        .bind(to_json(limits))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error))?;
+        .bind(&key.id);
+        let changed = row::bind_terms(change, terms)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error))?;
         match changed.rows_affected() {
             0 => Err(StoreError::Revoked(key.name)),
-            _ => self.find(&key.id).await,
+            _ => self.key(&key.id).await,
         }
     }
 
@@ -179,7 +159,7 @@ impl Store for Postgres {
         now: i64,
     ) -> Result<(Key, Minted), StoreError> {
         let failed = |error| self.failed(&error);
-        let old = self.find(name_or_id).await?;
+        let old = self.key(name_or_id).await?;
         let new = old.successor(now)?;
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         let moved = sqlx::query(
@@ -199,7 +179,7 @@ impl Store for Postgres {
         }
         let minted = self.insert(&mut transaction, &new, now).await?;
         transaction.commit().await.map_err(failed)?;
-        Ok((self.find(&minted.id).await?, minted))
+        Ok((self.key(&minted.id).await?, minted))
     }
 
     async fn version(&self) -> Result<i64, StoreError> {

@@ -3,7 +3,8 @@
 use isthmus_inference::money::Money;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{ColumnIndex, Decode, Row, Type};
+use sqlx::query::Query;
+use sqlx::{ColumnIndex, Database, Decode, Encode, Row, Type};
 
 use crate::decision::{Decided, Numbered};
 use crate::entry::{Hash, Head};
@@ -62,6 +63,31 @@ where
         terms,
     };
     Ok((KeyHash::from_bytes(hash(row)?), key))
+}
+
+/// The terms of a key as nine values: `models`, `expires_at`, `organisation`, `team`, `app`, `data_class`,
+/// `may_declassify`, `tags`, `limits`.
+pub(super) fn bind_terms<'q, DB: Database>(
+    query: Query<'q, DB, DB::Arguments>,
+    terms: &'q Terms,
+) -> Query<'q, DB, DB::Arguments>
+where
+    String: Encode<'q, DB> + Type<DB>,
+    &'q Option<String>: Encode<'q, DB> + Type<DB>,
+    Option<i64>: Encode<'q, DB> + Type<DB>,
+    bool: Encode<'q, DB> + Type<DB>,
+{
+    let Terms { models, expires_at, holder, limits } = terms;
+    query
+        .bind(models.join("\n"))
+        .bind(*expires_at)
+        .bind(&holder.organisation)
+        .bind(&holder.team)
+        .bind(&holder.app)
+        .bind(&holder.data_class)
+        .bind(holder.may_declassify)
+        .bind(to_json(&holder.tags))
+        .bind(to_json(limits))
 }
 
 /// A decision; what it cost is kept in each database's own way.

@@ -1,13 +1,15 @@
 //! The books in PostgreSQL.
 
+use std::collections::BTreeMap;
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::super::fresh::{Fresh, Holds, fresh, holds};
+use super::super::fresh::{Fresh, fresh};
 use super::super::row::{self, json, number, to_json};
 use super::{Postgres, sums, without_zero};
 use crate::books::{Books, Bucket, Hours};
-use crate::entry::{Chained, Head, Hold, NodeId};
+use crate::entry::{Chained, Entry, ExchangeId, Head, Hold, NodeId};
 use crate::store::StoreError;
 
 impl Books for Postgres {
@@ -125,6 +127,33 @@ async fn write(connection: &mut PgConnection, fresh: &[Fresh<'_>]) -> Result<(),
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// What changes in the list of open holds.
+struct Holds<'f> {
+    /// Open after these links: by exchange, its journal and the hold.
+    opened: BTreeMap<ExchangeId, (&'f str, &'f Hold)>,
+    /// Exchanges that were held before and are settled now.
+    closed: Vec<ExchangeId>,
+}
+
+/// The holds that are open after these links, and those that they settle.
+fn holds<'f>(fresh: &'f [Fresh<'_>]) -> Holds<'f> {
+    let mut holds = Holds { opened: BTreeMap::new(), closed: vec![] };
+    for (link, entry) in fresh {
+        match &**entry {
+            Entry::Hold(hold) => {
+                holds.opened.insert(hold.exchange, (link.node.as_str(), hold));
+            }
+            Entry::Settled(settled) => {
+                if holds.opened.remove(&settled.exchange).is_none() {
+                    holds.closed.push(settled.exchange);
+                }
+            }
+            Entry::Correction(_) => {}
+        }
+    }
+    holds
 }
 
 /// Notes the holds that are open after these, and forgets those that are settled.

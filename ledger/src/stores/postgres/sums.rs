@@ -1,7 +1,7 @@
 //! Hourly sums in PostgreSQL. The database adds, so that gateways which post at the same time count
 //! everything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
@@ -164,15 +164,19 @@ pub(super) async fn buckets(pool: &PgPool, period: Hours) -> Result<Vec<Bucket>,
             cache_avoided::text
         FROM buckets WHERE hour >= $1 AND hour < $2 ORDER BY hour, dimension";
     let rows = sqlx::query(query).bind(period.from).bind(period.to).fetch_all(pool).await?;
-    // Asked behind the sums: none goes away, so that those of all sums are there. Each is read once,
-    // as a month has a thousand times as many sums.
-    let of = dimensions(pool).await?;
+    let numbers = rows.iter().map(|row| row.try_get("dimension"));
+    let of = dimensions(pool, &numbers.collect::<Result<_, _>>()?).await?;
     rows.iter().map(|row| read(row, &of)).collect()
 }
 
-/// Every set of dimensions, by its number.
-async fn dimensions(pool: &PgPool) -> Result<HashMap<i64, Dimensions>, sqlx::Error> {
-    let rows = sqlx::query("SELECT id, body FROM dimensions").fetch_all(pool).await?;
+/// Sets of dimensions, by their numbers. Each is read once, as a month has a thousand times as many sums;
+/// none ever goes away.
+async fn dimensions(
+    pool: &PgPool,
+    numbers: &BTreeSet<i64>,
+) -> Result<HashMap<i64, Dimensions>, sqlx::Error> {
+    let query = sqlx::query("SELECT id, body FROM dimensions WHERE id = ANY($1)");
+    let rows = query.bind(numbers.iter().copied().collect::<Vec<_>>()).fetch_all(pool).await?;
     rows.iter().map(|row| Ok((row.try_get("id")?, json(row, "body")?))).collect()
 }
 
