@@ -7,22 +7,24 @@
 mod pace;
 mod posting;
 mod segments;
+mod shared;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::entry::{Chain, Chained, Entry, Head, NodeId};
+use crate::entry::{Chain, Chained, Entry, NodeId};
 use crate::store::StoreError;
 
 use pace::Pace;
 pub use posting::{Posting, post_left_behind, recover, write_and_post};
 pub use segments::Segments;
+use shared::Shared;
 
 /// When entries must be on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,21 +78,6 @@ pub struct Written(Option<oneshot::Receiver<()>>);
 #[error("the ledger's journal cannot be written")]
 pub struct NotWritten;
 
-/// What all of them know.
-#[derive(Debug, Default)]
-struct Shared {
-    /// The last commit failed, and is tried again.
-    failing: AtomicBool,
-    /// Entries that were handed over and are not on the disk yet.
-    waiting: AtomicU64,
-    /// The number of the last entry on the disk,
-    written: AtomicU64,
-    /// and of the last that the books have.
-    posted: AtomicU64,
-    /// What was written last, so that whoever posts it need not read it again.
-    recent: Mutex<Vec<Chained>>,
-}
-
 #[derive(Debug)]
 enum Handed {
     Entry(Entry, Option<oneshot::Sender<()>>),
@@ -104,8 +91,6 @@ const LARGEST_BATCH: usize = 1024;
 const MOST_WAITING: u64 = 65_536;
 /// So many entries are half a gigabyte.
 const MOST_UNPOSTED: u64 = 1_000_000;
-/// Entries kept in memory for the books. Those beyond are read from the disk.
-const MOST_RECENT: usize = 16_384;
 /// How long the writer waits after a commit that failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -171,12 +156,9 @@ impl Journal {
                 (Some(sender), Some(receiver))
             }
         };
-        // Counted first: the writer may have it before this goes on.
-        self.shared.waiting.fetch_add(1, Relaxed);
         // The writer outlives every call; if it is gone, whoever waits is told by the closed channel.
-        if self.queue.send(Handed::Entry(entry, sender)).is_err() {
-            self.shared.waiting.fetch_sub(1, Relaxed);
-        }
+        let send = || self.queue.send(Handed::Entry(entry, sender)).is_ok();
+        self.shared.hand_over(send);
         Written(receiver)
     }
 
@@ -200,12 +182,13 @@ impl JournalWriter {
     pub fn run(mut self, failed: impl Fn(&StoreError)) {
         let (mut handed, mut links) = (Vec::new(), Vec::new());
         let mut pace = Pace::default();
+        self.shared.writes_here();
         loop {
             if links.is_empty() && self.queue.blocking_recv_many(&mut handed, LARGEST_BATCH) == 0 {
                 return;
             }
             if let Some(pause) = pace.pause(Instant::now()) {
-                rest(pause);
+                self.shared.gather(pause);
                 while handed.len() < LARGEST_BATCH
                     && let Ok(more) = self.queue.try_recv()
                 {
@@ -266,36 +249,6 @@ impl JournalWriter {
 )]
 fn rest(time: Duration) {
     std::thread::sleep(time);
-}
-
-// === impl Shared ===
-
-impl Shared {
-    /// Keeps links for whoever posts them, if there is room; they are on the disk in any case.
-    fn remember(&self, links: &mut Vec<Chained>) {
-        let mut recent = self.recent();
-        if recent.len() + links.len() > MOST_RECENT {
-            recent.clear();
-            links.clear();
-        }
-        recent.append(links);
-    }
-
-    /// The links right behind this one, as far as they are in memory.
-    fn behind(&self, head: Head) -> Option<Vec<Chained>> {
-        let mut recent = self.recent();
-        let first = recent.first()?.sequence;
-        if first > head.sequence + 1 {
-            return None;
-        }
-        let mut links = std::mem::take(&mut *recent);
-        links.retain(|link| link.sequence > head.sequence);
-        Some(links)
-    }
-
-    fn recent(&self) -> MutexGuard<'_, Vec<Chained>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 // === impl Written ===

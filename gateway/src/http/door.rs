@@ -48,10 +48,9 @@ pub async fn answer(
     });
     match outcome {
         Ok(answer) => {
-            let (response, settled) = render::answer(&app, answer, ticket);
-            // What is held is on the disk already, so an answer that is there is not withheld.
-            let _ = settled.await;
-            response
+            let (response, release) = render::answer(&app, answer, ticket);
+            let granted = release.granted().await;
+            granted.map_or_else(|failure| render::failure(&failure, dialect, &id), |()| response)
         }
         Err(failure) => {
             let response = render::refusal(&failure, ticket.record());

@@ -12,7 +12,6 @@ use isthmus_adapters::dialects::caller;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::request::{Dialect, Request};
-use isthmus_ledger::journal::Written;
 use serde_json::{Value, json};
 
 use super::body::StreamedAnswer;
@@ -20,7 +19,7 @@ use super::reply::Reply;
 use crate::app::App;
 use crate::ids;
 use crate::pipeline::dispatch::{Answer, Content};
-use crate::pipeline::settle::{Outcome, Record, Ticket};
+use crate::pipeline::settle::{Outcome, Record, Release, Ticket};
 use crate::quota::Notes;
 use crate::quota::rates::Reset;
 
@@ -62,12 +61,12 @@ const HEADERS: usize = 12;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-/// An answer, whole or streamed; the ticket is settled at its last byte. A whole one is ready to be sent
-/// when that is written down.
-pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<Reply>, Written) {
+/// An answer, whole or streamed; the ticket is settled at its last byte. A whole one may be sent when
+/// that is written down.
+pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<Reply>, Release) {
     let Answer { endpoint, request, content, id, keep } = answer;
     let cache = HeaderValue::from_static(ticket.record().cache.as_str());
-    let (mut response, settled) = match content {
+    let (mut response, release) = match content {
         Content::Whole(whole) => {
             ticket.used(whole.usage);
             let model = endpoint.model.as_str();
@@ -80,8 +79,9 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<R
             if let Some(cost) = ticket.record().cost() {
                 put(&mut response, COST.clone(), &cost.to_string());
             }
+            let hold = ticket.hold();
             let settled = ticket.settle(&app.metrics, Outcome::Answered);
-            (response.map(Reply::from), settled)
+            (response.map(Reply::from), Release::when(settled, hold))
         }
         Content::Stream(streamed) => {
             let response = dressed((), ticket.record());
@@ -92,11 +92,11 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<R
             let mut response = response.map(|()| Reply::Streamed(Box::new(streamed)));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            (response, Written::at_once())
+            (response, Release::at_once())
         }
     };
     response.headers_mut().insert(CACHE.clone(), cache);
-    (response, settled)
+    (response, release)
 }
 
 /// A call that failed on its way.

@@ -81,10 +81,13 @@ impl Content {
 
 /// Tries the endpoints of the plan until one answers, or none is left, or time is up.
 ///
-/// Nothing of the answer leaves before what is held for it is on the disk.
+/// Nothing of a streamed answer leaves before what is held for it is on the disk. A whole one waits
+/// for its settlement, which is written behind that.
 pub async fn dispatch(funded: Funded, ticket: &mut Ticket) -> Result<Answer, Failure> {
     let Won { endpoint, mut content } = first_to_answer(funded.plan(), ticket).await?;
-    ticket.hold_is_written().await.map_err(unwritable)?;
+    if content.streams() {
+        ticket.hold_is_written().await.map_err(unwritable)?;
+    }
     ticket.dropped(content.dropped());
     let planned = funded.into_plan();
     let request = Arc::clone(&planned.request);

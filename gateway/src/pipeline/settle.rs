@@ -29,6 +29,7 @@ use attempts::{Attempts, Fate, Reason};
 
 use considered::{Came, Considered};
 pub use entry::Held;
+pub use release::Release;
 
 use crate::calendar::{moment, unix_milliseconds};
 use crate::keyring::Tenant;
@@ -41,6 +42,7 @@ use crate::telemetry::metrics::Metrics;
 pub mod attempts;
 pub mod considered;
 mod entry;
+mod release;
 
 /// What is known of a call so far; owed a settlement.
 pub struct Ticket {
@@ -229,7 +231,12 @@ impl Ticket {
 
     /// Waits until what is held is on the disk.
     pub(super) async fn hold_is_written(&mut self) -> Result<(), NotWritten> {
-        std::mem::replace(&mut self.record_mut().hold, Written::at_once()).await
+        self.hold().await
+    }
+
+    /// What is held, on its way to the disk; whoever takes it waits for it.
+    pub fn hold(&mut self) -> Written {
+        std::mem::replace(&mut self.record_mut().hold, Written::at_once())
     }
 
     /// Memory was asked.

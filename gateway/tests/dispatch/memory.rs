@@ -101,8 +101,8 @@ async fn ask_with(
     let mut ticket = Ticket::open(&app.metrics, &app.reaper, &call);
     let response = match pipeline::run(app, call, Full::new(Bytes::from(body)), &mut ticket).await {
         Ok(answer) => {
-            let (response, written) = render::answer(app, answer, ticket);
-            written.await.unwrap();
+            let (response, release) = render::answer(app, answer, ticket);
+            release.granted().await.unwrap();
             response
         }
         Err(failure) => {

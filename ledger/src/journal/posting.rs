@@ -23,7 +23,7 @@ pub struct Posting {
 }
 
 /// Links in one transaction of the books.
-const MOST_AT_ONCE: usize = 2000;
+const MOST_AT_ONCE: usize = 8192;
 /// How long entries may gather before they are posted. Sums are made of more at once, and reports see
 /// them soon enough.
 const GATHERED: Duration = Duration::from_millis(500);
@@ -53,6 +53,7 @@ impl Posting {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = self.shared.much.notified(), if pause == GATHERED => {}
                 () = finish.cancelled() => break,
             }
         }

@@ -2,7 +2,7 @@
 //! the plan.
 //!
 //! ```sh
-//! cargo run --release -p isthmus-policies --example bench
+//! cargo run --release -p isthmus-policies --example decide
 //! ```
 //!
 //! Fails if a decision takes longer than the bars of `docs/routing.md`.

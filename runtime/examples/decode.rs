@@ -1,6 +1,6 @@
 //! How fast the engine is, on one thread, beside a bare loop over llama.cpp with the same model.
 //!
-//! `cargo run --release -p isthmus-runtime --features embedded --example bench -- MODEL [ROUNDS]`
+//! `cargo run --release -p isthmus-runtime --features embedded --example decode -- MODEL [ROUNDS]`
 //!
 //! Rounds are interleaved, so that a busy neighbour on the machine slows all alike, and medians are
 //! printed: of tokens per second of wall time, and of tokens per second of CPU time, which a busy
