@@ -156,7 +156,10 @@ pub struct Endpoint {
     pub provider: ProviderName,
     /// The name by which the upstream knows the model.
     pub model: UpstreamModel,
-    /// How it is paid.
+    /// How it is paid, as the file says.
+    pub written: Charging,
+    /// What that comes to: the same, until [`Settings::price_endpoints`] has filled in what the file
+    /// leaves to others.
     pub charging: Charging,
     /// What the upstream lets the house have.
     pub limits: Limits,
@@ -287,6 +290,7 @@ impl Endpoint {
             name: format!("{provider}/{model}").into(),
             provider,
             model,
+            written: Charging::Unsaid,
             charging: Charging::Unsaid,
             limits: Limits::default(),
             timeouts,

@@ -431,3 +431,31 @@ ledger:
     assert_eq!(one.endpoint, "other".into());
     assert_eq!(settings.endpoints["other"].pricing(), Pricing::Unknown);
 }
+
+#[test]
+fn prices_are_filled_in_again_when_they_may_have_changed() {
+    let mut settings = accepted(
+        r#"
+providers: { openai: { kind: openai, api_key: sk-x } }
+endpoints:
+  coin: { provider: openai, model: m, price: { currency: TAO, input: "0.001", output: "0.002" } }
+models: { chat: { endpoints: [coin, openai/gpt-5-nano] } }
+ledger:
+  fx_max_age: 1h
+  fx:
+    - { pair: TAO/USD, rate: "400", source: "https://example.org", observed_at: 2026-11-28T11:30:00Z, method: twap }
+"#,
+        &nothing,
+    );
+    let noon = 1_795_867_200;
+    let half_an_hour = 1800;
+    assert_eq!(settings.price_endpoints(Catalogue::shipped(), noon), []);
+    assert_ne!(settings.endpoints["coin"].pricing(), Pricing::Unknown);
+    let until = settings.prices_hold_until(noon);
+    assert_eq!(until, noon + half_an_hour + 1, "as long as the rate is young enough");
+    assert_eq!(settings.price_endpoints(Catalogue::shipped(), until - 1), []);
+    assert_eq!(settings.price_endpoints(Catalogue::shipped(), until).len(), 1);
+    assert_eq!(settings.endpoints["coin"].pricing(), Pricing::Unknown);
+    assert_ne!(settings.endpoints["openai/gpt-5-nano"].pricing(), Pricing::Unknown);
+    assert_eq!(settings.prices_hold_until(until), noon + 12 * 3600, "to the end of the day");
+}

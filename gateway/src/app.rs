@@ -1,14 +1,12 @@
 //! Settings become a running house: the only place where parts are joined.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use isthmus_adapters::adapter::Adapter;
 use isthmus_adapters::hub::HubError;
-use isthmus_config::settings::charging::Charging;
 use isthmus_config::settings::{self, Policies, Settings};
 use isthmus_inference::capability::Capability;
 use isthmus_inference::ident::ProviderName;
@@ -28,7 +26,7 @@ use crate::cache::redis::RedisError;
 use crate::calendar::{moment, today};
 use crate::classifier::Classifier;
 use crate::decision_log::{DecisionSink, DecisionWriter};
-use crate::directory::{Account, Directory, Known};
+use crate::directory::{Account, Directory};
 use crate::embedded::Embedded;
 use crate::explain::subject::kind;
 use crate::hub;
@@ -145,8 +143,7 @@ impl App {
         let mut engines = Vec::new();
         let accounts = accounts(settings, &metrics, &mut engines).await?;
         let pools = pools(settings, &accounts, &metrics);
-        let known = known(settings, &accounts);
-        let directory = Directory::new(pools, accounts, known);
+        let directory = Directory::new(pools, accounts, settings);
         Self::join(settings, directory, metrics, engines, journal, quota)
     }
 
@@ -231,7 +228,7 @@ impl App {
             for endpoint in &pool.endpoints {
                 let name = endpoint.name.as_str();
                 self.metrics.gate(name, endpoint.monitor.view(now, 0).gate);
-                self.metrics.priced(name, endpoint.offer.pricing != Pricing::Unknown);
+                self.metrics.priced(name, endpoint.rates().offer.pricing != Pricing::Unknown);
             }
         }
     }
@@ -360,33 +357,6 @@ fn continues(endpoint: &settings::Endpoint, settings: &Settings) -> bool {
         settings::Account::Remote(account) => account.kind.about.continues(),
         settings::Account::Embedded(_) => true,
     })
-}
-
-/// What some endpoint says of each model: its price, of several the first by name, and its facts. Where
-/// two claim different things of one model, nobody knows which of them is asked, and neither is
-/// believed.
-fn known(settings: &Settings, accounts: &BTreeMap<ProviderName, Account>) -> Known {
-    let mut known = Known::new();
-    for endpoint in settings.endpoints.values() {
-        let charging = &endpoint.charging;
-        match known.entry((endpoint.provider.clone(), endpoint.model.clone())) {
-            Entry::Vacant(place) => {
-                place.insert((charging.clone(), Arc::new(endpoint.facts.clone())));
-            }
-            Entry::Occupied(mut place) => {
-                let (known, facts) = place.get_mut();
-                if *known == Charging::Unsaid {
-                    *known = charging.clone();
-                }
-                if **facts != endpoint.facts
-                    && let Some(account) = accounts.get(&endpoint.provider)
-                {
-                    *facts = Arc::clone(&account.facts);
-                }
-            }
-        }
-    }
-    known
 }
 
 /// Loads the engine off the reactor: it reads a file of a hundred megabytes or more.

@@ -1,9 +1,13 @@
 //! Which endpoints stand behind a model's name.
 
+mod known;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
+use isthmus_config::settings::Settings;
 use isthmus_config::settings::charging::Charging;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::{ModelName, ProviderName, UpstreamModel};
@@ -11,6 +15,8 @@ use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::Limits;
 use isthmus_policies::plan::Strategy;
 use moka::sync::Cache;
+
+use known::{Known, known};
 
 use crate::pool::{Endpoint, EndpointParts, Learnt, Pool};
 use crate::prices;
@@ -20,14 +26,10 @@ use crate::telemetry::metrics::EndpointMetrics;
 pub struct Directory {
     pools: HashMap<ModelName, Arc<Pool>>,
     accounts: BTreeMap<ProviderName, Account>,
-    known: Known,
+    known: ArcSwap<Known>,
     /// Pools of one endpoint, for models that were asked for as `provider/model`.
     guests: Cache<ModelName, Arc<Pool>>,
 }
-
-/// What is known of models that are asked for without their endpoint's name: how they are paid, and
-/// what is claimed of them.
-pub type Known = HashMap<(ProviderName, UpstreamModel), (Charging, Arc<Facts>)>;
 
 /// One account, through which any of its provider's models can be asked for.
 pub struct Account {
@@ -63,8 +65,13 @@ const MOST_GUESTS: u64 = 1024;
 
 impl Directory {
     /// Puts pools and accounts together.
-    pub fn new(pools: Vec<Pool>, accounts: BTreeMap<ProviderName, Account>, known: Known) -> Self {
+    pub fn new(
+        pools: Vec<Pool>,
+        accounts: BTreeMap<ProviderName, Account>,
+        settings: &Settings,
+    ) -> Self {
         let pools = pools.into_iter().map(|pool| (pool.name.clone(), Arc::new(pool))).collect();
+        let known = ArcSwap::from_pointee(known(settings, &accounts));
         Self { pools, accounts, known, guests: Cache::new(MOST_GUESTS) }
     }
 
@@ -103,6 +110,33 @@ impl Directory {
         &self.accounts
     }
 
+    /// From now on endpoints are paid as these settings say: those of written pools by their names, and
+    /// all others by what is known of their models.
+    pub fn reprice(&self, settings: &Settings) {
+        self.known.store(Arc::new(known(settings, &self.accounts)));
+        for endpoint in self.pools.values().flat_map(|pool| &pool.endpoints) {
+            if let Some(written) = settings.endpoints.get(&endpoint.name) {
+                endpoint.reprice(&written.charging);
+            }
+        }
+        for endpoint in self.guests.iter().flat_map(|(_, pool)| pool.endpoints.clone()) {
+            endpoint.reprice(&self.charging(&endpoint.provider, &endpoint.model));
+        }
+    }
+
+    /// How a model is paid that is asked for without its endpoint's name: as some endpoint says, else
+    /// as the catalogue lists it.
+    fn charging(&self, provider: &ProviderName, model: &UpstreamModel) -> Charging {
+        match self.known.load().get(&(provider.clone(), model.clone())) {
+            Some((charging, _)) => charging.clone(),
+            None => self
+                .accounts
+                .get(provider)
+                .map(|account| account.listed(model.as_str()))
+                .unwrap_or_default(),
+        }
+    }
+
     fn direct(&self, model: &ModelName) -> Option<Pool> {
         let (provider, upstream) = model.as_str().split_once('/')?;
         let (provider, account) = self.accounts.get_key_value(provider)?;
@@ -110,11 +144,10 @@ impl Directory {
             return None;
         }
         let upstream = UpstreamModel::from(upstream);
-        let known = self.known.get(&(provider.clone(), upstream.clone()));
-        let (charging, facts) = match known {
-            Some((charging, facts)) => (charging.clone(), Arc::clone(facts)),
-            None => (account.listed(upstream.as_str()), Arc::clone(&account.facts)),
-        };
+        let of_both = (provider.clone(), upstream.clone());
+        let facts = self.known.load().get(&of_both).map(|(_, facts)| Arc::clone(facts));
+        let facts = facts.unwrap_or_else(|| Arc::clone(&account.facts));
+        let charging = self.charging(&of_both.0, &upstream);
         let endpoint = Endpoint::new(EndpointParts {
             name: model.as_str().into(),
             provider: provider.clone(),

@@ -42,4 +42,5 @@ pub mod proofs;
 pub mod quota;
 pub mod replay;
 pub mod report;
+pub mod repricing;
 pub mod telemetry;

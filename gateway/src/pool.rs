@@ -1,19 +1,19 @@
 //! A name that callers use and the endpoints behind it, with all that is known of them.
 
 mod learnt;
+mod rates;
 mod shown;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwap;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
 use isthmus_config::settings::charging::Charging;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Money;
-use isthmus_inference::tariff::{Priced, Tariff};
-use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::Usage;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::{Limits, Monitor};
@@ -24,6 +24,7 @@ use isthmus_policies::prior::Prior;
 use tokio::sync::Semaphore;
 
 pub use learnt::{Learnt, Reading};
+pub use rates::{LEASE, Rates};
 pub use shown::Shown;
 
 use crate::telemetry::metrics::EndpointMetrics;
@@ -57,8 +58,6 @@ pub struct Endpoint {
     pub adapter: Arc<dyn Adapter>,
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
-    /// What it charges by the token in all circumstances, if known.
-    pub tariff: Option<Arc<Tariff>>,
     /// What it can do; `None` leaves that to its adapter, which refuses what its language cannot say.
     pub capabilities: Option<Capabilities>,
     /// Whether it goes on with an answer that another one began.
@@ -74,8 +73,10 @@ pub struct Endpoint {
     pub in_process: bool,
     /// How callers are told of it.
     pub shown: Shown,
-    /// What preference may know of it.
-    pub offer: Offer,
+    /// What is claimed of it.
+    pub facts: Arc<Facts>,
+    /// What it charges.
+    rates: ArcSwap<Rates>,
     /// How it fares.
     pub monitor: Monitor,
     /// Whether it answered when it was last asked, if only with an error of its own. One that does is
@@ -115,15 +116,17 @@ pub struct EndpointParts {
     pub limits: Limits,
 }
 
-/// The price of what is paid by the hour.
-pub const LEASE: &str = "lease";
-
 // === impl Pool ===
 
 impl Pool {
     /// The pool's endpoints as policy sees them.
     pub fn catalogue(&self) -> Vec<Described> {
         self.endpoints.iter().map(|endpoint| endpoint.described()).collect()
+    }
+
+    /// What its endpoints charge now, in their order.
+    pub fn rates(&self) -> impl Iterator<Item = Arc<Rates>> {
+        self.endpoints.iter().map(|endpoint| endpoint.rates())
     }
 }
 
@@ -144,14 +147,15 @@ impl Endpoint {
             .filter(|regions| !regions.is_empty())
             .map(|regions| regions.iter().map(String::as_str).collect::<Vec<_>>().join(","));
         let shown = Shown::of(name.as_str(), provider.as_str(), model.as_str(), region.as_deref());
-        let offer = Offer { name: name.clone(), provider: provider.clone(), kind, pricing, facts };
+        let (offered, provided, claims) = (name.clone(), provider.clone(), Arc::clone(&facts));
+        let offer = Offer { name: offered, provider: provided, kind, pricing, facts: claims };
+        let rates = Rates { offer, tariff: charging.tariff().cloned() };
         Self {
             name,
             provider,
             model,
             adapter: parts.adapter,
             narrows: parts.narrows,
-            tariff: charging.tariff().cloned(),
             capabilities: parts.capabilities,
             continues: parts.continues,
             places: limits.concurrency.map(|most| Arc::new(Semaphore::new(most.get() as usize))),
@@ -159,36 +163,29 @@ impl Endpoint {
             metrics: parts.metrics,
             in_process: parts.in_process,
             shown,
-            offer,
+            facts,
+            rates: ArcSwap::from_pointee(rates),
             monitor: Monitor::new(Prior::of(network), limits, lease),
             answers: AtomicBool::new(true),
         }
     }
 
-    /// The price of a request with this many input tokens, if the endpoint is paid by the token.
-    pub fn priced(&self, tier: Option<Tier>, input_tokens: u64) -> Option<&Priced> {
-        Some(self.tariff.as_ref()?.price(tier, input_tokens))
+    /// What it charges now.
+    pub fn rates(&self) -> Arc<Rates> {
+        self.rates.load_full()
     }
 
-    /// What these tokens cost here by the list; nothing on a lease, whose hour is paid, and `None`
-    /// where nobody knows a price.
+    /// What these tokens would cost here now, by the list.
     pub fn list_cost(&self, usage: &Usage) -> Option<Money> {
-        match self.priced(usage.tier, usage.input()) {
-            Some(priced) => Some(priced.written.price.cost(usage)),
-            None => self.is_leased().then_some(Money::ZERO),
-        }
+        self.rates.load().list_cost(usage)
     }
 
-    /// By which the ledger knows the price of these tokens.
-    pub fn price_id(&self, usage: &Usage) -> Option<String> {
-        match self.priced(usage.tier, usage.input()) {
-            Some(priced) => Some(priced.id.to_string()),
-            None => self.is_leased().then(|| LEASE.to_owned()),
+    /// From now on it is paid like this. Attempts under way are charged as before.
+    pub fn reprice(&self, charging: &Charging) {
+        let rates = self.rates.load();
+        if !rates.are(charging) {
+            self.rates.store(Arc::new(rates.charging(charging)));
         }
-    }
-
-    fn is_leased(&self) -> bool {
-        matches!(self.offer.pricing, Pricing::Lease(_))
     }
 
     /// What policy may know of it.
@@ -197,7 +194,7 @@ impl Endpoint {
             name: self.name.clone(),
             provider: self.provider.clone(),
             model: self.model.clone(),
-            facts: (*self.offer.facts).clone(),
+            facts: (*self.facts).clone(),
             in_process: self.in_process,
         }
     }

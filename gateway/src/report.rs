@@ -182,7 +182,7 @@ impl Arrangements {
 
     /// Those of a house at work, as far as the reports of its admin door need them.
     pub fn at_work(directory: &Directory) -> Self {
-        let tariffs = directory.endpoints().filter_map(|endpoint| endpoint.tariff.clone());
+        let tariffs = directory.endpoints().filter_map(|endpoint| endpoint.rates().tariff.clone());
         Self { discounts: Discounts::of(tariffs), ..Self::default() }
     }
 

@@ -1,6 +1,6 @@
 //! Rates of exchange: what a token of a network was worth in dollars, when, and who says so.
 //!
-//! A price in another currency is converted when a configuration is loaded, by the latest observation
+//! A price in another currency is converted at some moment, by the latest observation
 //! of its rate. An observation that is too old converts nothing: an endpoint whose price cannot be
 //! told in dollars has none, and comes last by cost. What is converted keeps its native rates, the rate
 //! of exchange and its id, so that a cost can be followed back to them. Converted rates are rounded up

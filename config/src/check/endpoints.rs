@@ -52,6 +52,7 @@ fn endpoint(name: EndpointName, value: &Value<'_>, providers: &Providers) -> Opt
             name,
             provider: provider?,
             model: model?,
+            written: charging.clone(),
             charging,
             limits: allowed,
             timeouts: limits,

@@ -82,6 +82,7 @@ pub struct Unpriced {
 /// Akash's unit of account. One is a dollar (AEP-76), unless a rate of its own is written.
 const ACT: &str = "ACT";
 const SECONDS_AN_HOUR: i128 = 3600;
+const SECONDS_A_DAY: i64 = 86_400;
 const NANOS_A_SECOND: i128 = 1_000_000_000;
 /// Pico-units of a millionth.
 const PICO_PER_MICRO: i128 = 1_000_000;
@@ -205,7 +206,8 @@ impl Account {
 
 impl Settings {
     /// Fills in what the file leaves to others: list prices on the day and rates of exchange at the
-    /// moment of `now`, in Unix seconds. What cannot be told in dollars stays without a price, and is told.
+    /// moment of `now`, in Unix seconds. What cannot be told in dollars is without a price, and is told.
+    /// It may be done again later, when [they may have changed](Self::prices_hold_until).
     ///
     /// An account's address does not matter: a list price is an account's best guess also behind a
     /// proxy, and a written one is always better.
@@ -215,23 +217,32 @@ impl Settings {
         let mut unpriced = vec![];
         for endpoint in self.endpoints.values_mut() {
             let account = self.providers.get(&endpoint.provider).map(|provider| &provider.account);
-            let found = match (&endpoint.charging, account, day) {
+            let found = match (&endpoint.written, account, day) {
                 (Charging::Unsaid, Some(account), Some(day)) => {
                     let (kind, region) = (account.kind(), account.region());
                     let wanted = Wanted { kind, model: endpoint.model.as_str(), region, day };
                     Charging::listed(catalogue, &wanted, &exchange).map(Some)
                 }
-                (charging, ..) => charging.in_dollars(&exchange),
+                (written, ..) => written.in_dollars(&exchange),
             };
-            match found {
-                Ok(Some(charging)) => endpoint.charging = charging,
-                Ok(None) => {}
-                Err(reason) => {
-                    unpriced.push(Unpriced { endpoint: endpoint.name.clone(), reason });
-                }
-            }
+            let found = found.unwrap_or_else(|reason| {
+                unpriced.push(Unpriced { endpoint: endpoint.name.clone(), reason });
+                None
+            });
+            endpoint.charging = found.unwrap_or_else(|| endpoint.written.clone());
         }
         unpriced
+    }
+
+    /// Until when prices stay as they are at `now`, both in Unix seconds: to the end of the day, or
+    /// until a rate of exchange is too old.
+    pub fn prices_hold_until(&self, now: i64) -> i64 {
+        let tomorrow = (now.div_euclid(SECONDS_A_DAY) + 1) * SECONDS_A_DAY;
+        let stale = self.ledger.fx.iter().filter_map(|observation| {
+            let age = i64::try_from(self.ledger.fx_max_age.as_secs()).ok()?;
+            observation.observed_at.as_second().checked_add(age)?.checked_add(1)
+        });
+        stale.filter(|moment| *moment > now).fold(tomorrow, i64::min)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::http::server::{DoorLimits, Drained, bind, serve};
 use crate::http::workers::Workers;
 use crate::keyring::Loaded;
 use crate::quota::{self, Quota, openings};
+use crate::repricing::Repricing;
 use crate::telemetry::events::{
     DecisionsNotForgotten, DrainTimedOut, ServerDraining, ServerOpen, ServerStarted,
 };
@@ -70,6 +71,7 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     check_openness(&settings.server, keys.count)?;
     let (finish, written) = (CancellationToken::new(), CancellationToken::new());
     books::keep_prices(&settings, &ledger).await.map_err(CommandError::of)?;
+    tokio::spawn(Repricing::of(&settings).run(Arc::clone(&app), ledger.clone()));
     let settled = CancellationToken::new();
     let keeping_sums = tokio::spawn(quota_work.run(settled.clone()));
     let keeping = books.keep(ledger.clone(), &app.metrics).map_err(CommandError::of)?;

@@ -13,7 +13,7 @@ use isthmus_inference::ident::ModelName;
 use isthmus_inference::request::{Dialect, Operation};
 use isthmus_ledger::decision::DecisionLog;
 use isthmus_policies::offer::Offer;
-use isthmus_policies::recorded::Recorded;
+use isthmus_policies::recorded::{Recorded, Seen};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -101,11 +101,9 @@ fn told(
     figures: Figures,
 ) -> Result<Explained, Failure> {
     let editions = app.permits.editions();
-    let offers: Vec<Option<&Offer>> = recorded
-        .endpoints
-        .iter()
-        .map(|seen| pool.endpoints.iter().find(|it| it.name == seen.name).map(|it| &it.offer))
-        .collect();
+    let rates: Vec<_> = pool.rates().collect();
+    let offered = |seen: &Seen| rates.iter().map(|it| &it.offer).find(|it| it.name == seen.name);
+    let offers: Vec<Option<&Offer>> = recorded.endpoints.iter().map(offered).collect();
     let rules = editions.live.bundle().rules();
     let told = Told { model, policy, rules, strategy: &pool.strategy, offers: &offers, figures };
     Explained::of(recorded, &told).map_err(internal)

@@ -31,7 +31,7 @@ use super::settle::considered::Considered;
 use crate::app::App;
 use crate::calendar::moment;
 use crate::permits::{Judged, Question};
-use crate::pool::{Endpoint, Pool, Reading};
+use crate::pool::{Endpoint, Pool, Rates, Reading};
 
 /// A call with a plan. Only [`plan`] makes one, and [`super::dispatch`] takes nothing else.
 pub struct Planned {
@@ -102,7 +102,8 @@ async fn within(
     let judged = judge(app, &pool, &asked).await?;
     ticket.judged(&judged);
     app.metrics.judged(!judged.permitted.route.allowed.is_empty());
-    let weighed = weigh(&pool, &asked, &judged, &narrowing)?;
+    let rates: SmallVec<[_; 4]> = pool.rates().collect();
+    let weighed = weigh(&pool, &rates, &asked, &judged, &narrowing)?;
     ticket.expected(weighed.reading);
     let (now, plan) = (weighed.now, weighed.plan);
     let input_tokens = weighed.reading.demand.input_tokens;
@@ -122,7 +123,8 @@ pub async fn consider(app: &App, asked: &Asked<'_>) -> Result<Considered, Failur
     let pool = app.directory.resolve(&asked.request.model)?;
     let (narrowed, narrowing) = narrowed(asked, &pool)?;
     let judged = judge(app, &pool, asked).await?;
-    let weighed = weigh(&pool, asked, &judged, &narrowing)?;
+    let rates: SmallVec<[_; 4]> = pool.rates().collect();
+    let weighed = weigh(&pool, &rates, asked, &judged, &narrowing)?;
     Ok(weighed.considered(app, &pool, asked, &judged, narrowed))
 }
 
@@ -133,7 +135,8 @@ async fn judge(app: &App, pool: &Pool, asked: &Asked<'_>) -> Result<Judged, Fail
 
 /// Decides on what is known at this moment.
 fn weigh<'p>(
-    pool: &'p Pool,
+    pool: &Pool,
+    rates: &'p [Arc<Rates>],
     asked: &Asked<'_>,
     judged: &Judged,
     narrowing: &Narrowing,
@@ -147,7 +150,7 @@ fn weigh<'p>(
         .iter()
         .map(|number| Candidate {
             number: *number,
-            offer: &pool.endpoints[*number].offer,
+            offer: &rates[*number].offer,
             live: pool.endpoints[*number].monitor.view(now, reading.demand.fresh_input(*number)),
         })
         .collect();

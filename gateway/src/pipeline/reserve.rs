@@ -57,21 +57,26 @@ pub(super) fn unwritable(error: NotWritten) -> Failure {
 fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
     let record = ticket.record();
     let expected = most(planned, ticket);
-    let priced = planned.endpoints().map(|endpoint| (endpoint.list_cost(&expected), &**endpoint));
-    let (amount, dearest) = priced.max_by_key(|(cost, _)| *cost).unzip();
+    let priced = planned.endpoints().map(|endpoint| {
+        let rates = endpoint.rates();
+        (rates.list_cost(&expected), rates, &**endpoint)
+    });
+    let dearest = priced.max_by_key(|(cost, ..)| *cost);
     let at = unix_milliseconds();
-    let named = |of: fn(&Endpoint) -> &str| dearest.map_or("", of).to_owned();
+    let named = |of: fn(&Endpoint) -> &str| {
+        dearest.as_ref().map_or("", |(_, _, endpoint)| of(endpoint)).to_owned()
+    };
     Hold {
         exchange: ExchangeId::new(at, fastrand::u128(..)),
         at,
         request_id: record.id.to_string(),
         about: record.about(),
-        amount: amount.flatten().unwrap_or(Money::ZERO),
+        amount: dearest.as_ref().and_then(|(cost, ..)| *cost).unwrap_or(Money::ZERO),
         expected,
         endpoint: named(|endpoint| endpoint.name.as_str()),
         provider: named(|endpoint| endpoint.provider.as_str()),
         upstream_model: named(|endpoint| endpoint.model.as_str()),
-        price: dearest.and_then(|endpoint| endpoint.price_id(&expected)),
+        price: dearest.as_ref().and_then(|(_, rates, _)| rates.price_id(&expected)),
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) fn actual_shares(record: &Record) -> Shares<'_> {
         whole.requests = 1;
         if attempted.consumed() {
             let usage = attempted.usage_or_estimate();
-            let money = cost(endpoint, &usage).unwrap_or(Money::ZERO);
+            let money = attempted.cost().unwrap_or(Money::ZERO);
             let took = Amounts { money, tokens: usage.total(), requests: 0 };
             *at_account += took;
             whole += took;

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod keys;
 pub mod ledger;
 pub mod policies;
+pub mod prices;
 
 use std::net::SocketAddr;
 

@@ -17,7 +17,7 @@ use isthmus_config::settings::Settings;
 use isthmus_config::settings::charging::Charging;
 use isthmus_gateway::app::{App, Built};
 use isthmus_gateway::calendar::unix_milliseconds;
-use isthmus_gateway::directory::{Directory, Known};
+use isthmus_gateway::directory::Directory;
 use isthmus_gateway::pipeline::settle::attempts::{Attempted, Fate, Reason};
 use isthmus_gateway::pipeline::settle::{Outcome, Reaper, Ticket};
 use isthmus_gateway::pipeline::{self, Call};
@@ -182,9 +182,9 @@ impl House {
             baseline: None,
             learnt: Learnt::default(),
         };
-        let directory = Directory::new(vec![pool], BTreeMap::new(), Known::new());
         let mut settings = isthmus_config::zero(&|_| None).unwrap().settings;
         change(&mut settings);
+        let directory = Directory::new(vec![pool], BTreeMap::new(), &settings);
         let (budgets, keeping) = (settings.budgets.clone(), &settings.keeping);
         let (quota, _) = Quota::new(budgets, keeping, "here", vec![], Arc::new(unix_milliseconds));
         let joined = App::join(&settings, directory, metrics, vec![], Journal::nowhere(), quota);

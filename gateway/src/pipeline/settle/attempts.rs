@@ -12,7 +12,7 @@ use isthmus_policies::monitor::{Outcome, Started, Work};
 use tokio::time::Instant;
 
 use crate::calendar::moment;
-use crate::pool::Endpoint;
+use crate::pool::{Endpoint, Rates};
 
 /// One try at one endpoint.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Attempted {
     pub number: u32,
     /// The endpoint.
     pub endpoint: Arc<Endpoint>,
+    /// What that charged when it was asked.
+    pub rates: Arc<Rates>,
     /// Why it was tried.
     pub reason: Reason,
     /// How it ended.
@@ -139,9 +141,7 @@ impl Attempted {
     /// Whether its endpoint keeps beginnings of prompts, as far as can be told: it has a price for
     /// them, or has just reported some.
     pub fn caches(&self) -> bool {
-        let standard = self.endpoint.tariff.as_ref().map(|tariff| &tariff.standard().written.price);
-        let priced = standard.is_some_and(|price| price.cache_read.is_some());
-        priced || self.usage.is_some_and(|usage| usage.cache_read > 0)
+        self.rates.has_cache_price() || self.usage.is_some_and(|usage| usage.cache_read > 0)
     }
 
     /// How long it took, up to now if it is not over.
@@ -151,7 +151,7 @@ impl Attempted {
 
     /// What that costs; nothing on a lease, whose hour is paid, and `None` where no price is known.
     pub fn cost(&self) -> Option<Money> {
-        self.endpoint.list_cost(&self.usage_or_estimate())
+        self.rates.list_cost(&self.usage_or_estimate())
     }
 }
 
@@ -216,6 +216,7 @@ impl Attempts {
         self.made += 1;
         let attempted = Attempted {
             number: self.made,
+            rates: endpoint.rates(),
             endpoint,
             reason,
             fate: Fate::Open,

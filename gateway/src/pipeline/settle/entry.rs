@@ -105,7 +105,7 @@ fn line(attempted: &Attempted, counts: Option<u32>) -> Line {
         fate: attempted.fate.as_str().to_owned(),
         counts: counts == Some(attempted.number),
         usage,
-        price: endpoint.price_id(&usage),
+        price: attempted.rates.price_id(&usage),
         cost: if attempted.consumed() { attempted.cost() } else { Some(Money::ZERO) },
         began: unix_milliseconds() - milliseconds(attempted.began.elapsed()),
         first_output_ms: attempted.first_output.map(|time| milliseconds(time).unsigned_abs()),
