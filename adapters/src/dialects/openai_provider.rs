@@ -62,6 +62,10 @@ impl ChatDialect for OpenAiChat {
         self.style.continuation != Continuation::Unknown
     }
 
+    fn takes_free_text(&self) -> bool {
+        self.style.openai_models
+    }
+
     fn fetches(&self, url: &str) -> bool {
         self.style.fetches && (url.starts_with("https:") || url.starts_with("http:"))
     }

@@ -90,7 +90,7 @@ mod tests {
             id: "t".into(),
             name: "f".into(),
             arguments: arguments.into(),
-            signature: None,
+            ..ToolCall::default()
         };
         let signature = Some(Signature::new(formats::ANTHROPIC, "sig"));
         let choice = Choice {

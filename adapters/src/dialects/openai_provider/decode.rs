@@ -229,9 +229,8 @@ impl ChoiceSoFar {
     fn call(&mut self, choice: u32, said: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
         let calls = said.get("tool_calls").and_then(Value::as_array);
         for call in calls.map(Vec::as_slice).unwrap_or_default() {
-            match call.get("function") {
-                Some(function) => self.piece_of_call(choice, call, function, events)?,
-                // A custom tool takes free text.
+            match call.get("function").or_else(|| call.get("custom")) {
+                Some(called) => self.piece_of_call(choice, call, called, events)?,
                 None => {
                     let part = Part::Native { format: formats::OPENAI_CHAT, value: call.clone() };
                     events.push(Event::Part { choice, part });
@@ -269,6 +268,7 @@ impl ChoiceSoFar {
         };
         let index = place as u32;
         let so_far = &mut self.calls[place];
+        so_far.call.free_text |= piece.get("custom").is_some();
         so_far.call.signature = reasoning::call_signature(piece).or(so_far.call.signature.take());
         so_far.take_in((choice, index), (id, &name), arguments(function), events);
         Ok(())
@@ -341,9 +341,10 @@ impl CallSoFar {
     }
 }
 
-/// Arguments are JSON text; a few providers write the JSON itself.
-fn arguments(function: &Value) -> String {
-    match function.get("arguments") {
+/// Arguments are JSON text; a few providers write the JSON itself. A custom tool has a text as its
+/// `input`.
+fn arguments(called: &Value) -> String {
+    match called.get("arguments").or_else(|| called.get("input")) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

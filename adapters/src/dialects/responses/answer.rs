@@ -127,6 +127,11 @@ impl Response {
         format!("{kind}_{}{index:02}", self.tail)
     }
 
+    /// The id of a call.
+    pub(super) fn call_id(&self, call: &ToolCall, index: usize) -> String {
+        self.id(if call.free_text { "ctc" } else { "fc" }, index)
+    }
+
     /// The response as it is while it is being made.
     pub(super) fn begun(&self) -> Value {
         self.members.clone().into()
@@ -173,7 +178,8 @@ impl Response {
                 Some(thought(&id, text, signature.as_ref()))
             }
             Part::ToolCall(made) => {
-                Some(call(&self.id("fc", index), made, "completed", &made.arguments))
+                let id = self.call_id(made, index);
+                Some(call(&id, made, "completed", &made.arguments))
             }
             Part::Image { media: Media::Inline { media_type, base64 }, .. } => Some(json!({
                 "id": self.id("ig", index),
@@ -242,8 +248,18 @@ pub(super) fn thought(id: &str, text: &str, signature: Option<&Signature>) -> Va
     item
 }
 
-/// A call of a function.
+/// A call of a function, or of a tool that takes free text.
 pub(super) fn call(id: &str, call: &ToolCall, status: &str, arguments: &str) -> Value {
+    if call.free_text {
+        return json!({
+            "id": id,
+            "type": "custom_tool_call",
+            "status": status,
+            "call_id": call.id,
+            "name": call.name,
+            "input": arguments,
+        });
+    }
     let mut item = json!({
         "id": id,
         "type": "function_call",

@@ -34,8 +34,13 @@ fn item_turn(mut fields: Fields) -> Result<(Role, Vec<Part>), Failure> {
     let kind = fields.text("type")?;
     match kind.as_deref() {
         None | Some("message") => message(&mut fields),
-        Some("function_call") => Ok((Role::Assistant, vec![call(&mut fields)?])),
-        Some("function_call_output") => Ok((Role::Tool, vec![result(&mut fields)?])),
+        Some(kind @ ("function_call" | "custom_tool_call")) => {
+            let free_text = kind == "custom_tool_call";
+            Ok((Role::Assistant, vec![call(&mut fields, free_text)?]))
+        }
+        Some("function_call_output" | "custom_tool_call_output") => {
+            Ok((Role::Tool, vec![result(&mut fields)?]))
+        }
         Some("reasoning") => Ok((Role::Assistant, vec![thought(&mut fields)?])),
         Some("item_reference") => {
             let param = fields.param("id");
@@ -130,13 +135,14 @@ fn audio(fields: &mut Fields) -> Result<Part, Failure> {
     Ok(Part::Audio(Media::Inline { media_type, base64 }))
 }
 
-fn call(fields: &mut Fields) -> Result<Part, Failure> {
+fn call(fields: &mut Fields, free_text: bool) -> Result<Part, Failure> {
     let extra = fields.take("extra_content").unwrap_or_default();
     let signature = call_signature(&json!({ "extra_content": extra }));
     Ok(Part::ToolCall(ToolCall {
         id: fields.required_text("call_id")?,
         name: fields.required_text("name")?,
-        arguments: fields.required_text("arguments")?,
+        arguments: fields.required_text(if free_text { "input" } else { "arguments" })?,
+        free_text,
         signature,
     }))
 }

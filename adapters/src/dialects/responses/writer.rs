@@ -296,7 +296,7 @@ impl EventWriter {
 
     fn call(&mut self, index: u32, call: &ToolCall) {
         self.close(None);
-        let id = self.response.id("fc", self.output.len());
+        let id = self.response.call_id(call, self.output.len());
         let place = self.add(&answer::call(&id, call, "in_progress", ""));
         let call = call.clone();
         self.calls.push(OpenCall { place, index, id, call, arguments: String::new() });
@@ -306,16 +306,27 @@ impl EventWriter {
     fn arguments(&mut self, index: u32, piece: &str) {
         let Some(call) = self.calls.iter_mut().find(|call| call.index == index) else { return };
         call.arguments.push_str(piece);
+        let kind = if call.call.free_text {
+            "response.custom_tool_call_input.delta"
+        } else {
+            "response.function_call_arguments.delta"
+        };
         let members = json!({"item_id": call.id, "output_index": call.place, "delta": piece});
-        self.write("response.function_call_arguments.delta", members);
+        self.write(kind, members);
     }
 
     fn end_calls(&mut self) {
         for OpenCall { place, id, call, arguments, .. } in std::mem::take(&mut self.calls) {
-            let members = json!({
-                "item_id": id, "output_index": place, "name": call.name, "arguments": arguments,
-            });
-            self.write("response.function_call_arguments.done", members);
+            if call.free_text {
+                let members = json!({"item_id": id, "output_index": place, "input": arguments});
+                self.write("response.custom_tool_call_input.done", members);
+            } else {
+                let members = json!({
+                    "item_id": id, "output_index": place, "name": call.name,
+                    "arguments": arguments,
+                });
+                self.write("response.function_call_arguments.done", members);
+            }
             self.done(place, answer::call(&id, &call, "completed", &arguments));
         }
     }
