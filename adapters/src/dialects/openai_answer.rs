@@ -174,7 +174,7 @@ fn images(content: &[Part]) -> Vec<Value> {
 }
 
 fn annotations(content: &[Part]) -> Vec<Value> {
-    content.iter().flat_map(|part| citations::annotations(part, formats::OPENAI_CHAT)).collect()
+    content.iter().flat_map(|part| citations::cited(part, formats::OPENAI_CHAT)).collect()
 }
 
 /// What Google wants to see again with a call, in the words of its own OpenAI-shaped API.

@@ -186,7 +186,7 @@ impl ChunkWriter {
             }
             Event::Part { choice, part } => {
                 let images = self.choice(*choice).image(part).map(|image| [image]);
-                let annotations = citations::annotations(part, formats::OPENAI_CHAT);
+                let annotations = citations::cited(part, formats::OPENAI_CHAT);
                 if images.is_none() && annotations.is_empty() {
                     return;
                 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::usage::UsageOut;
 use super::{finish, replay};
 use crate::dialect::Stamp;
+use crate::dialects::citations::{CITATIONS, cited};
 
 #[derive(Serialize)]
 struct Message<'a> {
@@ -31,12 +32,32 @@ pub(super) fn write(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes {
         r#type: "message",
         role: "assistant",
         model: stamp.model,
-        content: choice.content.iter().flat_map(blocks).collect(),
+        content: content(&choice.content),
         stop_reason: choice.finish.map(finish::word),
         stop_sequence: choice.stop_sequence.as_deref(),
         usage: UsageOut::of(&answer.usage),
     };
     serde_json::to_vec(&message).unwrap_or_default().into()
+}
+
+/// The blocks of an answer; what a text cites stands in its block.
+fn content(parts: &[Part]) -> Vec<Value> {
+    let mut content: Vec<Value> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let cited = cited(part, formats::ANTHROPIC);
+        if cited.is_empty() {
+            content.extend(blocks(part));
+            continue;
+        }
+        let text = content.iter_mut().rfind(|block| block["type"] == "text");
+        if let Some(text) = text {
+            match text[CITATIONS].as_array_mut() {
+                Some(before) => before.extend(cited),
+                None => text[CITATIONS] = cited.into(),
+            }
+        }
+    }
+    content
 }
 
 /// The blocks that say what a part says; none for what the dialect has no word for.
@@ -45,7 +66,12 @@ pub(super) fn blocks(part: &Part) -> Vec<Value> {
         Part::Text(text) | Part::Refusal(text) => vec![json!({ "type": "text", "text": text })],
         Part::Thinking { text, signature } => vec![thought(text, signature.as_ref())],
         Part::ToolCall(call) => call_blocks(call),
-        Part::Native { format, value } if *format == formats::ANTHROPIC => vec![value.clone()],
+        // What has no type is no block: citations, which belong to a text.
+        Part::Native { format, value }
+            if *format == formats::ANTHROPIC && value.get("type").is_some() =>
+        {
+            vec![value.clone()]
+        }
         _ => vec![],
     }
 }

@@ -11,9 +11,9 @@ use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Media, Part, ToolCall, formats};
 use isthmus_inference::stream::{Event, Fold};
 use isthmus_inference::usage::Usage;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::dialects::citations::{ANNOTATIONS, annotated};
+use crate::dialects::citations::{ANNOTATIONS, CITATIONS, SEARCH_RESULTS, annotated};
 use crate::dialects::openai_chat::reasoning::{self, Detail};
 use crate::dialects::{openai_error, openai_usage};
 
@@ -63,6 +63,9 @@ pub(super) struct Reader {
     choices: Vec<ChoiceSoFar>,
     usage: Option<Usage>,
     model: Option<Arc<str>>,
+    /// The pages that the answer is from, where they stand beside the choices, and may come with every
+    /// chunk (Perplexity, xAI).
+    found: Option<Part>,
     /// How many bytes of text came, for an answer that counts no tokens.
     said: usize,
 }
@@ -73,6 +76,8 @@ struct ChoiceSoFar {
     finish: Option<(FinishReason, Option<String>)>,
     /// What was thought and not signed yet: some repeat it with the signature.
     thought: String,
+    /// Whether it told itself what it is from.
+    cited: bool,
 }
 
 /// A call, told once its name is known.
@@ -118,6 +123,7 @@ impl Reader {
             self.model = Some(model.into());
         }
         self.usage = openai_usage::of_value(answer).or(self.usage);
+        self.found = found(answer).or(self.found.take());
         let choices = answer.get("choices").and_then(Value::as_array);
         for choice in choices.map(Vec::as_slice).unwrap_or_default() {
             let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
@@ -131,8 +137,11 @@ impl Reader {
                 self.choices.resize_with(place + 1, ChoiceSoFar::default);
             }
             let from = events.len();
-            let said = self.said_in.of(choice);
-            self.choices[place].read(place as u32, choice, said, events)?;
+            let so_far = &mut self.choices[place];
+            for said in self.said_in.of(choice) {
+                so_far.say(place as u32, choice, said, events)?;
+            }
+            so_far.end(choice);
             self.said += events[from..].iter().map(Event::said).sum::<usize>();
         }
         Ok(())
@@ -149,6 +158,8 @@ impl Reader {
         if self.choices.is_empty() {
             return Err(malformed("the provider's answer has no choices"));
         }
+        let found = self.found.take().filter(|_| !self.choices[0].cited);
+        events.extend(found.map(|part| Event::Part { choice: 0, part }));
         for (choice, index) in self.choices.iter_mut().zip(0..) {
             choice.close(index, events);
         }
@@ -159,31 +170,36 @@ impl Reader {
 }
 
 impl Said {
-    fn of(self, choice: &Value) -> Option<&Value> {
+    /// What is said: one message, or several (Mistral's SDK, `ChatCompletionChoice.messages`).
+    fn of(self, choice: &Value) -> impl Iterator<Item = &Value> {
         let names = match self {
             Self::Delta => ["delta", "message"],
             Self::Message => ["message", "delta"],
         };
         let said = names.into_iter().filter_map(|name| choice.get(name));
-        said.into_iter().find(|said| said.is_object())
+        let one = said.into_iter().find(|said| said.is_object());
+        let several = choice.get("messages").filter(|_| one.is_none()).and_then(Value::as_array);
+        one.into_iter().chain(several.into_iter().flatten())
     }
 }
 
 // === impl ChoiceSoFar ===
 
 impl ChoiceSoFar {
-    fn read(
+    fn say(
         &mut self,
         choice: u32,
         value: &Value,
-        said: Option<&Value>,
+        said: &Value,
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
-        if let Some(said) = said {
-            self.think(choice, said, events);
-            say(choice, said, value.get("logprobs"), events);
-            self.call(choice, said, events)?;
-        }
+        self.think(choice, said, events);
+        self.cited |= say(choice, said, value.get("logprobs"), events);
+        self.call(choice, said, events)
+    }
+
+    /// Reads why it ended.
+    fn end(&mut self, value: &Value) {
         if let Some(word) = value.get("finish_reason").and_then(Value::as_str)
             && !word.is_empty()
             && self.finish.is_none()
@@ -197,7 +213,6 @@ impl ChoiceSoFar {
             };
             self.finish = Some((reason, stop));
         }
-        Ok(())
     }
 
     /// `reasoning_details` (OpenRouter) say all that `reasoning` does, and more. A stream of ours tells a
@@ -353,7 +368,8 @@ fn arguments(called: &Value) -> String {
 
 // === what was thought and said ===
 
-fn say(choice: u32, said: &Value, logprobs: Option<&Value>, events: &mut Vec<Event>) {
+/// Tells what is said; whether that has annotations is the answer.
+fn say(choice: u32, said: &Value, logprobs: Option<&Value>, events: &mut Vec<Event>) -> bool {
     let logprobs = logprobs.map(tokens).unwrap_or_default();
     match said.get("content") {
         Some(Value::String(text)) if !text.is_empty() || !logprobs.is_empty() => {
@@ -376,9 +392,22 @@ fn say(choice: u32, said: &Value, logprobs: Option<&Value>, events: &mut Vec<Eve
     }
     let annotations = said.get(ANNOTATIONS);
     let cited = annotations.and_then(|cited| annotated(formats::OPENAI_CHAT, cited));
+    let is_cited = cited.is_some();
     events.extend(cited.map(|part| Event::Part { choice, part }));
     let images = said.get("images").and_then(Value::as_array);
     events.extend(images.into_iter().flatten().filter_map(|image| picture(choice, image)));
+    is_cited
+}
+
+/// The pages that an answer, or a chunk of one, names beside its choices.
+fn found(answer: &Value) -> Option<Part> {
+    let named = [SEARCH_RESULTS, CITATIONS].into_iter().filter_map(|name| {
+        let pages = answer.get(name)?;
+        let some = pages.as_array().is_some_and(|pages| !pages.is_empty());
+        some.then(|| (name.to_owned(), pages.clone()))
+    });
+    let value: Map<String, Value> = named.collect();
+    (!value.is_empty()).then(|| Part::Native { format: formats::OPENAI_CHAT, value: value.into() })
 }
 
 /// A part of Mistral's content lists.

@@ -11,7 +11,7 @@ use super::sealed;
 use super::usage::Wire;
 use crate::dialect::Stamp;
 use crate::dialects::broken::BROKEN_OFF;
-use crate::dialects::citations::{ANNOTATIONS, annotations};
+use crate::dialects::citations::{ANNOTATIONS, cited};
 use crate::dialects::openai_answer::{extra_content, finite};
 
 /// What a response repeats of its request, and what it says where the request said nothing.
@@ -51,11 +51,7 @@ pub(super) fn encode(request: &Request, answer: &ChatAnswer, stamp: &Stamp<'_>) 
     for part in content {
         let spoken = spoken(part, &mut logprobs);
         match (spoken, output.last_mut()) {
-            (Some(spoken), Some(last)) if last["type"] == "message" => {
-                if let Some(content) = last["content"].as_array_mut() {
-                    content.push(spoken);
-                }
-            }
+            (Some(spoken), Some(last)) if last["type"] == "message" => speak_on(last, spoken),
             (Some(spoken), _) => {
                 output.push(message(&response.id("msg", output.len()), "completed", &[spoken]));
             }
@@ -201,9 +197,21 @@ impl Response {
 
 // === citations ===
 
+/// Adds to what a message says. Texts between which nothing stands but what they cite are one.
+fn speak_on(message: &mut Value, spoken: Value) {
+    let Some(content) = message["content"].as_array_mut() else { return };
+    match content.last_mut() {
+        Some(last) if last["type"] == "output_text" && spoken["type"] == "output_text" => {
+            let piece = |part: &Value| part["text"].as_str().unwrap_or_default().to_owned();
+            last["text"] = (piece(last) + &piece(&spoken)).into();
+        }
+        _ => content.push(spoken),
+    }
+}
+
 /// Adds what a part cites to the last text of a message; `false` if it cites nothing.
 fn annotate(message: &mut Value, part: &Part) -> bool {
-    let cited = annotations(part, formats::RESPONSES);
+    let cited = cited(part, formats::RESPONSES);
     if cited.is_empty() {
         return false;
     }

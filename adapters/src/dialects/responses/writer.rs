@@ -16,7 +16,7 @@ use super::answer::{self, Response};
 use super::transcript::Begun;
 use crate::dialect::{Stamp, StreamEncoder, Told};
 use crate::dialects::broken::answer_too_large;
-use crate::dialects::citations::{ANNOTATIONS, annotations};
+use crate::dialects::citations::{ANNOTATIONS, cited};
 
 /// Writes the events of one streamed response.
 #[derive(Debug)]
@@ -377,7 +377,7 @@ impl StreamEncoder for EventWriter {
             Event::ToolCallStart { choice: 0, index, call } => self.call(*index, call),
             Event::ToolCallArguments { choice: 0, index, text } => self.arguments(*index, text),
             Event::Part { choice: 0, part } => {
-                self.cite(annotations(part, formats::RESPONSES));
+                self.cite(cited(part, formats::RESPONSES));
                 if let Some(item) = self.response.item(part, self.output.len()) {
                     self.close(None);
                     self.whole(item);
