@@ -72,7 +72,7 @@ pub(crate) fn annotated(format: &'static str, annotations: &Value) -> Option<Par
 }
 
 /// Citations of the characters from `span.0` to `span.1`, in Anthropic's words.
-pub(crate) fn cited_by_anthropic(citations: Vec<Value>, span: (u64, u64)) -> Part {
+pub(crate) fn cited_by_anthropic(citations: &[Value], span: (u64, u64)) -> Part {
     let value = json!({ CITATIONS: citations, "start": span.0, "end": span.1 });
     Part::Native { format: formats::ANTHROPIC, value }
 }

@@ -145,7 +145,7 @@ impl Open {
             Self::Plain | Self::Call { told: true, .. } => {}
             Self::Text { citations, .. } if citations.is_empty() => {}
             Self::Text { from, citations } => {
-                let part = cited_by_anthropic(citations, (from, progress.characters));
+                let part = cited_by_anthropic(&citations, (from, progress.characters));
                 events.push(Event::Part { choice: 0, part });
             }
             // A function without arguments is called with none: streams bring no piece of them.

@@ -83,11 +83,11 @@ fn places_in_documents_are_told_where_there_is_a_word() {
     ] {
         let expected = place(kind, from, to);
         let said = bedrock(json!({ location: between }));
-        assert_eq!(cited(&said, formats::ANTHROPIC), [expected.clone()]);
+        assert_eq!(cited(&said, formats::ANTHROPIC), std::slice::from_ref(&expected));
         let file =
             json!({"type": "file_citation", "file_id": "document-1", "filename": "t", "index": 1});
         for said in [said, anthropic(expected)] {
-            assert_eq!(cited(&said, formats::RESPONSES), [file.clone()], "{kind}");
+            assert_eq!(cited(&said, formats::RESPONSES), std::slice::from_ref(&file), "{kind}");
             assert_eq!(cited(&said, formats::OPENAI_CHAT), [json!(null); 0], "{kind}");
         }
     }
@@ -124,7 +124,7 @@ fn what_is_in_the_callers_words_stays_as_it_came_and_what_cites_nothing_is_nothi
         let part = annotated(format, &items).unwrap();
         assert_eq!(cited(&part, format), *items.as_array().unwrap());
     }
-    let own = cited_by_anthropic(vec![json!({"type": "new"})], (0, 1));
+    let own = cited_by_anthropic(&[json!({"type": "new"})], (0, 1));
     assert_eq!(cited(&own, formats::ANTHROPIC), [json!({"type": "new"})]);
     assert_eq!(cited(&own, formats::RESPONSES), [json!(null); 0]);
     assert_eq!(annotated(formats::RESPONSES, &json!([])), None);
