@@ -267,7 +267,7 @@ fn text(fields: &mut Fields, chat: &mut ChatRequest) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use isthmus_inference::chat::{Effort, Summary};
-    use isthmus_inference::part::{Media, Part, Signature, ToolCall, ToolResult};
+    use isthmus_inference::part::{CacheLife, Media, Part, Signature, ToolCall, ToolResult};
 
     use super::*;
 
@@ -286,7 +286,7 @@ mod tests {
             "input": [
                 {"role": "developer", "content": "and kind"},
                 {"type": "message", "role": "user", "content": [
-                    {"type": "input_text", "text": "what is this?"},
+                    {"type": "input_text", "text": "what is this?", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "30m"}},
                     {"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"},
                     {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA"},
                 ]},
@@ -336,6 +336,7 @@ mod tests {
                 Role::User,
                 vec![
                     Part::text("what is this?"),
+                    Part::CachePoint(CacheLife::OneHour),
                     Part::Image { media: image, detail: Some("low".into()) },
                     Part::Document { media: pdf, name: Some("a.pdf".into()) },
                 ],

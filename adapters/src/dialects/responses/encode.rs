@@ -15,11 +15,13 @@ use crate::dialects::openai_provider::{effort_of, nearest, openai_efforts, reaso
 /// OpenAI refuses a smaller limit (API reference, `max_output_tokens`).
 const LEAST_TOKENS: u32 = 16;
 /// The members that have no neutral word and that OpenAI knows.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "store",
     "truncation",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "prompt_cache_options",
+    "moderation",
     "max_tool_calls",
     "include",
     "prompt",

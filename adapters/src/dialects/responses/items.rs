@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::sealed;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
+use crate::dialects::openai_chat::cache_mark;
 use crate::dialects::openai_chat::reasoning::call_signature;
 
 /// What stands between the parts of a summary.
@@ -78,11 +79,16 @@ fn message(fields: &mut Fields) -> Result<(Role, Vec<Part>), Failure> {
 fn content(value: Value, param: &str) -> Result<Vec<Part>, Failure> {
     match value {
         Value::String(text) => Ok(vec![Part::Text(text)]),
-        Value::Array(parts) => parts
-            .into_iter()
-            .enumerate()
-            .map(|(at, value)| part(Fields::of_value(value, &format!("{param}[{at}]"))?))
-            .collect(),
+        Value::Array(values) => {
+            let mut parts = Vec::with_capacity(values.len());
+            for (at, value) in values.into_iter().enumerate() {
+                let mut fields = Fields::of_value(value, &format!("{param}[{at}]"))?;
+                let mark = cache_mark(&mut fields)?;
+                parts.push(part(fields)?);
+                parts.extend(mark.map(Part::CachePoint));
+            }
+            Ok(parts)
+        }
         other => Err(wrong_type(param, "a string or an array of parts", name_of(&other))),
     }
 }
