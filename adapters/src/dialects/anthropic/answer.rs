@@ -65,6 +65,8 @@ pub(super) fn blocks(part: &Part) -> Vec<Value> {
     match part {
         Part::Text(text) | Part::Refusal(text) => vec![json!({ "type": "text", "text": text })],
         Part::Thinking { text, signature } => vec![thought(text, signature.as_ref())],
+        // Nobody who speaks this language can have offered a tool of free text.
+        Part::ToolCall(call) if call.free_text => vec![],
         Part::ToolCall(call) => call_blocks(call),
         // What has no type is no block: citations, which belong to a text.
         Part::Native { format, value }
@@ -126,6 +128,7 @@ mod tests {
                 Part::ToolCall(call("{\"a\":1}")),
                 Part::ToolCall(call("")),
                 Part::ToolCall(call("{\"a\":")),
+                Part::ToolCall(ToolCall { free_text: true, ..call("4 + 4") }),
                 Part::Native { format: formats::GEMINI, value: json!({}) },
             ],
             finish: Some(FinishReason::ToolCalls),

@@ -216,6 +216,8 @@ impl StreamEncoder for Writer {
             }
             Event::Reasoning { text, .. } => self.think(text),
             Event::ReasoningSigned { signature, .. } => self.signed(signature),
+            // Nobody who speaks this language can have offered a tool of free text.
+            Event::ToolCallStart { call, .. } if call.free_text => {}
             Event::ToolCallStart { index, call, .. } => self.call(*index, call),
             Event::ToolCallArguments { index, text, .. } => self.arguments(*index, text),
             Event::Part { part, .. } => self.part(part),

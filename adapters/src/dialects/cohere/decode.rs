@@ -107,8 +107,6 @@ struct Delta {
     message: Option<Piece>,
     finish_reason: Option<String>,
     usage: Option<Counts>,
-    /// Why the answer was broken off.
-    error: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -204,7 +202,7 @@ impl EventReader for Reader {
         let Some(kind) = told.r#type else {
             return Err(error::in_answer(data).unwrap_or_else(|| no_event_stream(data)));
         };
-        let Delta { message, finish_reason, usage, error } = told.delta.unwrap_or_default();
+        let Delta { message, finish_reason, usage } = told.delta.unwrap_or_default();
         let message = message.unwrap_or_default();
         match (&*kind, message.content, message.tool_calls) {
             ("content-start" | "content-delta", OneOf::Item(content), _) => {
@@ -228,9 +226,6 @@ impl EventReader for Reader {
                 self.teller.cite(citations, data.len())?;
             }
             ("message-end", ..) => {
-                if let Some(message) = error.filter(|message| !message.is_empty()) {
-                    return Err(error::broken_off(&message, data));
-                }
                 self.teller.finish(finish_reason.as_deref(), usage, events);
                 self.over = true;
             }

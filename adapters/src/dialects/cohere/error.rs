@@ -42,14 +42,6 @@ pub(super) fn in_answer(body: &[u8]) -> Option<Failure> {
     Some(failure.with_upstream(UpstreamError { status: 500, body, request_id: None }))
 }
 
-/// The failure that the end of a stream tells of, in `delta.error` of its last event.
-pub(super) fn broken_off(message: &str, event: &[u8]) -> Failure {
-    let said = Said { message: Some(message.to_owned()), error_type: None };
-    let failure = failure(500, &said).with_detail("an error at an answer's end");
-    let body = Bytes::copy_from_slice(event);
-    failure.with_upstream(UpstreamError { status: 500, body, request_id: None })
-}
-
 fn failure(status: u16, said: &Said) -> Failure {
     let message = said.message.as_deref().unwrap_or_default();
     let kind = kind_of(status, said.error_type.as_deref(), message);
