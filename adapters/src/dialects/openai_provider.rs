@@ -14,6 +14,7 @@ use crate::dialects::openai_error;
 
 mod decode;
 mod encode;
+mod said;
 mod stream;
 mod style;
 mod turns;
