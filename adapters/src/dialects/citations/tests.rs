@@ -1,3 +1,5 @@
+//! Sources, from the words of each provider to those of each caller.
+
 use bytes::Bytes;
 use isthmus_inference::request::Operation;
 
