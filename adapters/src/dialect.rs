@@ -62,6 +62,12 @@ pub trait ChatDialect: Send + Sync + 'static {
         false
     }
 
+    /// Whether it has a word for tools that take free text. Where not, [`encode`](Self::encode) is given
+    /// functions in their place ([`crate::free_text`]).
+    fn takes_free_text(&self) -> bool {
+        false
+    }
+
     /// What providers of this format accept where they are asked to stream.
     fn stream_type(&self) -> &'static str {
         "text/event-stream"

@@ -17,6 +17,7 @@ use isthmus_inference::usage::{self, Usage};
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Timeouts, Whole};
 use crate::dialect::{Encoded, Refused, RelayDialect, Watch};
 use crate::dialects::{caller, openai_error};
+use crate::free_text::{self, StandIns};
 use crate::registry::BuildError;
 use crate::service::{Listing, Route, Service, word};
 use crate::settings::AccountSettings;
@@ -155,6 +156,10 @@ impl<S: Service> HttpAdapter<S> {
             let message = format!("`{}` does not go on with what another began", attempt.model);
             return Err(Failure::new(Kind::Unsupported, message));
         }
+        let stand_ins = match dialect.takes_free_text() {
+            true => StandIns::default(),
+            false => free_text::as_functions(&mut chat)?,
+        };
         let _room = self.media.inline(&mut chat, dialect, attempt.timeouts.total).await?;
         let mut encoded = dialect.encode(&chat, &attempt.model, request.stream)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), chat.require_parameters)?;
@@ -163,12 +168,15 @@ impl<S: Service> HttpAdapter<S> {
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
         if request.stream {
-            let watch = Box::new(Decoding::new(dialect.decoder(), format_tool, request.body.len()));
+            let asked = request.body.len();
+            let watch = Decoding::new(dialect.decoder(), format_tool, stand_ins, asked);
+            let watch = Box::new(watch);
             return self.stream(outgoing, watch, &refused, dropped).await.map(Answer::Stream);
         }
         let told = self.line.whole(outgoing, refused).await?;
         let mut answer = dialect.decode(&told.body).map_err(|failure| self.struck(failure))?;
         decoding::unwrap_format(&mut answer, format_tool);
+        stand_ins.turn_back(&mut answer);
         answer.usage = answer.usage.with_asked(request.body.len());
         let (usage, content) = (answer.usage, Content::Chat(answer));
         let upstream_request_id = told.request_id;

@@ -31,6 +31,7 @@
 //! * [`auth`]: the house's credentials, obtained, renewed and shown
 //! * [`bittensor`]: keys and signatures of a network with protocols of its own
 //! * [`mapping`]: a chat as the fields of somebody's own protocol, as the operator says
+//! * [`free_text`]: functions that stand for tools of free text
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
@@ -43,6 +44,7 @@ pub mod bittensor;
 pub mod dialect;
 pub mod dialects;
 pub mod framing;
+pub mod free_text;
 mod http_adapter;
 mod http_client;
 pub mod hub;

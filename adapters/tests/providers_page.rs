@@ -19,10 +19,19 @@ An account is written under `providers:` as `name: { kind: … }`, or exists by 
 one of its variables is set. Callers speak OpenAI chat (with legacy completions and embeddings), OpenAI \
 Responses or Anthropic Messages to any of them. Where the provider speaks the caller's own language the bytes \
 pass as they are (*relayed*), but for the model's name; elsewhere requests and answers are written anew, what \
-cannot be carried is refused or named in `x-isthmus-dropped-params`. Custom tools of OpenAI's (free text instead \
-of JSON arguments) are refused where the bytes do not pass as they are. Of an answer's citations, pages on the web \
-are told to callers of OpenAI's two languages, as `annotations`; those of documents, and all of them to callers of \
-Messages, have no form that is shared and are left out.
+cannot be carried is refused or named in `x-isthmus-dropped-params`.
+
+*Custom tools* (OpenAI's, which take free text) go to OpenAI's and Azure's models as what they are, from chat and from \
+Responses to either. For every other model a function stands in, whose one argument `input` is the text; its calls \
+come back as the custom tool's, streamed ones piece by piece. A `format` that is a grammar cannot be kept to by \
+such a model, so that endpoint is not asked. Where OpenAI's language is relayed, the provider sees the tool as it is.
+
+*Citations* are told in the caller's words. Pages on the web (found by a provider's search, or named by a document's or \
+a tool result's `url`) are `url_citation` in OpenAI's two languages and `web_search_result_location` in Messages; \
+the latter lacks Anthropic's proof, so it is taken out again if the conversation goes on at Anthropic. Documents of \
+the request are `file_citation` in Responses, and `char_location`, `page_location` or `content_block_location` in \
+Messages; chat completions have no word for them. Places in the answer's text are given where the provider counts \
+characters (Anthropic, Cohere, OpenAI), else they are 0.
 
 Every kind takes `base_url`, `headers` and `timeouts`; an account in [`every-provider.yaml`]\
 (../config/examples/every-provider.yaml) shows each at work.

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use isthmus_adapters::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Piece, Whole};
 use isthmus_adapters::dialects::caller;
+use isthmus_adapters::free_text::{self, StandIns};
 use isthmus_adapters::timeouts::{Deadlines, Paced};
 use isthmus_inference::chat::ChatRequest;
 use isthmus_inference::failure::{Failure, Kind, Retry};
@@ -41,19 +42,27 @@ impl Embedded {
                 if let Some(beginning) = &attempt.beginning {
                     beginning.put_into(&mut chat)?;
                 }
-                self.generate(&attempt, chat).await
+                let stand_ins = free_text::as_functions(&mut chat)?;
+                self.generate(&attempt, chat, stand_ins).await
             }
             Operation::CountTokens => {
-                let chat = caller(request.dialect).chat(request)?;
+                let mut chat = caller(request.dialect).chat(request)?;
+                free_text::as_functions(&mut chat)?;
                 let tokens = self.engine.prompt_tokens(&chat).await?.len() as u64;
                 Ok(whole(Content::TokenCount(tokens), Usage::default()))
             }
         }
     }
 
-    async fn generate(&self, attempt: &Attempt, chat: ChatRequest) -> Result<Answer, Failure> {
+    async fn generate(
+        &self,
+        attempt: &Attempt,
+        chat: ChatRequest,
+        mut stand_ins: StandIns,
+    ) -> Result<Answer, Failure> {
         if !attempt.request.stream {
-            let answer = self.engine.chat_whole(&chat).await?;
+            let mut answer = self.engine.chat_whole(&chat).await?;
+            stand_ins.turn_back(&mut answer);
             let usage = answer.usage;
             return Ok(whole(Content::Chat(answer), usage));
         }
@@ -61,8 +70,16 @@ impl Embedded {
         let deadlines = Deadlines::from_now(&attempt.timeouts);
         let events = Paced::new(self.engine.chat(&chat).await?, deadlines);
         let done = stream::iter([Ok(Piece::Done { event: None })]);
-        // A failure ends the stream by itself: whoever reads it stops there.
-        let pieces = events.map(|event| event.map(Piece::Event)).chain(done).boxed();
+        let told = events.flat_map(move |event| {
+            let mut told = Vec::with_capacity(1);
+            match event {
+                Ok(event) => stand_ins.tell(event, |event| told.push(Ok(Piece::Event(event)))),
+                // A failure ends the stream by itself: whoever reads it stops there.
+                Err(failure) => told.push(Err(failure)),
+            }
+            stream::iter(told)
+        });
+        let pieces = told.chain(done).boxed();
         Ok(Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] }))
     }
 

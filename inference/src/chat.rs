@@ -100,6 +100,23 @@ pub struct Tool {
     pub strict: Option<bool>,
     /// The prefix that ends with this tool is worth caching.
     pub cache: Option<CacheLife>,
+    /// The text that it takes in the place of arguments, if it is no function but a tool of free text
+    /// (OpenAI's custom tools); its parameters are empty then.
+    pub free_text: Option<FreeText>,
+}
+
+/// What text a tool takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FreeText {
+    /// Any.
+    Any,
+    /// What a grammar accepts.
+    Grammar {
+        /// The language that it is written in: OpenAI's `lark` or `regex`.
+        syntax: String,
+        /// The grammar.
+        definition: String,
+    },
 }
 
 /// A tool that the provider runs itself (web search, code execution), as the caller wrote it.

@@ -113,8 +113,10 @@ pub struct ToolCall {
     pub id: String,
     /// The function.
     pub name: String,
-    /// Its arguments: JSON text as the model wrote it.
+    /// Its arguments: JSON text as the model wrote it, or free text.
     pub arguments: String,
+    /// Whether the arguments are free text: the call of a tool that takes such.
+    pub free_text: bool,
     /// What the provider wants to see again with the call (Gemini's `thoughtSignature`).
     pub signature: Option<Signature>,
 }

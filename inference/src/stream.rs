@@ -55,7 +55,7 @@ pub enum Event {
         choice: u32,
         /// Which call within it.
         index: u32,
-        /// The piece of JSON text.
+        /// The piece of JSON text, or of free text where the call is such.
         text: String,
     },
     /// A part that comes whole: an image, or something in the words of one wire format.

@@ -6,6 +6,7 @@ use isthmus_inference::failure::Failure;
 use serde_json::{Map, Value};
 
 /// The members of a JSON object in a request. `null` counts as absent, as it does for OpenAI.
+#[derive(Default)]
 pub(crate) struct Fields {
     members: Map<String, Value>,
     /// What stands before a member's name in complaints: empty, or like `messages[0].`.

@@ -58,15 +58,17 @@ struct MessageOut<'a> {
 struct ToolCallOut<'a> {
     id: &'a str,
     r#type: &'static str,
-    function: FunctionOut<'a>,
+    #[serde(flatten)]
+    called: CalledOut<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_content: Option<Value>,
 }
 
 #[derive(Serialize)]
-struct FunctionOut<'a> {
-    name: &'a str,
-    arguments: &'a str,
+#[serde(rename_all = "lowercase")]
+enum CalledOut<'a> {
+    Function { name: &'a str, arguments: &'a str },
+    Custom { name: &'a str, input: &'a str },
 }
 
 /// Log-probabilities as chat answers have them.
@@ -172,7 +174,7 @@ fn images(content: &[Part]) -> Vec<Value> {
 }
 
 fn annotations(content: &[Part]) -> Vec<Value> {
-    content.iter().flat_map(|part| citations::annotations(part, formats::OPENAI_CHAT)).collect()
+    content.iter().flat_map(|part| citations::cited(part, formats::OPENAI_CHAT)).collect()
 }
 
 /// What Google wants to see again with a call, in the words of its own OpenAI-shaped API.
@@ -222,8 +224,13 @@ impl<'a> ChoiceOut<'a> {
 
 impl<'a> ToolCallOut<'a> {
     fn of(call: &'a ToolCall) -> Self {
-        let function = FunctionOut { name: &call.name, arguments: &call.arguments };
-        Self { id: &call.id, r#type: "function", function, extra_content: extra_content(call) }
+        let (name, text) = (&call.name, &call.arguments);
+        let (kind, called) = if call.free_text {
+            ("custom", CalledOut::Custom { name, input: text })
+        } else {
+            ("function", CalledOut::Function { name, arguments: text })
+        };
+        Self { id: &call.id, r#type: kind, called, extra_content: extra_content(call) }
     }
 }
 

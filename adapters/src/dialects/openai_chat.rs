@@ -19,6 +19,9 @@ mod messages;
 pub(crate) mod reasoning;
 mod tools;
 
+pub(crate) use content::cache_mark;
+pub(crate) use tools::free_text;
+
 /// The most alternatives beside each generated token.
 const MOST_TOP_LOGPROBS: u32 = 20;
 /// Members that say how the answer is to be sent, not what it is to be.
@@ -122,7 +125,7 @@ fn require_parameters(fields: &mut Fields) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use isthmus_inference::chat::{
-        AnswerFormat, Effort, JsonSchema, NativeTool, Role, Sampling, ToolChoice,
+        AnswerFormat, Effort, FreeText, JsonSchema, NativeTool, Role, Sampling, Tool, ToolChoice,
     };
     use isthmus_inference::part::{
         CacheLife, Media, Part, Signature, ToolCall, ToolResult, formats,
@@ -228,6 +231,7 @@ mod tests {
                 {"type": "function", "cache_control": ttl, "function": {"name": "f"}},
                 {"type": "function", "function": {"name": "g"}},
                 {"type": "custom", "custom": {"name": "c"}},
+                {"type": "teleport", "to": "x"},
             ],
             "tool_choice": {"type": "allowed_tools", "allowed_tools": {
                 "mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}],
@@ -252,6 +256,7 @@ mod tests {
             name: "f".into(),
             arguments: "{}".into(),
             signature: Some(Signature::new(formats::GEMINI, "g")),
+            ..ToolCall::default()
         };
         let result = ToolResult {
             call_id: "c1".into(),
@@ -281,9 +286,9 @@ mod tests {
         let names: Vec<_> =
             request.tools.iter().map(|tool| (tool.name.as_str(), tool.cache)).collect();
         assert_eq!(names, [("f", Some(CacheLife::OneHour))], "what is not allowed is not offered");
-        let custom = json!({"type": "custom", "custom": {"name": "c"}});
-        let custom = NativeTool { format: formats::OPENAI_CHAT, value: custom };
-        assert_eq!(request.native_tools, [custom]);
+        let later = json!({"type": "teleport", "to": "x"});
+        let later = NativeTool { format: formats::OPENAI_CHAT, value: later };
+        assert_eq!(request.native_tools, [later]);
         assert_eq!(request.tool_choice, ToolChoice::Required);
         assert_eq!(request.parallel_tool_calls, Some(false));
         assert_eq!(request.service_tier.as_deref(), Some("flex"));
@@ -359,9 +364,16 @@ mod tests {
             ),
             (json!({"tools": {}}), "tools"),
             (json!({"tools": [{"name": "f"}]}), "tools[0].type"),
+            (json!({"tool_choice": {"type": "custom", "custom": {"name": "f"}}}), "tool_choice"),
+            (json!({"tool_choice": {"type": "teleport"}}), "tool_choice.type"),
+            (json!({"tools": [{"type": "custom"}]}), "tools[0].custom"),
             (
-                json!({"tool_choice": {"type": "custom", "custom": {"name": "f"}}}),
-                "tool_choice.type",
+                json!({"tools": [{"type": "custom", "custom": {"name": "c", "format": {"type": "xml"}}}]}),
+                "tools[0].custom.format.type",
+            ),
+            (
+                json!({"tools": [{"type": "custom", "custom": {"name": "c", "format": {"type": "grammar"}}}]}),
+                "tools[0].custom.format.grammar",
             ),
             (json!({"modalities": ["text", "audio"]}), "modalities"),
             (json!({"metadata": "x"}), "metadata"),
@@ -394,13 +406,34 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_custom_tools_are_refused_by_their_name() {
-        let custom =
-            json!({"id": "c", "type": "custom", "custom": {"name": "patch", "input": "x"}});
-        let turn = json!({"role": "assistant", "content": null, "tool_calls": [custom]});
-        let failure = with(&json!({ "messages": [turn] })).unwrap_err();
-        let param = failure.param.as_deref();
-        assert_eq!((failure.kind, param), (Kind::Unsupported, Some("messages[0].tool_calls[0]")));
+    fn custom_tools_and_their_calls_are_of_free_text() {
+        let call = json!({"id": "c", "type": "custom", "custom": {"name": "patch", "input": "x"}});
+        let grammar =
+            json!({"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: X"}});
+        let tool = |name: &str, format: &Value| json!({"type": "custom", "custom": {"name": name, "description": "d", "format": format}});
+        let request = with(&json!({
+            "messages": [{"role": "assistant", "content": null, "tool_calls": [call]}],
+            "tools": [tool("patch", &json!({"type": "text"})), tool("sum", &grammar)],
+            "tool_choice": {"type": "custom", "custom": {"name": "sum"}},
+        }))
+        .unwrap();
+        let tool = |name: &str, free_text| Tool {
+            name: name.into(),
+            description: Some("d".into()),
+            free_text: Some(free_text),
+            ..Tool::default()
+        };
+        let grammar = FreeText::Grammar { syntax: "lark".into(), definition: "start: X".into() };
+        assert_eq!(request.tools, [tool("patch", FreeText::Any), tool("sum", grammar)]);
+        assert_eq!(request.tool_choice, ToolChoice::Named("sum".into()));
+        let call = ToolCall {
+            id: "c".into(),
+            name: "patch".into(),
+            arguments: "x".into(),
+            free_text: true,
+            ..ToolCall::default()
+        };
+        assert_eq!(request.messages()[0].content, [Part::ToolCall(call)]);
     }
 
     #[test]

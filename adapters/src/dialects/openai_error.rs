@@ -224,8 +224,11 @@ impl Said {
     }
 }
 
-const CONTENT_FILTER_WORDS: [&str; 4] = [
+const CONTENT_FILTER_WORDS: [&str; 7] = [
     "content_filter",
+    "image_content_policy_violation",
+    "bio_policy",
+    "misalignment_policy_violation",
     "content_policy_violation",
     "moderation_blocked",
     "responsibleaipolicyviolation",
@@ -253,7 +256,20 @@ const CAPACITY_TEXTS: [&str; 4] =
 
 /// Parts of codes and types, and the status with which they usually come. OpenAI's `type` of a
 /// refused key is `invalid_request_error` too, so the wide words stand last.
-const STATUS_WORDS: [(u16, &[&str]); 6] = [
+const STATUS_WORDS: [(u16, &[&str]); 7] = [
+    // Of a response that failed (the vendor's SDK, `ResponseError`): what was asked cannot be read.
+    (
+        400,
+        &[
+            "base64_image",
+            "data_residency",
+            "failed_to_download",
+            "image_file",
+            "image_media",
+            "image_parse",
+            "image_too",
+        ],
+    ),
     (401, &["authentication", "invalid_api_key", "permission", "unauthorized"]),
     (429, &["rate_limit", "ratelimit", "too_many_requests", "resource_exhausted"]),
     (503, &["overloaded", "service_unavailable"]),
@@ -419,6 +435,11 @@ mod tests {
             (r#"{"message":"m","code":"rate_limit_exceeded"}"#, Kind::RateLimited),
             (r#"{"message":"m","type":"overloaded_error"}"#, Kind::Overloaded),
             (r#"{"message":"m","code":"model_not_found"}"#, Kind::NotFound),
+            (r#"{"message":"m","code":"image_file_not_found"}"#, Kind::InvalidRequest),
+            (r#"{"message":"m","code":"unsupported_image_media_type"}"#, Kind::InvalidRequest),
+            (r#"{"message":"m","code":"vector_store_timeout"}"#, Kind::Timeout),
+            (r#"{"message":"m","code":"image_content_policy_violation"}"#, Kind::ContentFilter),
+            (r#"{"message":"m","code":"bio_policy"}"#, Kind::ContentFilter),
             (r#"{"message":"m","code":"429"}"#, Kind::RateLimited),
             (r#"{"message":"m","type":"rate_limit_error","code":503}"#, Kind::Overloaded),
             (r#"{"message":"m","type":"server_error"}"#, Kind::ProviderError),

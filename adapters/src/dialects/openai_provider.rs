@@ -14,6 +14,7 @@ use crate::dialects::openai_error;
 
 mod decode;
 mod encode;
+mod said;
 mod stream;
 mod style;
 mod turns;
@@ -60,6 +61,10 @@ impl ChatDialect for OpenAiChat {
 
     fn continues(&self, _chat: &ChatRequest, _model: &UpstreamModel) -> bool {
         self.style.continuation != Continuation::Unknown
+    }
+
+    fn takes_free_text(&self) -> bool {
+        self.style.openai_models
     }
 
     fn fetches(&self, url: &str) -> bool {

@@ -39,6 +39,8 @@ struct ChoiceSoFar {
     details: usize,
     /// How many pictures it had.
     images: usize,
+    /// The calls whose arguments are free text.
+    custom: Vec<u32>,
 }
 
 /// The longest thought that is kept until its signature comes, in bytes; no model thinks so long.
@@ -93,7 +95,10 @@ struct ToolCallDelta<'a> {
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
-    function: FunctionDelta<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<FunctionDelta<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom: Option<CustomDelta<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_content: Option<Value>,
 }
@@ -103,6 +108,14 @@ struct FunctionDelta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     arguments: &'a str,
+}
+
+/// A call of a tool that takes free text.
+#[derive(Serialize)]
+struct CustomDelta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    input: &'a str,
 }
 
 #[derive(Serialize)]
@@ -151,13 +164,16 @@ impl ChunkWriter {
                 (*choice, delta, no_tokens(), None)
             }
             Event::ToolCallStart { choice, index, call } => {
-                self.choice(*choice).end_thought(true);
+                let so_far = self.choice(*choice);
+                so_far.end_thought(true);
+                so_far.custom.extend(call.free_text.then_some(*index));
                 let call = ToolCallDelta::start(*index, call);
                 let delta = Delta { tool_calls: Some([call]), ..Delta::default() };
                 (*choice, delta, no_tokens(), None)
             }
             Event::ToolCallArguments { choice, index, text } => {
-                let call = ToolCallDelta::arguments(*index, text);
+                let custom = self.choice(*choice).custom.contains(index);
+                let call = ToolCallDelta::arguments(*index, text, custom);
                 let delta = Delta { tool_calls: Some([call]), ..Delta::default() };
                 (*choice, delta, no_tokens(), None)
             }
@@ -170,7 +186,7 @@ impl ChunkWriter {
             }
             Event::Part { choice, part } => {
                 let images = self.choice(*choice).image(part).map(|image| [image]);
-                let annotations = citations::annotations(part, formats::OPENAI_CHAT);
+                let annotations = citations::cited(part, formats::OPENAI_CHAT);
                 if images.is_none() && annotations.is_empty() {
                     return;
                 }
@@ -297,14 +313,23 @@ impl ChoiceSoFar {
 
 impl<'a> ToolCallDelta<'a> {
     fn start(index: u32, call: &'a ToolCall) -> Self {
-        let function = FunctionDelta { name: Some(&call.name), arguments: "" };
-        let extra_content = openai_answer::extra_content(call);
-        Self { index, id: Some(&call.id), r#type: Some("function"), function, extra_content }
+        let kind = if call.free_text { "custom" } else { "function" };
+        Self {
+            id: Some(&call.id),
+            r#type: Some(kind),
+            extra_content: openai_answer::extra_content(call),
+            ..Self::piece(index, Some(&call.name), "", call.free_text)
+        }
     }
 
-    fn arguments(index: u32, arguments: &'a str) -> Self {
-        let function = FunctionDelta { name: None, arguments };
-        Self { index, id: None, r#type: None, function, extra_content: None }
+    fn arguments(index: u32, text: &'a str, custom: bool) -> Self {
+        Self::piece(index, None, text, custom)
+    }
+
+    fn piece(index: u32, name: Option<&'a str>, text: &'a str, custom: bool) -> Self {
+        let function = (!custom).then_some(FunctionDelta { name, arguments: text });
+        let custom = custom.then_some(CustomDelta { name, input: text });
+        Self { index, id: None, r#type: None, function, custom, extra_content: None }
     }
 }
 

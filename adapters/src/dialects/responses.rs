@@ -136,6 +136,10 @@ impl ChatDialect for ResponsesChat {
     fn failure(&self, refused: Refused<'_>) -> Failure {
         openai_error::from_response(refused)
     }
+
+    fn takes_free_text(&self) -> bool {
+        true
+    }
 }
 
 /// A whole answer or an event that is not what it should be.

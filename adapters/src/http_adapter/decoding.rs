@@ -11,11 +11,13 @@ use isthmus_inference::stream::Event;
 use crate::adapter::Piece;
 use crate::dialect::{StreamDecoder, Watch};
 use crate::dialects::broken::cut;
+use crate::free_text::StandIns;
 
 /// Watches a stream by decoding it.
 pub(super) struct Decoding {
     decoder: Box<dyn StreamDecoder>,
     format: FormatTool,
+    stand_ins: StandIns,
     /// Bytes of the request, for an answer whose input nobody counted.
     asked: usize,
     events: Vec<Event>,
@@ -37,11 +39,13 @@ impl Decoding {
     pub(super) fn new(
         decoder: Box<dyn StreamDecoder>,
         format_tool: Option<&'static str>,
+        stand_ins: StandIns,
         asked: usize,
     ) -> Self {
         Self {
             decoder,
             format: FormatTool { name: format_tool, calls: vec![] },
+            stand_ins,
             asked,
             events: Vec::new(),
             pieces: VecDeque::new(),
@@ -56,7 +60,9 @@ impl Decoding {
                 self.counted = true;
                 *usage = usage.with_asked(self.asked);
             }
-            self.pieces.extend(self.format.translated(event).map(Piece::Event));
+            if let Some(event) = self.format.translated(event) {
+                self.stand_ins.tell(event, |event| self.pieces.push_back(Piece::Event(event)));
+            }
         }
         if outcome.is_ok() && self.decoder.is_over() && !self.over {
             self.over = true;
@@ -178,6 +184,10 @@ mod tests {
         }
     }
 
+    fn decoding(events: Vec<Event>, format_tool: Option<&'static str>, asked: usize) -> Decoding {
+        Decoding::new(Box::new(Scripted(events, false)), format_tool, StandIns::default(), asked)
+    }
+
     fn call(index: u32, name: &str) -> [Event; 2] {
         let call = ToolCall { id: "c".into(), name: name.into(), ..ToolCall::default() };
         [
@@ -202,7 +212,7 @@ mod tests {
             let mut whole = fold.finish("m".into()).unwrap();
             unwrap_format(&mut whole, Some("answer"));
 
-            let mut decoding = Decoding::new(Box::new(Scripted(events, false)), Some("answer"), 0);
+            let mut decoding = decoding(events, Some("answer"), 0);
             decoding.push(Bytes::new()).unwrap();
             let mut fold = Fold::default();
             while let Some(Piece::Event(event)) = decoding.next_piece() {
@@ -217,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_stream_without_an_end_is_cut() {
-        let mut decoding = Decoding::new(Box::new(Scripted(call(0, "f").to_vec(), false)), None, 0);
+        let mut decoding = decoding(call(0, "f").to_vec(), None, 0);
         decoding.push(Bytes::new()).unwrap();
         assert_eq!(decoding.end().unwrap_err().kind, Kind::Malformed);
         assert!(matches!(decoding.next_piece(), Some(Piece::Event(_))), "what came is not lost");
@@ -226,7 +236,7 @@ mod tests {
     #[test]
     fn what_nobody_counted_is_estimated_on_both_sides() {
         let usage = Event::Usage(Usage::estimated(0, 9));
-        let mut decoding = Decoding::new(Box::new(Scripted(vec![usage], false)), None, 40);
+        let mut decoding = decoding(vec![usage], None, 40);
         decoding.push(Bytes::new()).unwrap();
         let Some(Piece::Event(Event::Usage(usage))) = decoding.next_piece() else { panic!() };
         assert_eq!((usage.input(), usage.output()), (10, 3));

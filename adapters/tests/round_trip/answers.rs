@@ -165,7 +165,7 @@ fn calls() -> impl Strategy<Value = Vec<Part>> {
     vec(("[a-z_]{3,9}", made::arguments()), 0..3).prop_map(|calls| {
         let call = |(at, (name, arguments))| {
             let id = format!("call_{at}");
-            Part::ToolCall(ToolCall { id, name, arguments, signature: None })
+            Part::ToolCall(ToolCall { id, name, arguments, ..ToolCall::default() })
         };
         calls.into_iter().enumerate().map(call).collect()
     })

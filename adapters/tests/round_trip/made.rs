@@ -75,7 +75,7 @@ fn called() -> impl Strategy<Value = Vec<Message>> {
         let mut results = vec![];
         for (at, (name, arguments, result)) in calls.into_iter().enumerate() {
             let id = format!("call_{number}_{at}");
-            let call = ToolCall { id: id.clone(), name, arguments, signature: None };
+            let call = ToolCall { id: id.clone(), name, arguments, ..ToolCall::default() };
             content.push(Part::ToolCall(call));
             let result = ToolResult {
                 call_id: id,
@@ -116,6 +116,7 @@ fn tools() -> impl Strategy<Value = (Vec<Tool>, ToolChoice)> {
             parameters: schema(),
             strict,
             cache,
+            free_text: None,
         };
         let tools: Vec<_> = tools.into_iter().enumerate().map(tool).collect();
         let choice = match choice {

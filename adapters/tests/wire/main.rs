@@ -9,6 +9,7 @@ mod cohere;
 mod connections;
 mod continuation;
 mod credentials;
+mod custom_tools;
 mod entra;
 mod epistula;
 mod failures;

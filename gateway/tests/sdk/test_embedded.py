@@ -72,6 +72,24 @@ def test_a_required_tool_is_called_with_arguments_that_parse(client):
     assert isinstance(json.loads(call.function.arguments)["city"], str)
 
 
+def test_a_custom_tool_is_called_with_free_text(client):
+    tool = {"type": "custom", "custom": {"name": "note", "description": "Writes down a short note."}}
+    asked = dict(
+        model="chat", messages=[{"role": "user", "content": "Note that it rains."}],
+        tools=[tool], tool_choice="required", temperature=0, max_tokens=80,
+    )
+    call = client.chat.completions.create(**asked).choices[0].message.tool_calls[0]
+    assert (call.type, call.custom.name) == ("custom", "note")
+    assert not call.custom.input.lstrip().startswith("{")
+    pieces = [
+        piece
+        for chunk in client.chat.completions.create(**asked, stream=True)
+        for choice in chunk.choices
+        for piece in choice.delta.tool_calls or []
+    ]
+    assert "".join(piece.custom["input"] for piece in pieces) == call.custom.input
+
+
 def test_logprobs(client):
     answer = client.chat.completions.create(
         model="chat", messages=HELLO, temperature=0, max_tokens=8, logprobs=True, top_logprobs=3,

@@ -333,7 +333,7 @@ mod tests {
 
     fn calling(arguments: &str) -> Message {
         let (id, name, arguments) = ("1".to_owned(), "add".to_owned(), arguments.to_owned());
-        let call = ToolCall { id, name, arguments, signature: None };
+        let call = ToolCall { id, name, arguments, ..ToolCall::default() };
         Message { role: Role::Assistant, content: vec![Part::ToolCall(call)], name: None }
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::usage::UsageOut;
 use super::{finish, replay};
 use crate::dialect::Stamp;
+use crate::dialects::citations::{CITATIONS, cited};
 
 #[derive(Serialize)]
 struct Message<'a> {
@@ -31,7 +32,7 @@ pub(super) fn write(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes {
         r#type: "message",
         role: "assistant",
         model: stamp.model,
-        content: choice.content.iter().flat_map(blocks).collect(),
+        content: content(&choice.content),
         stop_reason: choice.finish.map(finish::word),
         stop_sequence: choice.stop_sequence.as_deref(),
         usage: UsageOut::of(&answer.usage),
@@ -39,13 +40,40 @@ pub(super) fn write(answer: &ChatAnswer, stamp: &Stamp<'_>) -> Bytes {
     serde_json::to_vec(&message).unwrap_or_default().into()
 }
 
+/// The blocks of an answer; what a text cites stands in its block.
+fn content(parts: &[Part]) -> Vec<Value> {
+    let mut content: Vec<Value> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let cited = cited(part, formats::ANTHROPIC);
+        if cited.is_empty() {
+            content.extend(blocks(part));
+            continue;
+        }
+        let text = content.iter_mut().rfind(|block| block["type"] == "text");
+        if let Some(text) = text {
+            match text[CITATIONS].as_array_mut() {
+                Some(before) => before.extend(cited),
+                None => text[CITATIONS] = cited.into(),
+            }
+        }
+    }
+    content
+}
+
 /// The blocks that say what a part says; none for what the dialect has no word for.
 pub(super) fn blocks(part: &Part) -> Vec<Value> {
     match part {
         Part::Text(text) | Part::Refusal(text) => vec![json!({ "type": "text", "text": text })],
         Part::Thinking { text, signature } => vec![thought(text, signature.as_ref())],
+        // Nobody who speaks this language can have offered a tool of free text.
+        Part::ToolCall(call) if call.free_text => vec![],
         Part::ToolCall(call) => call_blocks(call),
-        Part::Native { format, value } if *format == formats::ANTHROPIC => vec![value.clone()],
+        // What has no type is no block: citations, which belong to a text.
+        Part::Native { format, value }
+            if *format == formats::ANTHROPIC && value.get("type").is_some() =>
+        {
+            vec![value.clone()]
+        }
         _ => vec![],
     }
 }
@@ -90,7 +118,7 @@ mod tests {
             id: "t".into(),
             name: "f".into(),
             arguments: arguments.into(),
-            signature: None,
+            ..ToolCall::default()
         };
         let signature = Some(Signature::new(formats::ANTHROPIC, "sig"));
         let choice = Choice {
@@ -100,6 +128,7 @@ mod tests {
                 Part::ToolCall(call("{\"a\":1}")),
                 Part::ToolCall(call("")),
                 Part::ToolCall(call("{\"a\":")),
+                Part::ToolCall(ToolCall { free_text: true, ..call("4 + 4") }),
                 Part::Native { format: formats::GEMINI, value: json!({}) },
             ],
             finish: Some(FinishReason::ToolCalls),

@@ -81,11 +81,13 @@ fn thinking(fields: &mut Fields) -> Result<Reasoning, Failure> {
     let mut reasoning = Reasoning::default();
     match thinking.required_text("type")?.as_str() {
         "enabled" => reasoning.budget = thinking.integer("budget_tokens", 1024..=u32::MAX)?,
-        "adaptive" => reasoning.adaptive = true,
+        // How much, and before which of its turns, is the model's affair in both.
+        "adaptive" | "between_tools" => reasoning.adaptive = true,
         "disabled" => reasoning.budget = Some(0),
         other => {
             let message = format!(
-                "`thinking.type` must be `enabled`, `adaptive` or `disabled`, got `{other}`"
+                "`thinking.type` must be `enabled`, `adaptive`, `between_tools` or `disabled`, \
+                 got `{other}`"
             );
             return Err(Failure::invalid("thinking.type", message));
         }

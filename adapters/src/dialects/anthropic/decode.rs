@@ -14,8 +14,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::opened::{Open, Progress};
 use super::usage::Counts;
-use super::{error, finish, opened::Open};
+use super::{error, finish};
 use crate::dialects::broken::{answer_too_large, no_event_stream};
 use crate::dialects::openai_error::class;
 use crate::dialects::sse_decoder::{EventReader, SseDecoder};
@@ -23,6 +24,16 @@ use crate::framing::sse;
 
 /// The most bytes of blocks that wait for their end.
 const MOST_HELD: usize = 8 << 20;
+/// The types of events that are read here.
+const EVENTS: [&str; 7] = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "error",
+];
 /// The most blocks of one answer.
 const MOST_BLOCKS: u32 = 4096;
 
@@ -35,6 +46,7 @@ struct Whole<'a> {
     content: Option<Vec<Value>>,
     stop_reason: Option<String>,
     stop_sequence: Option<String>,
+    stop_details: Option<StopDetails>,
     usage: Option<Counts>,
 }
 
@@ -58,6 +70,14 @@ struct Told<'a> {
 struct Ending {
     stop_reason: Option<String>,
     stop_sequence: Option<String>,
+    stop_details: Option<StopDetails>,
+}
+
+/// Why the model declined, in words for the reader (the vendor's SDK, `RefusalStopDetails`).
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct StopDetails {
+    explanation: Option<String>,
 }
 
 /// Reads a whole answer.
@@ -77,6 +97,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
         blocks.open((index, 0), block, &mut events)?;
         blocks.close(index, &mut events);
     }
+    explain(whole.stop_details, &mut events);
     let reason = whole.stop_reason.as_deref().map_or(FinishReason::Stop, finish::of_word);
     events.push(Event::Finish { choice: 0, reason, stop_sequence: whole.stop_sequence });
     let said = events.iter().map(Event::said).sum();
@@ -104,8 +125,7 @@ pub(in crate::dialects) struct Reader {
 #[derive(Default)]
 struct Blocks {
     open: BTreeMap<u32, Open>,
-    /// How many calls have begun.
-    calls: u32,
+    progress: Progress,
     /// How many bytes wait in open blocks.
     held: usize,
 }
@@ -121,7 +141,8 @@ impl EventReader for Reader {
     }
 
     fn is_whole(event: &[u8]) -> bool {
-        sse::data(event).is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
+        let read = |data: &[u8]| serde_json::from_slice::<Told<'_>>(data).is_ok();
+        sse::data(event).is_some_and(|data| read(&data) || is_unknown(&data))
     }
 
     fn is_over(&self) -> bool {
@@ -135,7 +156,9 @@ impl Reader {
         if data.trim_ascii().is_empty() {
             return Ok(());
         }
-        let told: Told<'_> = serde_json::from_slice(&data).map_err(|_| no_event_stream(&data))?;
+        let Ok(told) = serde_json::from_slice::<Told<'_>>(&data) else {
+            return if is_unknown(&data) { Ok(()) } else { Err(no_event_stream(&data)) };
+        };
         match &*told.r#type {
             "message_start" => {
                 self.counts = Counts::of_begun(told.message);
@@ -170,7 +193,11 @@ impl Reader {
 
     fn ending(&mut self, delta: &RawValue, events: &mut Vec<Event>) {
         let ending = serde_json::from_str::<Ending>(delta.get()).ok();
-        let Some(Ending { stop_reason: Some(word), stop_sequence }) = ending else { return };
+        let Some(Ending { stop_reason: Some(word), stop_sequence, stop_details }) = ending else {
+            return;
+        };
+        self.blocks.close_all(events);
+        explain(stop_details, events);
         self.finish(finish::of_word(&word), stop_sequence, events);
     }
 
@@ -181,6 +208,24 @@ impl Reader {
             events.push(Event::Finish { choice: 0, reason, stop_sequence: at });
         }
     }
+}
+
+fn explain(details: Option<StopDetails>, events: &mut Vec<Event>) {
+    let explanation = details.and_then(|details| details.explanation);
+    if let Some(text) = explanation.filter(|text| !text.is_empty()) {
+        events.push(Event::Refusal { choice: 0, text });
+    }
+}
+
+/// Whether this is an event of a type that came later, whose members may be anything.
+fn is_unknown(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
+    }
+    let named = serde_json::from_slice::<Named<'_>>(data);
+    named.is_ok_and(|named| !EVENTS.contains(&&*named.r#type))
 }
 
 // === impl Blocks ===
@@ -194,10 +239,10 @@ impl Blocks {
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
         self.close(index, events);
-        if index >= MOST_BLOCKS || self.calls >= MOST_BLOCKS {
+        if index >= MOST_BLOCKS || self.progress.calls >= MOST_BLOCKS {
             return Err(answer_too_large("too many blocks"));
         }
-        let open = Open::begin(block, &mut self.calls, events);
+        let open = Open::begin(block, &mut self.progress, events);
         if open.is_held() {
             self.hold(size)?;
         }
@@ -215,7 +260,7 @@ impl Blocks {
             return Err(answer_too_large("too many blocks"));
         }
         let open = self.open.entry(index).or_insert(Open::Plain);
-        let grown = open.grow(delta, events);
+        let grown = open.grow(delta, &mut self.progress, events);
         self.hold(grown)
     }
 
@@ -226,7 +271,7 @@ impl Blocks {
 
     fn close(&mut self, index: u32, events: &mut Vec<Event>) {
         if let Some(open) = self.open.remove(&index) {
-            open.end(events);
+            open.end(&mut self.progress, events);
         }
         if self.open.is_empty() {
             self.held = 0;
@@ -235,7 +280,7 @@ impl Blocks {
 
     fn close_all(&mut self, events: &mut Vec<Event>) {
         for open in std::mem::take(&mut self.open).into_values() {
-            open.end(events);
+            open.end(&mut self.progress, events);
         }
     }
 }

@@ -24,6 +24,8 @@ const TYPES: [(&str, u16); 11] = [
     ("overloaded_error", 529),
 ];
 
+/// How the codes end of accounts that have nothing left; they come as a rate limit.
+const SPENT_CODES: [&str; 2] = ["spend_limit_reached", "billing_unavailable"];
 /// What is said of prompts that do not fit.
 const TOO_LONG: [&str; 4] =
     ["prompt is too long", "exceed context limit", "maximum context length", "context window"];
@@ -36,6 +38,8 @@ const FILTERED: [&str; 2] = ["content filtering policy", "content policy"];
 #[derive(Debug, Default)]
 struct Said {
     kind: Option<String>,
+    /// A closer word than the type, where the vendor has one (its SDK, `ErrorDetails`).
+    code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
 }
@@ -46,7 +50,7 @@ pub(super) fn of_response(refused: Refused<'_>) -> Failure {
     let status = status.as_u16();
     let said = Said::of(&body);
     let message = said.message.or_else(|| plain_text(&body));
-    let mut failure = failure(status, said.kind.as_deref(), message);
+    let mut failure = failure(status, (said.kind.as_deref(), said.code.as_deref()), message);
     let limited = failure.kind == Kind::RateLimited;
     failure.retry_after = retry_after::read(headers, now, limited);
     let detail = format!("HTTP {status}: {}", excerpt(&body));
@@ -55,11 +59,11 @@ pub(super) fn of_response(refused: Refused<'_>) -> Failure {
 
 /// The failure that an error in an answer's place, or in the middle of a stream, tells of.
 pub(super) fn in_answer(body: &[u8]) -> Failure {
-    let Said { kind, message, request_id } = Said::of(body);
+    let Said { kind, code, message, request_id } = Said::of(body);
     let kind = kind.as_deref();
     let status = kind.and_then(status_of).unwrap_or(500);
     let detail = format!("an error inside an answer, of type {kind:?}");
-    let failure = failure(status, kind, message).with_detail(detail);
+    let failure = failure(status, (kind, code.as_deref()), message).with_detail(detail);
     failure.with_upstream(UpstreamError { status, body: Bytes::copy_from_slice(body), request_id })
 }
 
@@ -74,6 +78,7 @@ impl Said {
         let said = if word.is_none() { text(error) } else { None };
         Self {
             kind: text(&error["type"]).or(word),
+            code: text(&error["details"]["error_code"]).or_else(|| text(&error["error_code"])),
             message: text(&error["message"]).or_else(|| text(&body["message"])).or(said),
             request_id: text(&body["request_id"]),
         }
@@ -85,8 +90,8 @@ fn plain_text(body: &[u8]) -> Option<String> {
     if serde_json::from_slice::<Value>(body).is_ok() { None } else { plain(body) }
 }
 
-fn failure(status: u16, kind: Option<&str>, message: Option<String>) -> Failure {
-    let kind = kind_of(status, kind, message.as_deref().unwrap_or_default());
+fn failure(status: u16, words: Words<'_>, message: Option<String>) -> Failure {
+    let kind = kind_of(status, words, message.as_deref().unwrap_or_default());
     let message = match message {
         // The vendor speaks to the holder of the credential, who is not the caller.
         _ if kind == Kind::UpstreamAuth => CREDENTIAL_REFUSED.to_owned(),
@@ -98,11 +103,17 @@ fn failure(status: u16, kind: Option<&str>, message: Option<String>) -> Failure 
     if kind == Kind::NotFound { failure.retried(Retry::Elsewhere) } else { failure }
 }
 
-fn kind_of(status: u16, kind: Option<&str>, message: &str) -> Kind {
+/// The type of an error, and its code.
+type Words<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn kind_of(status: u16, (kind, code): Words<'_>, message: &str) -> Kind {
     let message = message.to_ascii_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
     match status {
         _ if kind == Some("overloaded_error") => Kind::Overloaded,
+        _ if code.is_some_and(|code| SPENT_CODES.iter().any(|end| code.ends_with(end))) => {
+            Kind::QuotaExhausted
+        }
         400 | 403 | 422 | 429 if says(&SPENT) => Kind::QuotaExhausted,
         400 | 413 | 422 if says(&TOO_LONG) => Kind::ContextLength,
         400 | 422 if says(&FILTERED) => Kind::ContentFilter,
@@ -250,6 +261,16 @@ mod tests {
         ] {
             let failure = in_answer(body.as_bytes());
             assert_eq!((failure.kind, &*failure.message), (kind, message), "{body}");
+        }
+        for (code, kind) in [
+            ("contract_spend_limit_reached", Kind::QuotaExhausted),
+            ("linked_organization_billing_unavailable", Kind::QuotaExhausted),
+            ("ramp_limit_exceeded", Kind::RateLimited),
+        ] {
+            let details = json!({"error_code": code});
+            let error = json!({"type": "rate_limit_error", "message": "m", "details": details});
+            let body = json!({"type": "error", "error": error}).to_string();
+            assert_eq!(refused(429, &body).kind, kind, "{code}");
         }
         assert_eq!(refused(503, "<html>").kind, Kind::Overloaded);
         assert_eq!(refused(502, "bad gateway").message, "bad gateway");

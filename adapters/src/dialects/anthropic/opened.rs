@@ -6,10 +6,27 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::dialects::citations::{CITATIONS, cited_by_anthropic};
+
+/// How far an answer is.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// How many calls have begun.
+    pub(super) calls: u32,
+    /// How many characters of visible text were told.
+    characters: u64,
+}
+
 /// A block that has begun.
 pub(super) enum Open {
-    /// Text or thinking, which is told as it comes.
+    /// Thinking, which is told as it comes.
     Plain,
+    /// Text, which is told as it comes, and what it is from, which is told behind it.
+    Text {
+        /// How many characters were told before it.
+        from: u64,
+        citations: Vec<Value>,
+    },
     /// A call of a function of the caller's.
     Call {
         index: u32,
@@ -33,11 +50,12 @@ struct Delta {
     thinking: Option<String>,
     signature: Option<String>,
     partial_json: Option<String>,
+    citation: Option<Value>,
 }
 
 impl Open {
     /// Begins a block and tells what it brings already.
-    pub(super) fn begin(block: Value, calls: &mut u32, events: &mut Vec<Event>) -> Self {
+    pub(super) fn begin(block: Value, progress: &mut Progress, events: &mut Vec<Event>) -> Self {
         let Value::Object(mut block) = block else { return Self::Plain };
         let mut text = |name: &str| match block.get_mut(name).map(Value::take) {
             Some(Value::String(text)) => text,
@@ -45,7 +63,15 @@ impl Open {
         };
         let kind = text("type");
         match kind.as_str() {
-            "text" => tell_text(text("text"), events),
+            "text" => {
+                let from = progress.characters;
+                progress.tell(text("text"), events);
+                let citations = match block.shift_remove(CITATIONS) {
+                    Some(Value::Array(citations)) => citations,
+                    _ => vec![],
+                };
+                return Self::Text { from, citations };
+            }
             "thinking" => {
                 tell_thought(text("thinking"), events);
                 tell_signature(text("signature"), events);
@@ -59,8 +85,8 @@ impl Open {
             }
             "tool_use" => {
                 let call = ToolCall { id: text("id"), name: text("name"), ..ToolCall::default() };
-                let index = *calls;
-                *calls += 1;
+                let index = progress.calls;
+                progress.calls += 1;
                 events.push(Event::ToolCallStart { choice: 0, index, call });
                 let input = block.shift_remove("input").unwrap_or_default();
                 return Self::Call { index, input, told: false };
@@ -77,18 +103,25 @@ impl Open {
     pub(super) fn is_held(&self) -> bool {
         match self {
             Self::Plain => false,
+            Self::Text { citations, .. } => !citations.is_empty(),
             Self::Call { .. } | Self::Native { .. } => true,
         }
     }
 
     /// Takes in a piece; the answer is how many bytes of it wait for the end.
-    pub(super) fn grow(&mut self, delta: &RawValue, events: &mut Vec<Event>) -> usize {
+    pub(super) fn grow(
+        &mut self,
+        delta: &RawValue,
+        progress: &mut Progress,
+        events: &mut Vec<Event>,
+    ) -> usize {
         if let Self::Native { block, input } = self {
             grow_native(block, input, delta);
             return delta.get().len();
         }
+        let size = delta.get().len();
         let Ok(delta) = serde_json::from_str::<Delta>(delta.get()) else { return 0 };
-        tell_text(delta.text.unwrap_or_default(), events);
+        progress.tell(delta.text.unwrap_or_default(), events);
         tell_thought(delta.thinking.unwrap_or_default(), events);
         tell_signature(delta.signature.unwrap_or_default(), events);
         if let Self::Call { index, told, .. } = self
@@ -97,13 +130,24 @@ impl Open {
             *told = true;
             events.push(Event::ToolCallArguments { choice: 0, index: *index, text });
         }
-        0
+        match (self, delta.citation) {
+            (Self::Text { citations, .. }, Some(citation)) => {
+                citations.push(citation);
+                size
+            }
+            _ => 0,
+        }
     }
 
     /// Ends the block and tells what waited for that.
-    pub(super) fn end(self, events: &mut Vec<Event>) {
+    pub(super) fn end(self, progress: &mut Progress, events: &mut Vec<Event>) {
         match self {
             Self::Plain | Self::Call { told: true, .. } => {}
+            Self::Text { citations, .. } if citations.is_empty() => {}
+            Self::Text { from, citations } => {
+                let part = cited_by_anthropic(&citations, (from, progress.characters));
+                events.push(Event::Part { choice: 0, part });
+            }
             // A function without arguments is called with none: streams bring no piece of them.
             Self::Call { index, input, told: false } => {
                 let text = if input.is_null() { "{}".to_owned() } else { input.to_string() };
@@ -115,7 +159,7 @@ impl Open {
                 }
                 // Of a kind that is yet to come, its text is what all can read.
                 if let Some(Value::String(text)) = block.get_mut("text").map(Value::take) {
-                    return tell_text(text, events);
+                    return progress.tell(text, events);
                 }
                 let value = Value::Object(block);
                 let part = Part::Native { format: formats::ANTHROPIC, value };
@@ -141,9 +185,12 @@ fn grow_native(block: &mut Map<String, Value>, input: &mut String, delta: &RawVa
     }
 }
 
-fn tell_text(text: String, events: &mut Vec<Event>) {
-    if !text.is_empty() {
-        events.push(Event::Text { choice: 0, text, logprobs: vec![] });
+impl Progress {
+    fn tell(&mut self, text: String, events: &mut Vec<Event>) {
+        if !text.is_empty() {
+            self.characters += text.chars().count() as u64;
+            events.push(Event::Text { choice: 0, text, logprobs: vec![] });
+        }
     }
 }
 

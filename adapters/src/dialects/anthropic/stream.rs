@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use isthmus_inference::answer::FinishReason;
-use isthmus_inference::part::{Part, Signature, ToolCall};
+use isthmus_inference::part::{Part, Signature, ToolCall, formats};
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Usage;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use super::usage::UsageOut;
 use super::{error, finish, replay};
 use crate::dialect::{Stamp, StreamEncoder, Told};
 use crate::dialects::broken::BROKEN_OFF;
+use crate::dialects::citations::cited;
 
 /// Writes one streamed answer.
 pub(super) struct Writer {
@@ -35,6 +36,8 @@ pub(super) struct Writer {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Open {
     Text,
+    /// Text of which was told what it is from: what is said next is from elsewhere.
+    Cited,
     Thought,
     Call,
 }
@@ -122,6 +125,18 @@ impl Writer {
         self.delta(self.next - 1, &json!({ "type": "text_delta", "text": text }));
     }
 
+    /// What the open text is from; without one it has no place.
+    fn cite(&mut self, cited: Vec<Value>) {
+        if !matches!(self.open, Some(Open::Text | Open::Cited)) {
+            return;
+        }
+        for citation in cited {
+            let delta = json!({ "type": "citations_delta", "citation": citation });
+            self.delta(self.next - 1, &delta);
+        }
+        self.open = Some(Open::Cited);
+    }
+
     fn think(&mut self, text: &str) {
         if self.open != Some(Open::Thought) {
             self.start(&json!({ "type": "thinking", "thinking": "", "signature": "" }));
@@ -201,6 +216,8 @@ impl StreamEncoder for Writer {
             }
             Event::Reasoning { text, .. } => self.think(text),
             Event::ReasoningSigned { signature, .. } => self.signed(signature),
+            // Nobody who speaks this language can have offered a tool of free text.
+            Event::ToolCallStart { call, .. } if call.free_text => {}
             Event::ToolCallStart { index, call, .. } => self.call(*index, call),
             Event::ToolCallArguments { index, text, .. } => self.arguments(*index, text),
             Event::Part { part, .. } => self.part(part),
@@ -248,6 +265,10 @@ impl StreamEncoder for Writer {
 
 impl Writer {
     fn part(&mut self, part: &Part) {
+        let cited = cited(part, formats::ANTHROPIC);
+        if !cited.is_empty() {
+            return self.cite(cited);
+        }
         let blocks = blocks(part);
         if !blocks.is_empty() {
             self.close();
@@ -261,7 +282,6 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use isthmus_inference::failure::{Failure, Kind};
-    use isthmus_inference::part::formats;
     use isthmus_inference::stream::Fold;
 
     use super::super::decode::Decoder;

@@ -166,7 +166,7 @@ fn take(
         Block { tool_use: Some(call), .. } if call.r#type.as_deref() != Some(SERVER_CALL) => {
             let arguments = call.input.map_or_else(|| "{}".to_owned(), |raw| raw.get().to_owned());
             let (id, name) = (call.tool_use_id, call.name);
-            content.push(Part::ToolCall(ToolCall { id, name, arguments, signature: None }));
+            content.push(Part::ToolCall(ToolCall { id, name, arguments, ..ToolCall::default() }));
         }
         Block { reasoning_content: Some(thought), .. } => content.extend(thought.parts(format)),
         Block { citations_content: Some(said), .. } => {

@@ -124,7 +124,7 @@ impl Open {
         events: &mut Vec<Event>,
     ) -> Option<usize> {
         match (self, delta) {
-            (Self::Said { .. }, Delta { text: Some(text), .. }) => {
+            (_, Delta { text: Some(text), .. }) => {
                 if !text.is_empty() {
                     events.push(Event::Text { choice: 0, text, logprobs: vec![] });
                 }

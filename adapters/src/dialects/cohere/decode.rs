@@ -8,20 +8,35 @@ use std::collections::BTreeMap;
 
 use isthmus_inference::answer::{ChatAnswer, FinishReason};
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::part::{Signature, ToolCall, formats};
+use isthmus_inference::part::{Part, Signature, ToolCall, formats};
 use isthmus_inference::stream::{Event, Fold};
 use isthmus_inference::usage::Usage;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 use super::error;
 use super::turns::PLAN;
 use super::usage::Counts;
 use crate::dialects::broken::{answer_too_large, no_event_stream};
+use crate::dialects::citations::CITATIONS;
 use crate::dialects::openai_error::class;
 use crate::dialects::sse_decoder::{EventReader, SseDecoder};
 use crate::framing::sse;
 
+/// The types of events that are read here (the vendor's SDK, `V2ChatStreamResponse`).
+const EVENTS: [&str; 8] = [
+    "content-start",
+    "content-delta",
+    "content-end",
+    "tool-plan-delta",
+    "tool-call-start",
+    "tool-call-delta",
+    "tool-call-end",
+    "message-end",
+];
+/// The most bytes of citations that wait for the text's end.
+const MOST_HELD: usize = 8 << 20;
 /// The most calls of one answer.
 const MOST_CALLS: usize = 4096;
 
@@ -52,6 +67,7 @@ struct Message {
     tool_plan: Option<String>,
     content: Option<Vec<Content>>,
     tool_calls: Option<Vec<Call>>,
+    citations: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -99,6 +115,7 @@ struct Piece {
     tool_plan: Option<String>,
     content: OneOf<Content>,
     tool_calls: OneOf<Call>,
+    citations: Option<Value>,
 }
 
 /// An item in most events, an empty list in the first one.
@@ -132,6 +149,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
         teller.content(content, &mut events);
         teller.end_thought(&mut events);
     }
+    teller.cite(message.citations.unwrap_or_default(), 0)?;
     for call in message.tool_calls.unwrap_or_default() {
         teller.call(None, call, &mut events)?;
         teller.end_call(None, &mut events);
@@ -161,6 +179,10 @@ struct Teller {
     calls: BTreeMap<u64, (u32, bool)>,
     /// The vendor's index of the call that began last.
     last: u64,
+    /// What the text is from, which is told when that has ended.
+    citations: Vec<Value>,
+    /// How many bytes these came in.
+    held: usize,
     /// How many bytes were told, for an estimate.
     told: usize,
 }
@@ -174,7 +196,9 @@ impl EventReader for Reader {
         if data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
-        let told: Told<'_> = serde_json::from_slice(data).map_err(|_| no_event_stream(data))?;
+        let Ok(told) = serde_json::from_slice::<Told<'_>>(data) else {
+            return if is_unknown(data) { Ok(()) } else { Err(no_event_stream(data)) };
+        };
         let Some(kind) = told.r#type else {
             return Err(error::in_answer(data).unwrap_or_else(|| no_event_stream(data)));
         };
@@ -197,6 +221,10 @@ impl EventReader for Reader {
                 self.teller.arguments(told.index, piece, events);
             }
             ("tool-call-end", ..) => self.teller.end_call(told.index, events),
+            ("citation-start", ..) => {
+                let citations = message.citations.into_iter().collect();
+                self.teller.cite(citations, data.len())?;
+            }
             ("message-end", ..) => {
                 self.teller.finish(finish_reason.as_deref(), usage, events);
                 self.over = true;
@@ -205,13 +233,21 @@ impl EventReader for Reader {
         }
         Ok(())
     }
+
     fn is_whole(event: &[u8]) -> bool {
-        sse::data(event).is_some_and(|data| serde_json::from_slice::<Told<'_>>(&data).is_ok())
+        let read = |data: &[u8]| serde_json::from_slice::<Told<'_>>(data).is_ok();
+        sse::data(event).is_some_and(|data| read(&data) || is_unknown(&data))
     }
 
     fn is_over(&self) -> bool {
         self.over
     }
+}
+
+/// Whether this is an event of a type that came later, whose members may be anything.
+fn is_unknown(data: &[u8]) -> bool {
+    let event: Value = serde_json::from_slice(data).unwrap_or_default();
+    event["type"].as_str().is_some_and(|kind| !EVENTS.contains(&kind))
 }
 
 // === impl Teller ===
@@ -250,6 +286,22 @@ impl Teller {
         }
     }
 
+    /// Takes in what the text is from, which came in so many bytes.
+    fn cite(&mut self, citations: Vec<Value>, size: usize) -> Result<(), Failure> {
+        self.citations.extend(citations);
+        self.held += size;
+        if self.held > MOST_HELD { Err(answer_too_large("too many citations")) } else { Ok(()) }
+    }
+
+    fn end_text(&mut self, events: &mut Vec<Event>) {
+        let citations = std::mem::take(&mut self.citations);
+        if !citations.is_empty() {
+            let value = json!({ CITATIONS: citations });
+            let part = Part::Native { format: formats::COHERE, value };
+            events.push(Event::Part { choice: 0, part });
+        }
+    }
+
     /// Begins a call. One that has no index, or that of another, has the next.
     fn call(
         &mut self,
@@ -258,6 +310,7 @@ impl Teller {
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
         self.end_thought(events);
+        self.end_text(events);
         if self.calls.len() >= MOST_CALLS {
             return Err(answer_too_large("too many calls"));
         }
@@ -293,6 +346,7 @@ impl Teller {
 
     fn finish(&mut self, word: Option<&str>, counts: Option<Counts>, events: &mut Vec<Event>) {
         self.end_thought(events);
+        self.end_text(events);
         let known = |word: &str| REASONS.iter().find(|(known, _)| *known == word);
         let reason = word.and_then(known).map_or(FinishReason::Stop, |(_, reason)| *reason);
         events.push(Event::Finish { choice: 0, reason, stop_sequence: None });

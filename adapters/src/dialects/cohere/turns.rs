@@ -7,6 +7,8 @@ use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Media, Part, ToolResult, formats, text_of};
 use serde_json::{Value, json};
 
+use crate::dialects::citations::DOCUMENT;
+
 /// What a [`Signature`](isthmus_inference::part::Signature) of a plan for calls holds; that of a
 /// thought holds nothing. The vendor signs neither, but wants both back in their own places.
 pub(super) const PLAN: &str = "tool_plan";
@@ -45,7 +47,7 @@ impl Turns {
                 Part::Document { media, name } if role == "user" => {
                     let text = text_in(media).ok_or_else(|| unsupported(part, at, place))?;
                     let title = name.as_deref().unwrap_or_default();
-                    let id = format!("document-{}", self.documents.len());
+                    let id = format!("{DOCUMENT}{}", self.documents.len());
                     let data = json!({ "title": title, "text": text });
                     self.documents.push(json!({ "id": id, "data": data }));
                 }

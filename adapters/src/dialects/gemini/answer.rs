@@ -247,7 +247,7 @@ impl Reader {
         let signature = signature.map(|data| Signature::new(formats::GEMINI, data));
         let arguments = call.args.map_or_else(|| "{}".to_owned(), |args| compact(args.get()));
         self.bytes += arguments.len();
-        let call = ToolCall { id, name, arguments: String::new(), signature };
+        let call = ToolCall { id, name, signature, ..ToolCall::default() };
         events.push(Event::ToolCallStart { choice, index, call });
         events.push(Event::ToolCallArguments { choice, index, text: arguments });
     }

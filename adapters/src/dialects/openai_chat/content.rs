@@ -31,11 +31,13 @@ pub(super) fn content(fields: &mut Fields) -> Result<Option<Vec<Part>>, Failure>
     Ok(Some(parts))
 }
 
-/// Reads `cache_control`, Anthropic's mark that OpenRouter and LiteLLM take in this shape too.
-pub(super) fn cache_mark(fields: &mut Fields) -> Result<Option<CacheLife>, Failure> {
-    let Some(mut mark) = fields.object("cache_control")? else { return Ok(None) };
+/// Reads `cache_control`, Anthropic's mark that OpenRouter and LiteLLM take in this shape too, and
+/// OpenAI's own `prompt_cache_breakpoint`, whose shortest named life (30 minutes) an hour comes nearest.
+pub(crate) fn cache_mark(fields: &mut Fields) -> Result<Option<CacheLife>, Failure> {
+    let own = fields.object("prompt_cache_breakpoint")?;
+    let Some(mut mark) = fields.object("cache_control")?.or(own) else { return Ok(None) };
     Ok(Some(match mark.text("ttl")?.as_deref() {
-        Some("1h") => CacheLife::OneHour,
+        Some("1h" | "30m" | "12h") => CacheLife::OneHour,
         _ => CacheLife::FiveMinutes,
     }))
 }

@@ -1,7 +1,7 @@
 //! The turns of a chat completion request.
 
 use isthmus_inference::chat::{Message, Role};
-use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::failure::Failure;
 use isthmus_inference::part::{Media, Part, ToolCall, ToolResult};
 use serde_json::Value;
 
@@ -124,20 +124,16 @@ fn tool_calls(fields: &mut Fields) -> Result<Vec<ToolCall>, Failure> {
 }
 
 fn tool_call(item: Value, param: &str) -> Result<ToolCall, Failure> {
-    if item["type"] == "custom" {
-        let message = format!(
-            "`{param}` calls a custom tool, whose free text only OpenAI's own models take; use a \
-             function"
-        );
-        return Err(Failure::new(Kind::Unsupported, message).with_param(param));
-    }
     let signature = reasoning::call_signature(&item);
+    let free_text = item["type"] == "custom";
+    let (kind, said) = if free_text { ("custom", "input") } else { ("function", "arguments") };
     let mut call = Fields::of_value(item, param)?;
-    let mut function = Fields::of_value(call.required("function")?, &format!("{param}.function"))?;
+    let mut called = Fields::of_value(call.required(kind)?, &format!("{param}.{kind}"))?;
     Ok(ToolCall {
         id: call.required_text("id")?,
-        name: function.required_text("name")?,
-        arguments: function.required_text("arguments")?,
+        name: called.required_text("name")?,
+        arguments: called.required_text(said)?,
+        free_text,
         signature,
     })
 }

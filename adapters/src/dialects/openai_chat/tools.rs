@@ -1,6 +1,6 @@
 //! The tools of a chat completion request, and whether they must be called.
 
-use isthmus_inference::chat::{NativeTool, Tool, ToolChoice};
+use isthmus_inference::chat::{FreeText, NativeTool, Tool, ToolChoice};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::formats;
 use serde_json::{Value, json};
@@ -44,11 +44,13 @@ impl Offered {
         let usual = fields.has("function").then(|| "function".to_owned());
         let kind = fields.text("type")?.or(usual);
         let kind = kind.map_or_else(|| fields.required_text("type"), Ok)?;
-        if kind == "function" {
-            self.tools.push(function(fields)?);
-        } else {
-            fields.put("type", kind.into());
-            self.native.push(native(fields.into_value()));
+        match kind.as_str() {
+            "function" => self.tools.push(function(fields)?),
+            "custom" => self.tools.push(custom(fields)?),
+            _ => {
+                fields.put("type", kind.into());
+                self.native.push(native(fields.into_value()));
+            }
         }
         Ok(())
     }
@@ -82,6 +84,11 @@ impl Offered {
                 )?;
                 self.allow(&mut allowed)
             }
+            Some("custom") => {
+                let custom = choice.required("custom")?;
+                let mut custom = Fields::of_value(custom, "tool_choice.custom")?;
+                Ok(ToolChoice::Named(custom.required_text("name")?))
+            }
             Some("function") | None => {
                 let function = choice.required("function")?;
                 let mut function = Fields::of_value(function, "tool_choice.function")?;
@@ -100,7 +107,8 @@ impl Offered {
         let tools = allowed.list("tools")?;
         let named = |name: &str| {
             tools.iter().any(|tool| {
-                let nested = tool.pointer("/function/name");
+                let nested =
+                    tool.pointer("/function/name").or_else(|| tool.pointer("/custom/name"));
                 nested.or_else(|| tool.get("name")).is_some_and(|allowed| allowed == name)
             })
         };
@@ -140,5 +148,45 @@ fn function(mut fields: Fields) -> Result<Tool, Failure> {
         parameters,
         strict: function.boolean("strict")?,
         cache,
+        free_text: None,
     })
+}
+
+fn custom(mut fields: Fields) -> Result<Tool, Failure> {
+    let param = fields.param("custom");
+    let mut custom = Fields::of_value(fields.required("custom")?, &param)?;
+    let mut format = custom.object("format")?;
+    let free_text = match &mut format {
+        None => FreeText::Any,
+        Some(format) => free_text(format, |format| {
+            let param = format.param("grammar");
+            Fields::of_value(format.required("grammar")?, &param)
+        })?,
+    };
+    Ok(Tool {
+        name: custom.required_text("name")?,
+        description: custom.text("description")?,
+        free_text: Some(free_text),
+        ..Tool::default()
+    })
+}
+
+/// Reads the `format` of a custom tool; `grammar` finds in it what describes one.
+pub(crate) fn free_text(
+    format: &mut Fields,
+    grammar: impl FnOnce(&mut Fields) -> Result<Fields, Failure>,
+) -> Result<FreeText, Failure> {
+    match format.required_text("type")?.as_str() {
+        "text" => Ok(FreeText::Any),
+        "grammar" => {
+            let mut grammar = grammar(format)?;
+            let syntax = grammar.required_text("syntax")?;
+            Ok(FreeText::Grammar { syntax, definition: grammar.required_text("definition")? })
+        }
+        other => {
+            let param = format.param("type");
+            let message = format!("`{param}` must be `text` or `grammar`, got `{other}`");
+            Err(Failure::invalid(&param, message))
+        }
+    }
 }

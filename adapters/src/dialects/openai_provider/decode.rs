@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use isthmus_inference::answer::{ChatAnswer, FinishReason, TokenLogprob};
+use isthmus_inference::answer::{ChatAnswer, FinishReason};
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::part::{Media, Part, ToolCall, formats};
+use isthmus_inference::part::{Part, ToolCall, formats};
 use isthmus_inference::stream::{Event, Fold};
 use isthmus_inference::usage::Usage;
 use serde_json::Value;
 
-use crate::dialects::citations::{ANNOTATIONS, annotated};
+use super::said::{found, say};
 use crate::dialects::openai_chat::reasoning::{self, Detail};
 use crate::dialects::{openai_error, openai_usage};
 
@@ -63,6 +63,9 @@ pub(super) struct Reader {
     choices: Vec<ChoiceSoFar>,
     usage: Option<Usage>,
     model: Option<Arc<str>>,
+    /// The pages that the answer is from, where they stand beside the choices, and may come with every
+    /// chunk (Perplexity, xAI).
+    found: Option<Part>,
     /// How many bytes of text came, for an answer that counts no tokens.
     said: usize,
 }
@@ -73,6 +76,8 @@ struct ChoiceSoFar {
     finish: Option<(FinishReason, Option<String>)>,
     /// What was thought and not signed yet: some repeat it with the signature.
     thought: String,
+    /// Whether it told itself what it is from.
+    cited: bool,
 }
 
 /// A call, told once its name is known.
@@ -118,6 +123,7 @@ impl Reader {
             self.model = Some(model.into());
         }
         self.usage = openai_usage::of_value(answer).or(self.usage);
+        self.found = found(answer).or(self.found.take());
         let choices = answer.get("choices").and_then(Value::as_array);
         for choice in choices.map(Vec::as_slice).unwrap_or_default() {
             let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
@@ -131,8 +137,11 @@ impl Reader {
                 self.choices.resize_with(place + 1, ChoiceSoFar::default);
             }
             let from = events.len();
-            let said = self.said_in.of(choice);
-            self.choices[place].read(place as u32, choice, said, events)?;
+            let so_far = &mut self.choices[place];
+            for said in self.said_in.of(choice) {
+                so_far.say(place as u32, choice, said, events)?;
+            }
+            so_far.end(choice);
             self.said += events[from..].iter().map(Event::said).sum::<usize>();
         }
         Ok(())
@@ -149,6 +158,8 @@ impl Reader {
         if self.choices.is_empty() {
             return Err(malformed("the provider's answer has no choices"));
         }
+        let found = self.found.take().filter(|_| !self.choices[0].cited);
+        events.extend(found.map(|part| Event::Part { choice: 0, part }));
         for (choice, index) in self.choices.iter_mut().zip(0..) {
             choice.close(index, events);
         }
@@ -159,31 +170,36 @@ impl Reader {
 }
 
 impl Said {
-    fn of(self, choice: &Value) -> Option<&Value> {
+    /// What is said: one message, or several (Mistral's SDK, `ChatCompletionChoice.messages`).
+    fn of(self, choice: &Value) -> impl Iterator<Item = &Value> {
         let names = match self {
             Self::Delta => ["delta", "message"],
             Self::Message => ["message", "delta"],
         };
         let said = names.into_iter().filter_map(|name| choice.get(name));
-        said.into_iter().find(|said| said.is_object())
+        let one = said.into_iter().find(|said| said.is_object());
+        let several = choice.get("messages").filter(|_| one.is_none()).and_then(Value::as_array);
+        one.into_iter().chain(several.into_iter().flatten())
     }
 }
 
 // === impl ChoiceSoFar ===
 
 impl ChoiceSoFar {
-    fn read(
+    fn say(
         &mut self,
         choice: u32,
         value: &Value,
-        said: Option<&Value>,
+        said: &Value,
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
-        if let Some(said) = said {
-            self.think(choice, said, events);
-            say(choice, said, value.get("logprobs"), events);
-            self.call(choice, said, events)?;
-        }
+        self.think(choice, said, events);
+        self.cited |= say(choice, said, value.get("logprobs"), events);
+        self.call(choice, said, events)
+    }
+
+    /// Reads why it ended.
+    fn end(&mut self, value: &Value) {
         if let Some(word) = value.get("finish_reason").and_then(Value::as_str)
             && !word.is_empty()
             && self.finish.is_none()
@@ -197,7 +213,6 @@ impl ChoiceSoFar {
             };
             self.finish = Some((reason, stop));
         }
-        Ok(())
     }
 
     /// `reasoning_details` (OpenRouter) say all that `reasoning` does, and more. A stream of ours tells a
@@ -229,9 +244,8 @@ impl ChoiceSoFar {
     fn call(&mut self, choice: u32, said: &Value, events: &mut Vec<Event>) -> Result<(), Failure> {
         let calls = said.get("tool_calls").and_then(Value::as_array);
         for call in calls.map(Vec::as_slice).unwrap_or_default() {
-            match call.get("function") {
-                Some(function) => self.piece_of_call(choice, call, function, events)?,
-                // A custom tool takes free text.
+            match call.get("function").or_else(|| call.get("custom")) {
+                Some(called) => self.piece_of_call(choice, call, called, events)?,
                 None => {
                     let part = Part::Native { format: formats::OPENAI_CHAT, value: call.clone() };
                     events.push(Event::Part { choice, part });
@@ -269,6 +283,7 @@ impl ChoiceSoFar {
         };
         let index = place as u32;
         let so_far = &mut self.calls[place];
+        so_far.call.free_text |= piece.get("custom").is_some();
         so_far.call.signature = reasoning::call_signature(piece).or(so_far.call.signature.take());
         so_far.take_in((choice, index), (id, &name), arguments(function), events);
         Ok(())
@@ -341,96 +356,12 @@ impl CallSoFar {
     }
 }
 
-/// Arguments are JSON text; a few providers write the JSON itself.
-fn arguments(function: &Value) -> String {
-    match function.get("arguments") {
+/// Arguments are JSON text; a few providers write the JSON itself. A custom tool has a text as its
+/// `input`.
+fn arguments(called: &Value) -> String {
+    match called.get("arguments").or_else(|| called.get("input")) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     }
-}
-
-// === what was thought and said ===
-
-fn say(choice: u32, said: &Value, logprobs: Option<&Value>, events: &mut Vec<Event>) {
-    let logprobs = logprobs.map(tokens).unwrap_or_default();
-    match said.get("content") {
-        Some(Value::String(text)) if !text.is_empty() || !logprobs.is_empty() => {
-            events.push(Event::Text { choice, text: text.clone(), logprobs });
-        }
-        Some(Value::Array(chunks)) => chunks.iter().for_each(|part| chunk(choice, part, events)),
-        // Cloudflare gives the JSON that a schema asked for as JSON.
-        Some(object @ Value::Object(_)) => {
-            events.push(Event::Text { choice, text: object.to_string(), logprobs });
-        }
-        _ if !logprobs.is_empty() => {
-            events.push(Event::Text { choice, text: String::new(), logprobs });
-        }
-        _ => {}
-    }
-    if let Some(text) = said.get("refusal").and_then(Value::as_str)
-        && !text.is_empty()
-    {
-        events.push(Event::Refusal { choice, text: text.to_owned() });
-    }
-    let annotations = said.get(ANNOTATIONS);
-    let cited = annotations.and_then(|cited| annotated(formats::OPENAI_CHAT, cited));
-    events.extend(cited.map(|part| Event::Part { choice, part }));
-    let images = said.get("images").and_then(Value::as_array);
-    events.extend(images.into_iter().flatten().filter_map(|image| picture(choice, image)));
-}
-
-/// A part of Mistral's content lists.
-fn chunk(choice: u32, part: &Value, events: &mut Vec<Event>) {
-    match part.get("type").and_then(Value::as_str) {
-        Some("text") => {
-            let text = part.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
-            events.push(Event::Text { choice, text, logprobs: vec![] });
-        }
-        Some("thinking") => {
-            let text = match part.get("thinking") {
-                Some(Value::String(text)) => text.clone(),
-                Some(chunks) => reasoning::thought_text(chunks),
-                None => String::new(),
-            };
-            events.push(Event::Reasoning { choice, text });
-        }
-        Some("image_url") => events.extend(picture(choice, part)),
-        // A kind that is yet to come: of what it says, its text is what all can read.
-        _ if part["text"].is_string() => {
-            let text = part["text"].as_str().unwrap_or_default().to_owned();
-            events.push(Event::Text { choice, text, logprobs: vec![] });
-        }
-        _ => {
-            let part = Part::Native { format: formats::OPENAI_CHAT, value: part.clone() };
-            events.push(Event::Part { choice, part });
-        }
-    }
-}
-
-fn picture(choice: u32, image: &Value) -> Option<Event> {
-    let url = image.pointer("/image_url/url").or_else(|| image.get("image_url"))?.as_str()?;
-    let media = Media::of_url(url.to_owned());
-    Some(Event::Part { choice, part: Part::Image { media, detail: None } })
-}
-
-fn tokens(logprobs: &Value) -> Vec<TokenLogprob> {
-    let tokens = logprobs.get("content").and_then(Value::as_array);
-    let token = |value: &Value| {
-        let top = value.get("top_logprobs").and_then(Value::as_array);
-        let top = top.into_iter().flatten().filter_map(weighed).collect();
-        let (bytes, logprob) = weighed(value)?;
-        Some(TokenLogprob { bytes, logprob, top })
-    };
-    tokens.into_iter().flatten().filter_map(token).collect()
-}
-
-fn weighed(token: &Value) -> Option<(Vec<u8>, f32)> {
-    let logprob = token.get("logprob")?.as_f64()? as f32;
-    let bytes = token
-        .get("bytes")
-        .and_then(Value::as_array)
-        .map(|bytes| bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect());
-    let text = || Some(token.get("token")?.as_str()?.as_bytes().to_vec());
-    Some((bytes.or_else(text)?, logprob))
 }

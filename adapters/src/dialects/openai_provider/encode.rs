@@ -1,7 +1,7 @@
 //! A chat, written as a chat completion request.
 
 use isthmus_inference::chat::{
-    AnswerFormat, ChatRequest, Effort, JsonSchema, Reasoning, Summary, Tool, ToolChoice,
+    AnswerFormat, ChatRequest, Effort, FreeText, JsonSchema, Reasoning, Summary, Tool, ToolChoice,
 };
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::ident::UpstreamModel;
@@ -170,7 +170,6 @@ impl Writer<'_> {
                 _ if native.format != formats::OPENAI_CHAT => return Err(foreign_tool(kind)),
                 (Value::Object(members), None) if openai => self.body.extend(members.clone()),
                 (_, None) => return Err(unsupported("web_search_options", "web searches")),
-                (_, Some("custom")) if !openai => return Err(foreign_tool(kind)),
                 (value, Some(_)) => tools.push(value.clone()),
             }
         }
@@ -183,7 +182,10 @@ impl Writer<'_> {
             ToolChoice::None => self.put("tool_choice", "none"),
             ToolChoice::Required => self.put("tool_choice", "required"),
             ToolChoice::Named(name) => {
-                self.put("tool_choice", json!({"type": "function", "function": {"name": name}}));
+                let free =
+                    chat.tools.iter().any(|tool| tool.name == *name && tool.free_text.is_some());
+                let kind = if free { "custom" } else { "function" };
+                self.put("tool_choice", json!({"type": kind, kind: {"name": name}}));
             }
         }
         // Several at once are the usual; only "one at a time" is a wish.
@@ -192,6 +194,9 @@ impl Writer<'_> {
     }
 
     fn tool(&self, tool: &Tool) -> Value {
+        if let Some(free_text) = &tool.free_text {
+            return custom_tool(tool, free_text);
+        }
         let mut function = Map::new();
         function.insert("name".into(), tool.name.as_str().into());
         if let Some(description) = &tool.description {
@@ -268,6 +273,19 @@ impl Writer<'_> {
             self.wish(name, Some(value.clone()));
         }
     }
+}
+
+/// A tool that takes free text.
+fn custom_tool(tool: &Tool, free_text: &FreeText) -> Value {
+    let mut custom = json!({"name": tool.name});
+    if let Some(description) = &tool.description {
+        custom["description"] = description.as_str().into();
+    }
+    if let FreeText::Grammar { syntax, definition } = free_text {
+        let grammar = json!({"syntax": syntax, "definition": definition});
+        custom["format"] = json!({"type": "grammar", "grammar": grammar});
+    }
+    json!({"type": "custom", "custom": custom})
 }
 
 fn foreign_tool(kind: Option<&str>) -> Failure {

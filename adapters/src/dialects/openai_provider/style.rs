@@ -115,6 +115,8 @@ pub const OPENAI: Style = Style {
         "prediction",
         "prompt_cache_key",
         "prompt_cache_retention",
+        "prompt_cache_options",
+        "moderation",
         "modalities",
     ],
     tiers: &["auto", "default", "flex", "scale", "priority"],

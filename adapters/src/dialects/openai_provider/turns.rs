@@ -112,6 +112,10 @@ fn thoughts(style: &Style, parts: &[Part], calls: bool) -> Option<(&'static str,
 }
 
 fn tool_call(style: &Style, call: &ToolCall) -> Value {
+    if call.free_text {
+        let custom = json!({"name": call.name, "input": call.arguments});
+        return json!({"id": call_id(style, &call.id), "type": "custom", "custom": custom});
+    }
     let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
     json!({
         "id": call_id(style, &call.id),

@@ -11,7 +11,7 @@ use super::sealed;
 use super::usage::Wire;
 use crate::dialect::Stamp;
 use crate::dialects::broken::BROKEN_OFF;
-use crate::dialects::citations::{ANNOTATIONS, annotations};
+use crate::dialects::citations::{ANNOTATIONS, cited};
 use crate::dialects::openai_answer::{extra_content, finite};
 
 /// What a response repeats of its request, and what it says where the request said nothing.
@@ -51,11 +51,7 @@ pub(super) fn encode(request: &Request, answer: &ChatAnswer, stamp: &Stamp<'_>) 
     for part in content {
         let spoken = spoken(part, &mut logprobs);
         match (spoken, output.last_mut()) {
-            (Some(spoken), Some(last)) if last["type"] == "message" => {
-                if let Some(content) = last["content"].as_array_mut() {
-                    content.push(spoken);
-                }
-            }
+            (Some(spoken), Some(last)) if last["type"] == "message" => speak_on(last, spoken),
             (Some(spoken), _) => {
                 output.push(message(&response.id("msg", output.len()), "completed", &[spoken]));
             }
@@ -127,6 +123,11 @@ impl Response {
         format!("{kind}_{}{index:02}", self.tail)
     }
 
+    /// The id of a call.
+    pub(super) fn call_id(&self, call: &ToolCall, index: usize) -> String {
+        self.id(if call.free_text { "ctc" } else { "fc" }, index)
+    }
+
     /// The response as it is while it is being made.
     pub(super) fn begun(&self) -> Value {
         self.members.clone().into()
@@ -173,7 +174,8 @@ impl Response {
                 Some(thought(&id, text, signature.as_ref()))
             }
             Part::ToolCall(made) => {
-                Some(call(&self.id("fc", index), made, "completed", &made.arguments))
+                let id = self.call_id(made, index);
+                Some(call(&id, made, "completed", &made.arguments))
             }
             Part::Image { media: Media::Inline { media_type, base64 }, .. } => Some(json!({
                 "id": self.id("ig", index),
@@ -195,9 +197,21 @@ impl Response {
 
 // === citations ===
 
+/// Adds to what a message says. Texts between which nothing stands but what they cite are one.
+fn speak_on(message: &mut Value, spoken: Value) {
+    let Some(content) = message["content"].as_array_mut() else { return };
+    match content.last_mut() {
+        Some(last) if last["type"] == "output_text" && spoken["type"] == "output_text" => {
+            let piece = |part: &Value| part["text"].as_str().unwrap_or_default().to_owned();
+            last["text"] = (piece(last) + &piece(&spoken)).into();
+        }
+        _ => content.push(spoken),
+    }
+}
+
 /// Adds what a part cites to the last text of a message; `false` if it cites nothing.
 fn annotate(message: &mut Value, part: &Part) -> bool {
-    let cited = annotations(part, formats::RESPONSES);
+    let cited = cited(part, formats::RESPONSES);
     if cited.is_empty() {
         return false;
     }
@@ -242,8 +256,18 @@ pub(super) fn thought(id: &str, text: &str, signature: Option<&Signature>) -> Va
     item
 }
 
-/// A call of a function.
+/// A call of a function, or of a tool that takes free text.
 pub(super) fn call(id: &str, call: &ToolCall, status: &str, arguments: &str) -> Value {
+    if call.free_text {
+        return json!({
+            "id": id,
+            "type": "custom_tool_call",
+            "status": status,
+            "call_id": call.id,
+            "name": call.name,
+            "input": arguments,
+        });
+    }
     let mut item = json!({
         "id": id,
         "type": "function_call",

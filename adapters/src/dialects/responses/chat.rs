@@ -1,8 +1,8 @@
 //! A caller's request for a response, read in full.
 
 use isthmus_inference::chat::{
-    AnswerFormat, ChatRequest, JsonSchema, Message, NativeTool, Prompt, Reasoning, Role, Sampling,
-    Tool, ToolChoice,
+    AnswerFormat, ChatRequest, FreeText, JsonSchema, Message, NativeTool, Prompt, Reasoning, Role,
+    Sampling, Tool, ToolChoice,
 };
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::formats;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::items;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
+use crate::dialects::openai_chat::free_text;
 use crate::dialects::openai_chat::reasoning::{effort, summary};
 
 /// The most alternatives beside each generated token.
@@ -139,6 +140,10 @@ fn tools(fields: &mut Fields) -> Result<(Vec<Tool>, Vec<NativeTool>), Failure> {
     for (at, item) in fields.list("tools")?.into_iter().enumerate() {
         let mut tool = Fields::of_value(item, &format!("tools[{at}]"))?;
         let kind = tool.required_text("type")?;
+        if kind == "custom" {
+            tools.push(custom(tool)?);
+            continue;
+        }
         if kind != "function" {
             tool.put("type", kind.into());
             native.push(NativeTool { format: formats::RESPONSES, value: tool.into_value() });
@@ -154,10 +159,25 @@ fn tools(fields: &mut Fields) -> Result<(Vec<Tool>, Vec<NativeTool>), Failure> {
             description: tool.text("description")?,
             parameters,
             strict: tool.boolean("strict")?,
-            cache: None,
+            ..Tool::default()
         });
     }
     Ok((tools, native))
+}
+
+/// A tool that takes free text.
+fn custom(mut tool: Fields) -> Result<Tool, Failure> {
+    let free_text = match tool.object("format")? {
+        None => FreeText::Any,
+        // What describes the grammar stands beside the type.
+        Some(mut format) => free_text(&mut format, |format| Ok(std::mem::take(format)))?,
+    };
+    Ok(Tool {
+        name: tool.required_text("name")?,
+        description: tool.text("description")?,
+        free_text: Some(free_text),
+        ..Tool::default()
+    })
 }
 
 fn choose(fields: &mut Fields, chat: &mut ChatRequest) -> Result<(), Failure> {
@@ -168,7 +188,7 @@ fn choose(fields: &mut Fields, chat: &mut ChatRequest) -> Result<(), Failure> {
         Some(value) => {
             let mut choice = Fields::of_value(value, param)?;
             match choice.required_text("type")?.as_str() {
-                "function" => ToolChoice::Named(choice.required_text("name")?),
+                "function" | "custom" => ToolChoice::Named(choice.required_text("name")?),
                 "allowed_tools" => {
                     let allowed = choice.list("tools")?;
                     let listed = |name: &str| allowed.iter().any(|tool| tool["name"] == name);
@@ -247,7 +267,7 @@ fn text(fields: &mut Fields, chat: &mut ChatRequest) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use isthmus_inference::chat::{Effort, Summary};
-    use isthmus_inference::part::{Media, Part, Signature, ToolCall, ToolResult};
+    use isthmus_inference::part::{CacheLife, Media, Part, Signature, ToolCall, ToolResult};
 
     use super::*;
 
@@ -266,7 +286,7 @@ mod tests {
             "input": [
                 {"role": "developer", "content": "and kind"},
                 {"type": "message", "role": "user", "content": [
-                    {"type": "input_text", "text": "what is this?"},
+                    {"type": "input_text", "text": "what is this?", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "30m"}},
                     {"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"},
                     {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA"},
                 ]},
@@ -301,7 +321,7 @@ mod tests {
             id: "c1".into(),
             name: "look".into(),
             arguments: "{}".into(),
-            signature: None,
+            ..ToolCall::default()
         };
         let result = ToolResult {
             call_id: "c1".into(),
@@ -316,6 +336,7 @@ mod tests {
                 Role::User,
                 vec![
                     Part::text("what is this?"),
+                    Part::CachePoint(CacheLife::OneHour),
                     Part::Image { media: image, detail: Some("low".into()) },
                     Part::Document { media: pdf, name: Some("a.pdf".into()) },
                 ],

@@ -1,7 +1,7 @@
 //! A chat, written as a request for a response.
 
 use isthmus_inference::chat::{
-    AnswerFormat, ChatRequest, Effort, JsonSchema, Summary, Tool, ToolChoice,
+    AnswerFormat, ChatRequest, Effort, FreeText, JsonSchema, Summary, Tool, ToolChoice,
 };
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
@@ -15,11 +15,13 @@ use crate::dialects::openai_provider::{effort_of, nearest, openai_efforts, reaso
 /// OpenAI refuses a smaller limit (API reference, `max_output_tokens`).
 const LEAST_TOKENS: u32 = 16;
 /// The members that have no neutral word and that OpenAI knows.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "store",
     "truncation",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "prompt_cache_options",
+    "moderation",
     "max_tool_calls",
     "include",
     "prompt",
@@ -65,7 +67,7 @@ pub(super) fn encode(
     dropped.extend(unknown.into_iter().filter(|(_, said)| *said).map(|(name, _)| name.to_owned()));
     if let Some(tools) = tools(chat)? {
         put("tools", tools);
-        if let Some(choice) = choice(&chat.tool_choice) {
+        if let Some(choice) = choice(chat) {
             put("tool_choice", choice);
         }
         if chat.parallel_tool_calls == Some(false) {
@@ -153,6 +155,9 @@ fn tools(chat: &ChatRequest) -> Result<Option<Value>, Failure> {
 
 /// `strict` is the usual here and the exception elsewhere, so it is always said.
 fn tool(tool: &Tool) -> Value {
+    if let Some(free_text) = &tool.free_text {
+        return custom_tool(tool, free_text);
+    }
     let mut written = json!({
         "type": "function",
         "name": tool.name,
@@ -165,12 +170,28 @@ fn tool(tool: &Tool) -> Value {
     written
 }
 
-fn choice(choice: &ToolChoice) -> Option<Value> {
-    match choice {
+/// A tool that takes free text.
+fn custom_tool(tool: &Tool, free_text: &FreeText) -> Value {
+    let mut written = json!({"type": "custom", "name": tool.name});
+    if let Some(description) = &tool.description {
+        written["description"] = description.as_str().into();
+    }
+    if let FreeText::Grammar { syntax, definition } = free_text {
+        written["format"] = json!({"type": "grammar", "syntax": syntax, "definition": definition});
+    }
+    written
+}
+
+fn choice(chat: &ChatRequest) -> Option<Value> {
+    match &chat.tool_choice {
         ToolChoice::Auto => None,
         ToolChoice::None => Some("none".into()),
         ToolChoice::Required => Some("required".into()),
-        ToolChoice::Named(name) => Some(json!({"type": "function", "name": name})),
+        ToolChoice::Named(name) => {
+            let named = chat.tools.iter().find(|tool| tool.name == *name);
+            let free = named.is_some_and(|tool| tool.free_text.is_some());
+            Some(json!({"type": if free { "custom" } else { "function" }, "name": name}))
+        }
     }
 }
 
@@ -236,7 +257,7 @@ mod tests {
     #[test]
     fn what_cannot_be_carried_is_refused_by_name() {
         let sampling = Sampling { stop: vec!["x".into()], ..Sampling::default() };
-        let value = json!({"type": "custom", "custom": {"name": "c"}});
+        let value = json!({"type": "teleport"});
         let native = NativeTool { format: formats::OPENAI_CHAT, value };
         let cases = [
             (ChatRequest { choices: 2, ..ChatRequest::default() }, "n"),

@@ -67,7 +67,9 @@ impl EventReader {
                 let text = "\n\n".to_owned();
                 reader.text(index, Event::Reasoning { choice: 0, text }, events)
             }
-            "response.function_call_arguments.delta" => reader.arguments(index, &text(), events),
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                reader.arguments(index, &text(), events)
+            }
             "response.completed" | "response.incomplete" => {
                 self.over = true;
                 reader.close(&event["response"], events)

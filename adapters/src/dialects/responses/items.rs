@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::sealed;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
+use crate::dialects::openai_chat::cache_mark;
 use crate::dialects::openai_chat::reasoning::call_signature;
 
 /// What stands between the parts of a summary.
@@ -34,8 +35,13 @@ fn item_turn(mut fields: Fields) -> Result<(Role, Vec<Part>), Failure> {
     let kind = fields.text("type")?;
     match kind.as_deref() {
         None | Some("message") => message(&mut fields),
-        Some("function_call") => Ok((Role::Assistant, vec![call(&mut fields)?])),
-        Some("function_call_output") => Ok((Role::Tool, vec![result(&mut fields)?])),
+        Some(kind @ ("function_call" | "custom_tool_call")) => {
+            let free_text = kind == "custom_tool_call";
+            Ok((Role::Assistant, vec![call(&mut fields, free_text)?]))
+        }
+        Some("function_call_output" | "custom_tool_call_output") => {
+            Ok((Role::Tool, vec![result(&mut fields)?]))
+        }
         Some("reasoning") => Ok((Role::Assistant, vec![thought(&mut fields)?])),
         Some("item_reference") => {
             let param = fields.param("id");
@@ -73,11 +79,16 @@ fn message(fields: &mut Fields) -> Result<(Role, Vec<Part>), Failure> {
 fn content(value: Value, param: &str) -> Result<Vec<Part>, Failure> {
     match value {
         Value::String(text) => Ok(vec![Part::Text(text)]),
-        Value::Array(parts) => parts
-            .into_iter()
-            .enumerate()
-            .map(|(at, value)| part(Fields::of_value(value, &format!("{param}[{at}]"))?))
-            .collect(),
+        Value::Array(values) => {
+            let mut parts = Vec::with_capacity(values.len());
+            for (at, value) in values.into_iter().enumerate() {
+                let mut fields = Fields::of_value(value, &format!("{param}[{at}]"))?;
+                let mark = cache_mark(&mut fields)?;
+                parts.push(part(fields)?);
+                parts.extend(mark.map(Part::CachePoint));
+            }
+            Ok(parts)
+        }
         other => Err(wrong_type(param, "a string or an array of parts", name_of(&other))),
     }
 }
@@ -130,13 +141,14 @@ fn audio(fields: &mut Fields) -> Result<Part, Failure> {
     Ok(Part::Audio(Media::Inline { media_type, base64 }))
 }
 
-fn call(fields: &mut Fields) -> Result<Part, Failure> {
+fn call(fields: &mut Fields, free_text: bool) -> Result<Part, Failure> {
     let extra = fields.take("extra_content").unwrap_or_default();
     let signature = call_signature(&json!({ "extra_content": extra }));
     Ok(Part::ToolCall(ToolCall {
         id: fields.required_text("call_id")?,
         name: fields.required_text("name")?,
-        arguments: fields.required_text("arguments")?,
+        arguments: fields.required_text(if free_text { "input" } else { "arguments" })?,
+        free_text,
         signature,
     }))
 }

@@ -70,7 +70,7 @@ impl Reader {
         item: &Value,
         events: &mut Vec<Event>,
     ) -> Result<(), Failure> {
-        if item["type"] == "function_call" {
+        if matches!(item["type"].as_str(), Some("function_call" | "custom_tool_call")) {
             self.begin_call(index, item, events)?;
         }
         Ok(())
@@ -138,10 +138,11 @@ impl Reader {
                         .map(|signature| Event::ReasoningSigned { choice: 0, signature }),
                 );
             }
-            Some("function_call") => {
+            Some(kind @ ("function_call" | "custom_tool_call")) => {
                 self.begin_call(index, item, events)?;
                 if !streamed {
-                    let arguments = item["arguments"].as_str().unwrap_or_default();
+                    let said = if kind == "custom_tool_call" { "input" } else { "arguments" };
+                    let arguments = item[said].as_str().unwrap_or_default();
                     self.arguments(index, arguments, events)?;
                 }
             }
@@ -204,7 +205,9 @@ impl Reader {
         so_far.call = Some(number);
         self.calls += 1;
         let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
-        let call = ToolCall { id: text("call_id"), name: text("name"), ..ToolCall::default() };
+        let free_text = item["type"] == "custom_tool_call";
+        let (id, name) = (text("call_id"), text("name"));
+        let call = ToolCall { id, name, free_text, ..ToolCall::default() };
         events.push(Event::ToolCallStart { choice: 0, index: number, call });
         Ok(())
     }

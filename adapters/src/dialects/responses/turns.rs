@@ -18,13 +18,22 @@ pub(super) fn items(turns: &[Message]) -> Result<Vec<Value>, Failure> {
             Role::Tool => {
                 for part in &turn.content {
                     if let Part::ToolResult(result) = part {
-                        items.push(tool_output(result)?);
+                        let free_text = called_with_text(turns, &result.call_id);
+                        items.push(tool_output(result, free_text)?);
                     }
                 }
             }
         }
     }
     Ok(items)
+}
+
+/// Whether the call of this id is of a tool that takes free text.
+fn called_with_text(turns: &[Message], id: &str) -> bool {
+    let parts = turns.iter().flat_map(|turn| &turn.content);
+    parts
+        .into_iter()
+        .any(|part| matches!(part, Part::ToolCall(call) if call.free_text && call.id == id))
 }
 
 fn message(role: &str, content: &[Value]) -> Value {
@@ -39,6 +48,12 @@ fn assistant(parts: &[Part], items: &mut Vec<Value>) -> Result<(), Failure> {
             Part::Text(text) | Part::Refusal(text) => {
                 items.push(json!({"type": "message", "role": "assistant", "content": text}));
             }
+            Part::ToolCall(call) if call.free_text => items.push(json!({
+                "type": "custom_tool_call",
+                "call_id": call.id,
+                "name": call.name,
+                "input": call.arguments,
+            })),
             Part::ToolCall(call) => items.push(json!({
                 "type": "function_call",
                 "call_id": call.id,
@@ -74,7 +89,7 @@ fn assistant(parts: &[Part], items: &mut Vec<Value>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tool_output(result: &ToolResult) -> Result<Value, Failure> {
+fn tool_output(result: &ToolResult, free_text: bool) -> Result<Value, Failure> {
     let mut content = contents(&result.content)?;
     if result.is_error {
         content.insert(0, json!({"type": "input_text", "text": "Error:"}));
@@ -84,7 +99,8 @@ fn tool_output(result: &ToolResult) -> Result<Value, Failure> {
         [] => "".into(),
         _ => content.into(),
     };
-    Ok(json!({"type": "function_call_output", "call_id": result.call_id, "output": output}))
+    let kind = if free_text { "custom_tool_call_output" } else { "function_call_output" };
+    Ok(json!({"type": kind, "call_id": result.call_id, "output": output}))
 }
 
 fn contents(parts: &[Part]) -> Result<Vec<Value>, Failure> {

@@ -16,7 +16,7 @@ use super::answer::{self, Response};
 use super::transcript::Begun;
 use crate::dialect::{Stamp, StreamEncoder, Told};
 use crate::dialects::broken::answer_too_large;
-use crate::dialects::citations::{ANNOTATIONS, annotations};
+use crate::dialects::citations::{ANNOTATIONS, cited};
 
 /// Writes the events of one streamed response.
 #[derive(Debug)]
@@ -296,7 +296,7 @@ impl EventWriter {
 
     fn call(&mut self, index: u32, call: &ToolCall) {
         self.close(None);
-        let id = self.response.id("fc", self.output.len());
+        let id = self.response.call_id(call, self.output.len());
         let place = self.add(&answer::call(&id, call, "in_progress", ""));
         let call = call.clone();
         self.calls.push(OpenCall { place, index, id, call, arguments: String::new() });
@@ -306,16 +306,27 @@ impl EventWriter {
     fn arguments(&mut self, index: u32, piece: &str) {
         let Some(call) = self.calls.iter_mut().find(|call| call.index == index) else { return };
         call.arguments.push_str(piece);
+        let kind = if call.call.free_text {
+            "response.custom_tool_call_input.delta"
+        } else {
+            "response.function_call_arguments.delta"
+        };
         let members = json!({"item_id": call.id, "output_index": call.place, "delta": piece});
-        self.write("response.function_call_arguments.delta", members);
+        self.write(kind, members);
     }
 
     fn end_calls(&mut self) {
         for OpenCall { place, id, call, arguments, .. } in std::mem::take(&mut self.calls) {
-            let members = json!({
-                "item_id": id, "output_index": place, "name": call.name, "arguments": arguments,
-            });
-            self.write("response.function_call_arguments.done", members);
+            if call.free_text {
+                let members = json!({"item_id": id, "output_index": place, "input": arguments});
+                self.write("response.custom_tool_call_input.done", members);
+            } else {
+                let members = json!({
+                    "item_id": id, "output_index": place, "name": call.name,
+                    "arguments": arguments,
+                });
+                self.write("response.function_call_arguments.done", members);
+            }
             self.done(place, answer::call(&id, &call, "completed", &arguments));
         }
     }
@@ -366,7 +377,7 @@ impl StreamEncoder for EventWriter {
             Event::ToolCallStart { choice: 0, index, call } => self.call(*index, call),
             Event::ToolCallArguments { choice: 0, index, text } => self.arguments(*index, text),
             Event::Part { choice: 0, part } => {
-                self.cite(annotations(part, formats::RESPONSES));
+                self.cite(cited(part, formats::RESPONSES));
                 if let Some(item) = self.response.item(part, self.output.len()) {
                     self.close(None);
                     self.whole(item);

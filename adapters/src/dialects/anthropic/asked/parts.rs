@@ -104,7 +104,7 @@ fn part(mut block: Fields) -> Result<Option<Read>, Failure> {
             id: block.required_text("id")?,
             name: block.required_text("name")?,
             arguments: block.required("input")?.to_string(),
-            signature: None,
+            ..ToolCall::default()
         }),
         _ => Part::ToolResult(tool_result(block)?),
     };

@@ -56,7 +56,7 @@ fn a_conversation_is_read_whole() {
         id: "t".into(),
         name: "f".into(),
         arguments: "{\"a\":1}".into(),
-        signature: None,
+        ..ToolCall::default()
     };
     let result = ToolResult {
         call_id: "t".into(),
@@ -113,6 +113,7 @@ fn the_rest_of_a_request_is_read_too() {
         parameters: json!({"type": "object"}),
         strict: Some(true),
         cache: Some(CacheLife::FiveMinutes),
+        ..Tool::default()
     };
     assert_eq!(chat.tools, [tool]);
     let value = json!({"type": "web_search_20250305", "name": "web_search"});

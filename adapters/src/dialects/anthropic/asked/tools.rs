@@ -34,6 +34,7 @@ fn function(mut fields: Fields) -> Result<Tool, Failure> {
         parameters,
         strict: fields.boolean("strict")?,
         cache: cache_life(&mut fields)?,
+        free_text: None,
     })
 }
 

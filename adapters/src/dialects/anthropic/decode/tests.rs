@@ -80,7 +80,7 @@ fn blocks() -> Vec<(Value, Vec<Value>, Value)> {
                 json!({"type": "citations_delta", "citation": {"cited_text": "c"}}),
                 json!({"type": "text_delta", "text": "lo"}),
             ],
-            json!({"type": "text", "text": "Hello"}),
+            json!({"type": "text", "text": "Hello", "citations": [{"cited_text": "c"}]}),
         ),
         (
             json!({"type": "tool_use", "id": "t1", "name": "add", "input": {}}),

@@ -76,6 +76,7 @@ fn a_stream_folds_to_the_whole_answer() {
     let body = json!({"id": "x", "finish_reason": "TOOL_CALL", "usage": end("")["delta"]["usage"],
     "message": {"role": "assistant", "tool_plan": "I will",
         "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Hello"}],
+        "citations": [{"text": "H"}],
         "tool_calls": [
             {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"a\":1}"}},
             {"id": "c2", "type": "function", "function": {"name": "now", "arguments": ""}},
