@@ -116,12 +116,13 @@ impl Said {
             }
         }
         let calls = message["tool_calls"].as_array().into_iter().flatten();
-        for call in calls.map(|call| &call["function"]).chain([&message["function_call"]]) {
+        let calls = calls.flat_map(|call| [&call["function"], &call["custom"]]);
+        for call in calls.chain([&message["function_call"]]) {
             if !call.is_object() {
                 continue;
             }
             // Some leave the arguments out where there are none.
-            let arguments = match &call["arguments"] {
+            let arguments = match call.get("input").unwrap_or(&call["arguments"]) {
                 Value::String(text) => text.clone(),
                 Value::Null => String::new(),
                 object => object.to_string(),

@@ -80,9 +80,11 @@ fn said(response: &Value) -> (String, Vec<(String, String)>, (u64, u64)) {
                 text.push_str(part["text"].as_str().unwrap());
             }
         }
-        if item["type"] == "function_call" {
-            let word = |name: &str| item[name].as_str().unwrap().to_owned();
-            calls.push((word("name"), word("arguments")));
+        let word = |name: &str| item[name].as_str().unwrap().to_owned();
+        match item["type"].as_str() {
+            Some("function_call") => calls.push((word("name"), word("arguments"))),
+            Some("custom_tool_call") => calls.push((word("name"), word("input"))),
+            _ => {}
         }
     }
     let count = |name: &str| response["usage"][name].as_u64().unwrap();
