@@ -205,18 +205,16 @@ impl Price {
     /// that cost nothing by themselves.
     pub fn charges(&self, usage: &Usage) -> impl Iterator<Item = Charge> {
         let unexplained = (usage.unexplained > 0).then(|| self.dearest());
-        let counted = Meter::ALL.map(|meter| (meter, meter.quantity(usage), false));
+        let counted = Meter::ALL.into_iter().map(|meter| (meter, meter.quantity(usage), false));
         let rest = unexplained.map(|meter| (meter, usage.unexplained, true));
         let runs =
             |meter, quantity| quantity > 0 && (meter != Meter::Request || self.charges_requests());
-        counted
-            .into_iter()
-            .chain(rest)
-            .filter(move |(meter, quantity, _)| runs(*meter, *quantity))
-            .map(|(meter, quantity, unexplained)| {
+        counted.chain(rest).filter(move |(meter, quantity, _)| runs(*meter, *quantity)).map(
+            |(meter, quantity, unexplained)| {
                 let each = self.each(meter);
                 Charge { meter, quantity, each, cost: each * quantity, unexplained }
-            })
+            },
+        )
     }
 
     fn charges_requests(&self) -> bool {

@@ -261,9 +261,29 @@ impl Mul<u64> for Rate {
 // === impl Price ===
 
 impl Price {
-    /// What `usage` costs: all of its [charges](Price::charges).
+    /// What `usage` costs: all of its [charges](Price::charges), without making a line of each, since
+    /// this is asked of every endpoint for every request.
     pub fn cost(&self, usage: &Usage) -> Money {
-        self.charges(usage).map(|charge| charge.cost).sum()
+        let input = self.input * usage.uncached_input
+            + self.kept(usage)
+            + self.audio_input.unwrap_or(self.input) * usage.audio_input
+            + self.image_input.unwrap_or(self.input) * usage.image_input;
+        let output = self.output * usage.text_output
+            + self.reasoning.unwrap_or(self.output) * usage.reasoning_output
+            + self.audio_output.unwrap_or(self.output) * usage.audio_output;
+        let counted = input + output + self.request;
+        match usage.unexplained {
+            0 => counted,
+            tokens => counted + self.each(self.dearest()) * tokens,
+        }
+    }
+
+    /// What beginnings of prompts cost that are kept, read and written.
+    fn kept(&self, usage: &Usage) -> Money {
+        let for_an_hour = self.cache_write_1h.or(self.cache_write_5m).unwrap_or(self.input);
+        self.cache_read.unwrap_or(self.input) * usage.cache_read
+            + self.cache_write_5m.unwrap_or(self.input) * usage.cache_write_5m
+            + for_an_hour * usage.cache_write_1h
     }
 }
 

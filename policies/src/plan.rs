@@ -211,7 +211,7 @@ impl Strategy {
         }
         let (mut input, mut output, mut count) = (0, 0, 0.0);
         for candidate in situation.candidates {
-            if let Pricing::Tokens(price) = candidate.offer.pricing
+            if let Pricing::Tokens(price) = &candidate.offer.pricing
                 && situation.permits.route.has(candidate.number)
             {
                 input += price.input.pico_dollars_per_token();
