@@ -120,21 +120,24 @@ impl Directory {
             }
         }
         for endpoint in self.guests.iter().flat_map(|(_, pool)| pool.endpoints.clone()) {
-            endpoint.reprice(&self.charging(&endpoint.provider, &endpoint.model));
+            if let Some((charging, _)) = self.known_of(&endpoint.provider, &endpoint.model) {
+                endpoint.reprice(&charging);
+            }
         }
     }
 
-    /// How a model is paid that is asked for without its endpoint's name: as some endpoint says, else
-    /// as the catalogue lists it.
-    fn charging(&self, provider: &ProviderName, model: &UpstreamModel) -> Charging {
-        match self.known.load().get(&(provider.clone(), model.clone())) {
-            Some((charging, _)) => charging.clone(),
-            None => self
-                .accounts
-                .get(provider)
-                .map(|account| account.listed(model.as_str()))
-                .unwrap_or_default(),
-        }
+    /// How a model is paid that is asked for without its endpoint's name, and what is claimed of it: as
+    /// some endpoint says, else as the catalogue lists it and the account is. `None` without an account.
+    fn known_of(
+        &self,
+        provider: &ProviderName,
+        model: &UpstreamModel,
+    ) -> Option<(Charging, Arc<Facts>)> {
+        let account = self.accounts.get(provider)?;
+        let known = self.known.load();
+        let known = known.get(&(provider.clone(), model.clone())).cloned();
+        let listed = || (account.listed(model.as_str()), Arc::clone(&account.facts));
+        Some(known.unwrap_or_else(listed))
     }
 
     fn direct(&self, model: &ModelName) -> Option<Pool> {
@@ -144,10 +147,7 @@ impl Directory {
             return None;
         }
         let upstream = UpstreamModel::from(upstream);
-        let of_both = (provider.clone(), upstream.clone());
-        let facts = self.known.load().get(&of_both).map(|(_, facts)| Arc::clone(facts));
-        let facts = facts.unwrap_or_else(|| Arc::clone(&account.facts));
-        let charging = self.charging(&of_both.0, &upstream);
+        let (charging, facts) = self.known_of(provider, &upstream)?;
         let endpoint = Endpoint::new(EndpointParts {
             name: model.as_str().into(),
             provider: provider.clone(),

@@ -73,9 +73,7 @@ pub struct Endpoint {
     pub in_process: bool,
     /// How callers are told of it.
     pub shown: Shown,
-    /// What is claimed of it.
-    pub facts: Arc<Facts>,
-    /// What it charges.
+    /// What it charges, and what else preference may know of it.
     rates: ArcSwap<Rates>,
     /// How it fares.
     pub monitor: Monitor,
@@ -147,8 +145,7 @@ impl Endpoint {
             .filter(|regions| !regions.is_empty())
             .map(|regions| regions.iter().map(String::as_str).collect::<Vec<_>>().join(","));
         let shown = Shown::of(name.as_str(), provider.as_str(), model.as_str(), region.as_deref());
-        let (offered, provided, claims) = (name.clone(), provider.clone(), Arc::clone(&facts));
-        let offer = Offer { name: offered, provider: provided, kind, pricing, facts: claims };
+        let offer = Offer { name: name.clone(), provider: provider.clone(), kind, pricing, facts };
         let rates = Rates { offer, tariff: charging.tariff().cloned() };
         Self {
             name,
@@ -163,7 +160,6 @@ impl Endpoint {
             metrics: parts.metrics,
             in_process: parts.in_process,
             shown,
-            facts,
             rates: ArcSwap::from_pointee(rates),
             monitor: Monitor::new(Prior::of(network), limits, lease),
             answers: AtomicBool::new(true),
@@ -194,7 +190,7 @@ impl Endpoint {
             name: self.name.clone(),
             provider: self.provider.clone(),
             model: self.model.clone(),
-            facts: (*self.facts).clone(),
+            facts: (*self.rates.load().offer.facts).clone(),
             in_process: self.in_process,
         }
     }

@@ -36,7 +36,7 @@ fn listed_on(day: Date, kind: &str, model: &str, region: Option<&str>) -> Chargi
 pub fn right(settings: &Settings, line: &Line, day: Date) -> Option<Arc<Tariff>> {
     let account = &settings.providers.get(line.provider.as_str())?.account;
     let written = match settings.endpoints.get(line.endpoint.as_str()) {
-        Some(named) if is_still(named, line) => named.charging.clone(),
+        Some(named) if is_still(named, line) => named.written.clone(),
         // Asked for as `provider/model`, which needs no endpoint of that name.
         None if line.endpoint == format!("{}/{}", line.provider, line.upstream_model) => {
             Charging::Unsaid

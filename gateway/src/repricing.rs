@@ -8,6 +8,7 @@ use isthmus_config::settings::Settings;
 use isthmus_config::settings::charging::Unpriced;
 use isthmus_ledger::books::Books;
 use isthmus_ledger::store::StoreError;
+use isthmus_policies::offer::Pricing;
 
 use crate::app::App;
 use crate::books::keep_prices;
@@ -17,9 +18,8 @@ use crate::telemetry::events::prices::{EndpointUnpriced, PricesNotKept};
 
 /// Prices endpoints again whenever that may come to something else.
 pub struct Repricing {
+    /// As they were priced last.
     settings: Settings,
-    /// What has no price in dollars, which was told.
-    unpriced: Vec<Unpriced>,
 }
 
 /// Waits are no longer than this: clocks are set.
@@ -28,41 +28,42 @@ const LONGEST: Duration = Duration::from_hours(1);
 const PAUSE: Duration = Duration::from_secs(10);
 
 impl Repricing {
-    /// Of what the settings price now.
-    pub fn of(settings: &Settings) -> Self {
-        let mut settings = settings.clone();
-        let unpriced = prices::fill_in(&mut settings);
-        Self { settings, unpriced }
+    /// Of these settings, whose prices are those of some moment.
+    pub fn of(settings: Settings) -> Self {
+        Self { settings }
     }
 
     /// Prices, again and again; never returns.
     pub async fn run(mut self, app: Arc<App>, books: impl Books) {
+        let mut wait = self.wait(now());
         loop {
-            let wait = match self.again(&app, &books).await {
+            tokio::time::sleep(wait).await;
+            wait = match self.again(&app, &books).await {
                 Ok(()) => self.wait(now()),
                 Err(error) => {
                     PricesNotKept { error: &error }.emit();
                     PAUSE
                 }
             };
-            tokio::time::sleep(wait).await;
         }
     }
 
-    /// A price is kept before anything is charged by it, so that any cost can be computed again.
-    async fn again(&mut self, app: &App, books: &impl Books) -> Result<(), StoreError> {
-        let unpriced = prices::fill_in(&mut self.settings);
-        keep_prices(&self.settings, books).await?;
-        app.directory.reprice(&self.settings);
-        for one in unpriced.iter().filter(|one| !self.has_told(one)) {
-            EndpointUnpriced { endpoint: &one.endpoint, reason: &one.reason }.emit();
+    /// Prices as of now. A price is kept before anything is charged by it, so that any cost can be
+    /// computed again.
+    pub async fn again(&mut self, app: &App, books: &impl Books) -> Result<(), StoreError> {
+        let mut settings = self.settings.clone();
+        let unpriced = prices::fill_in(&mut settings);
+        keep_prices(&settings, books).await?;
+        app.directory.reprice(&settings);
+        for Unpriced { endpoint, reason } in &unpriced {
+            let before = self.settings.endpoints.get(endpoint);
+            // Who had no price before was told of before.
+            if before.is_some_and(|before| before.pricing() != Pricing::Unknown) {
+                EndpointUnpriced { endpoint, reason }.emit();
+            }
         }
-        self.unpriced = unpriced;
+        self.settings = settings;
         Ok(())
-    }
-
-    fn has_told(&self, one: &Unpriced) -> bool {
-        self.unpriced.iter().any(|told| told.endpoint == one.endpoint)
     }
 
     fn wait(&self, now: i64) -> Duration {

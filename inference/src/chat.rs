@@ -257,6 +257,11 @@ impl ChatRequest {
         }
     }
 
+    /// Whether it offers a tool of this name that takes free text.
+    pub fn takes_free_text(&self, name: &str) -> bool {
+        self.tools.iter().any(|tool| tool.name == name && tool.free_text.is_some())
+    }
+
     /// How many answers are wanted; at least 1.
     pub fn wanted_choices(&self) -> u32 {
         self.choices.max(1)

@@ -138,6 +138,7 @@ impl Meter {
     }
 
     /// What it counts of an exchange.
+    #[inline]
     pub const fn quantity(self, usage: &Usage) -> u64 {
         match self {
             Self::Input => usage.uncached_input,
@@ -158,6 +159,7 @@ impl Meter {
 
 impl Price {
     /// What one of what a meter counts costs.
+    #[inline]
     pub fn each(&self, meter: Meter) -> Money {
         let input = |rate: Option<_>| rate.unwrap_or(self.input) * 1;
         let output = |rate: Option<_>| rate.unwrap_or(self.output) * 1;
@@ -205,16 +207,18 @@ impl Price {
     /// that cost nothing by themselves.
     pub fn charges(&self, usage: &Usage) -> impl Iterator<Item = Charge> {
         let unexplained = (usage.unexplained > 0).then(|| self.dearest());
-        let counted = Meter::ALL.into_iter().map(|meter| (meter, meter.quantity(usage), false));
+        let counted = Meter::ALL.map(|meter| (meter, meter.quantity(usage), false));
         let rest = unexplained.map(|meter| (meter, usage.unexplained, true));
         let runs =
             |meter, quantity| quantity > 0 && (meter != Meter::Request || self.charges_requests());
-        counted.chain(rest).filter(move |(meter, quantity, _)| runs(*meter, *quantity)).map(
-            |(meter, quantity, unexplained)| {
+        counted
+            .into_iter()
+            .chain(rest)
+            .filter(move |(meter, quantity, _)| runs(*meter, *quantity))
+            .map(|(meter, quantity, unexplained)| {
                 let each = self.each(meter);
                 Charge { meter, quantity, each, cost: each * quantity, unexplained }
-            },
-        )
+            })
     }
 
     fn charges_requests(&self) -> bool {

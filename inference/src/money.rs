@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::meter::Meter;
 use crate::usage::Usage;
 
 /// An amount in pico-dollars.
@@ -264,26 +265,12 @@ impl Price {
     /// What `usage` costs: all of its [charges](Price::charges), without making a line of each, since
     /// this is asked of every endpoint for every request.
     pub fn cost(&self, usage: &Usage) -> Money {
-        let input = self.input * usage.uncached_input
-            + self.kept(usage)
-            + self.audio_input.unwrap_or(self.input) * usage.audio_input
-            + self.image_input.unwrap_or(self.input) * usage.image_input;
-        let output = self.output * usage.text_output
-            + self.reasoning.unwrap_or(self.output) * usage.reasoning_output
-            + self.audio_output.unwrap_or(self.output) * usage.audio_output;
-        let counted = input + output + self.request;
+        let of = |meter: Meter| self.each(meter) * meter.quantity(usage);
+        let counted = Meter::ALL.into_iter().map(of).sum();
         match usage.unexplained {
             0 => counted,
             tokens => counted + self.each(self.dearest()) * tokens,
         }
-    }
-
-    /// What beginnings of prompts cost that are kept, read and written.
-    fn kept(&self, usage: &Usage) -> Money {
-        let for_an_hour = self.cache_write_1h.or(self.cache_write_5m).unwrap_or(self.input);
-        self.cache_read.unwrap_or(self.input) * usage.cache_read
-            + self.cache_write_5m.unwrap_or(self.input) * usage.cache_write_5m
-            + for_an_hour * usage.cache_write_1h
     }
 }
 

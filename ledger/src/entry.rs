@@ -55,7 +55,7 @@ pub struct About {
 }
 
 /// Money that is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// For which exchange.
     pub exchange: ExchangeId,

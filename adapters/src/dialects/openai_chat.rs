@@ -19,7 +19,7 @@ mod messages;
 pub(crate) mod reasoning;
 mod tools;
 
-pub(crate) use content::cache_mark;
+pub(crate) use content::parts;
 pub(crate) use tools::free_text;
 
 /// The most alternatives beside each generated token.

@@ -1,9 +1,12 @@
 //! A stream of server-sent events whose last one says that it was the last, read event by event: how
 //! Anthropic and Cohere stream.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::stream::Event;
+use serde::Deserialize;
 
 use super::broken::{answer_too_large, cut};
 use crate::dialect::StreamDecoder;
@@ -22,6 +25,18 @@ pub(super) trait EventReader: Default + Send {
 
     /// Whether the last event came.
     fn is_over(&self) -> bool;
+}
+
+/// Whether this is an event of another type than those: one that came later, whose members may be
+/// anything.
+pub(super) fn is_of_later_type(data: &[u8], known: &[&str]) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
+    }
+    let named = serde_json::from_slice::<Named<'_>>(data);
+    named.is_ok_and(|named| !known.contains(&&*named.r#type))
 }
 
 /// Reads one streamed answer.

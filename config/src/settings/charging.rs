@@ -82,7 +82,6 @@ pub struct Unpriced {
 /// Akash's unit of account. One is a dollar (AEP-76), unless a rate of its own is written.
 const ACT: &str = "ACT";
 const SECONDS_AN_HOUR: i128 = 3600;
-const SECONDS_A_DAY: i64 = 86_400;
 const NANOS_A_SECOND: i128 = 1_000_000_000;
 /// Pico-units of a millionth.
 const PICO_PER_MICRO: i128 = 1_000_000;
@@ -237,7 +236,8 @@ impl Settings {
     /// Until when prices stay as they are at `now`, both in Unix seconds: to the end of the day, or
     /// until a rate of exchange is too old.
     pub fn prices_hold_until(&self, now: i64) -> i64 {
-        let tomorrow = (now.div_euclid(SECONDS_A_DAY) + 1) * SECONDS_A_DAY;
+        let tomorrow = Date::of_unix_seconds(now).and_then(Date::next);
+        let tomorrow = tomorrow.map_or(i64::MAX, Date::unix_seconds);
         let stale = self.ledger.fx.iter().filter_map(|observation| {
             let age = i64::try_from(self.ledger.fx_max_age.as_secs()).ok()?;
             observation.observed_at.as_second().checked_add(age)?.checked_add(1)

@@ -70,8 +70,10 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     let keys = app.keyring.load(&ledger).await.map_err(CommandError::of)?;
     check_openness(&settings.server, keys.count)?;
     let (finish, written) = (CancellationToken::new(), CancellationToken::new());
-    books::keep_prices(&settings, &ledger).await.map_err(CommandError::of)?;
-    tokio::spawn(Repricing::of(&settings).run(Arc::clone(&app), ledger.clone()));
+    let mut repricing = Repricing::of(settings.clone());
+    // Loading a model takes a while.
+    repricing.again(&app, &ledger).await.map_err(CommandError::of)?;
+    tokio::spawn(repricing.run(Arc::clone(&app), ledger.clone()));
     let settled = CancellationToken::new();
     let keeping_sums = tokio::spawn(quota_work.run(settled.clone()));
     let keeping = books.keep(ledger.clone(), &app.metrics).map_err(CommandError::of)?;

@@ -62,6 +62,9 @@ fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
         (rates.list_cost(&expected), rates, &**endpoint)
     });
     let dearest = priced.max_by_key(|(cost, ..)| *cost);
+    let (amount, price) = dearest.as_ref().map_or_else(Default::default, |(cost, rates, _)| {
+        (cost.unwrap_or(Money::ZERO), rates.price_id(&expected))
+    });
     let at = unix_milliseconds();
     let named = |of: fn(&Endpoint) -> &str| {
         dearest.as_ref().map_or("", |(_, _, endpoint)| of(endpoint)).to_owned()
@@ -71,12 +74,12 @@ fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
         at,
         request_id: record.id.to_string(),
         about: record.about(),
-        amount: dearest.as_ref().and_then(|(cost, ..)| *cost).unwrap_or(Money::ZERO),
+        amount,
         expected,
         endpoint: named(|endpoint| endpoint.name.as_str()),
         provider: named(|endpoint| endpoint.provider.as_str()),
         upstream_model: named(|endpoint| endpoint.model.as_str()),
-        price: dearest.as_ref().and_then(|(_, rates, _)| rates.price_id(&expected)),
+        price,
     }
 }
 

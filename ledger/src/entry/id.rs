@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// An exchange. Its first 48 bits are Unix milliseconds, the others are random, as in a UUID of version
 /// 7 (RFC 9562, section 5.7) without its marks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ExchangeId(u128);
 

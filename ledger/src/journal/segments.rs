@@ -348,10 +348,6 @@ fn unavailable(path: &Path, error: &io::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use isthmus_inference::money::Money;
-    use isthmus_inference::usage::Usage;
 
     use super::*;
     use crate::entry::{Chain, Entry, ExchangeId, Hold};
@@ -361,13 +357,7 @@ mod tests {
             exchange: ExchangeId::new(1, u128::from(number)),
             at: 1,
             request_id: format!("r\"{number}\n"),
-            about: Arc::default(),
-            amount: Money::ZERO,
-            expected: Usage::default(),
-            endpoint: String::new(),
-            provider: String::new(),
-            upstream_model: String::new(),
-            price: None,
+            ..Hold::default()
         }))
     }
 

@@ -19,7 +19,7 @@ use super::usage::Counts;
 use super::{error, finish};
 use crate::dialects::broken::{answer_too_large, no_event_stream};
 use crate::dialects::openai_error::class;
-use crate::dialects::sse_decoder::{EventReader, SseDecoder};
+use crate::dialects::sse_decoder::{EventReader, SseDecoder, is_of_later_type};
 use crate::framing::sse;
 
 /// The most bytes of blocks that wait for their end.
@@ -142,7 +142,7 @@ impl EventReader for Reader {
 
     fn is_whole(event: &[u8]) -> bool {
         let read = |data: &[u8]| serde_json::from_slice::<Told<'_>>(data).is_ok();
-        sse::data(event).is_some_and(|data| read(&data) || is_unknown(&data))
+        sse::data(event).is_some_and(|data| read(&data) || is_of_later_type(&data, &EVENTS))
     }
 
     fn is_over(&self) -> bool {
@@ -157,7 +157,11 @@ impl Reader {
             return Ok(());
         }
         let Ok(told) = serde_json::from_slice::<Told<'_>>(&data) else {
-            return if is_unknown(&data) { Ok(()) } else { Err(no_event_stream(&data)) };
+            return if is_of_later_type(&data, &EVENTS) {
+                Ok(())
+            } else {
+                Err(no_event_stream(&data))
+            };
         };
         match &*told.r#type {
             "message_start" => {
@@ -215,17 +219,6 @@ fn explain(details: Option<StopDetails>, events: &mut Vec<Event>) {
     if let Some(text) = explanation.filter(|text| !text.is_empty()) {
         events.push(Event::Refusal { choice: 0, text });
     }
-}
-
-/// Whether this is an event of a type that came later, whose members may be anything.
-fn is_unknown(data: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        r#type: Cow<'a, str>,
-    }
-    let named = serde_json::from_slice::<Named<'_>>(data);
-    named.is_ok_and(|named| !EVENTS.contains(&&*named.r#type))
 }
 
 // === impl Blocks ===

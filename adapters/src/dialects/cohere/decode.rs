@@ -21,10 +21,11 @@ use super::usage::Counts;
 use crate::dialects::broken::{answer_too_large, no_event_stream};
 use crate::dialects::citations::CITATIONS;
 use crate::dialects::openai_error::class;
-use crate::dialects::sse_decoder::{EventReader, SseDecoder};
+use crate::dialects::sse_decoder::{EventReader, SseDecoder, is_of_later_type};
 use crate::framing::sse;
 
-/// The types of events that are read here (the vendor's SDK, `V2ChatStreamResponse`).
+/// The types of events of which nothing may be lost (the vendor's SDK, `V2ChatStreamResponse`). A citation
+/// with odd members is no reason to lose the text.
 const EVENTS: [&str; 8] = [
     "content-start",
     "content-delta",
@@ -197,7 +198,11 @@ impl EventReader for Reader {
             return Ok(());
         }
         let Ok(told) = serde_json::from_slice::<Told<'_>>(data) else {
-            return if is_unknown(data) { Ok(()) } else { Err(no_event_stream(data)) };
+            return if is_of_later_type(data, &EVENTS) {
+                Ok(())
+            } else {
+                Err(no_event_stream(data))
+            };
         };
         let Some(kind) = told.r#type else {
             return Err(error::in_answer(data).unwrap_or_else(|| no_event_stream(data)));
@@ -236,18 +241,12 @@ impl EventReader for Reader {
 
     fn is_whole(event: &[u8]) -> bool {
         let read = |data: &[u8]| serde_json::from_slice::<Told<'_>>(data).is_ok();
-        sse::data(event).is_some_and(|data| read(&data) || is_unknown(&data))
+        sse::data(event).is_some_and(|data| read(&data) || is_of_later_type(&data, &EVENTS))
     }
 
     fn is_over(&self) -> bool {
         self.over
     }
-}
-
-/// Whether this is an event of a type that came later, whose members may be anything.
-fn is_unknown(data: &[u8]) -> bool {
-    let event: Value = serde_json::from_slice(data).unwrap_or_default();
-    event["type"].as_str().is_some_and(|kind| !EVENTS.contains(&kind))
 }
 
 // === impl Teller ===

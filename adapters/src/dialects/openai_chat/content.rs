@@ -13,27 +13,34 @@ const PDF: &str = "application/pdf";
 /// Reads `content`; `None` if there is none.
 pub(super) fn content(fields: &mut Fields) -> Result<Option<Vec<Part>>, Failure> {
     let param = fields.param("content");
-    let value = match fields.take("content") {
-        None => return Ok(None),
-        Some(Value::String(text)) => return Ok(Some(vec![Part::Text(text)])),
-        Some(Value::Array(values)) => values,
-        Some(other) => {
-            return Err(wrong_type(&param, "a string or an array of parts", name_of(&other)));
-        }
+    fields.take("content").map(|value| parts(value, &param, part)).transpose()
+}
+
+/// Reads what is said: a text, or a list of parts, each of which may carry a mark of the cache. `part`
+/// reads one.
+pub(crate) fn parts(
+    value: Value,
+    param: &str,
+    part: impl Fn(Fields) -> Result<Part, Failure>,
+) -> Result<Vec<Part>, Failure> {
+    let values = match value {
+        Value::String(text) => return Ok(vec![Part::Text(text)]),
+        Value::Array(values) => values,
+        other => return Err(wrong_type(param, "a string or an array of parts", name_of(&other))),
     };
-    let mut parts = Vec::with_capacity(value.len());
-    for (at, value) in value.into_iter().enumerate() {
+    let mut parts = Vec::with_capacity(values.len());
+    for (at, value) in values.into_iter().enumerate() {
         let mut fields = Fields::of_value(value, &format!("{param}[{at}]"))?;
         let mark = cache_mark(&mut fields)?;
         parts.push(part(fields)?);
         parts.extend(mark.map(Part::CachePoint));
     }
-    Ok(Some(parts))
+    Ok(parts)
 }
 
 /// Reads `cache_control`, Anthropic's mark that OpenRouter and LiteLLM take in this shape too, and
 /// OpenAI's own `prompt_cache_breakpoint`, whose shortest named life (30 minutes) an hour comes nearest.
-pub(crate) fn cache_mark(fields: &mut Fields) -> Result<Option<CacheLife>, Failure> {
+pub(super) fn cache_mark(fields: &mut Fields) -> Result<Option<CacheLife>, Failure> {
     let own = fields.object("prompt_cache_breakpoint")?;
     let Some(mut mark) = fields.object("cache_control")?.or(own) else { return Ok(None) };
     Ok(Some(match mark.text("ttl")?.as_deref() {

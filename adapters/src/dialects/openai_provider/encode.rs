@@ -182,9 +182,7 @@ impl Writer<'_> {
             ToolChoice::None => self.put("tool_choice", "none"),
             ToolChoice::Required => self.put("tool_choice", "required"),
             ToolChoice::Named(name) => {
-                let free =
-                    chat.tools.iter().any(|tool| tool.name == *name && tool.free_text.is_some());
-                let kind = if free { "custom" } else { "function" };
+                let kind = if chat.takes_free_text(name) { "custom" } else { "function" };
                 self.put("tool_choice", json!({"type": kind, kind: {"name": name}}));
             }
         }

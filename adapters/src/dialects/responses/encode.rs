@@ -188,9 +188,8 @@ fn choice(chat: &ChatRequest) -> Option<Value> {
         ToolChoice::None => Some("none".into()),
         ToolChoice::Required => Some("required".into()),
         ToolChoice::Named(name) => {
-            let named = chat.tools.iter().find(|tool| tool.name == *name);
-            let free = named.is_some_and(|tool| tool.free_text.is_some());
-            Some(json!({"type": if free { "custom" } else { "function" }, "name": name}))
+            let kind = if chat.takes_free_text(name) { "custom" } else { "function" };
+            Some(json!({"type": kind, "name": name}))
         }
     }
 }

@@ -6,8 +6,8 @@ use isthmus_inference::part::{Media, Part, ToolCall, ToolResult, formats};
 use serde_json::{Value, json};
 
 use super::sealed;
-use crate::dialects::fields::{Fields, name_of, wrong_type};
-use crate::dialects::openai_chat::cache_mark;
+use crate::dialects::fields::Fields;
+use crate::dialects::openai_chat::parts;
 use crate::dialects::openai_chat::reasoning::call_signature;
 
 /// What stands between the parts of a summary.
@@ -73,24 +73,7 @@ fn message(fields: &mut Fields) -> Result<(Role, Vec<Part>), Failure> {
         }
     };
     let param = fields.param("content");
-    Ok((role, content(fields.required("content")?, &param)?))
-}
-
-fn content(value: Value, param: &str) -> Result<Vec<Part>, Failure> {
-    match value {
-        Value::String(text) => Ok(vec![Part::Text(text)]),
-        Value::Array(values) => {
-            let mut parts = Vec::with_capacity(values.len());
-            for (at, value) in values.into_iter().enumerate() {
-                let mut fields = Fields::of_value(value, &format!("{param}[{at}]"))?;
-                let mark = cache_mark(&mut fields)?;
-                parts.push(part(fields)?);
-                parts.extend(mark.map(Part::CachePoint));
-            }
-            Ok(parts)
-        }
-        other => Err(wrong_type(param, "a string or an array of parts", name_of(&other))),
-    }
+    Ok((role, parts(fields.required("content")?, &param, part)?))
 }
 
 fn part(mut fields: Fields) -> Result<Part, Failure> {
@@ -156,7 +139,7 @@ fn call(fields: &mut Fields, free_text: bool) -> Result<Part, Failure> {
 fn result(fields: &mut Fields) -> Result<Part, Failure> {
     let call_id = fields.required_text("call_id")?;
     let param = fields.param("output");
-    let content = content(fields.required("output")?, &param)?;
+    let content = parts(fields.required("output")?, &param, part)?;
     // `incomplete` is the only word that the format has for a call that did not succeed.
     let is_error = fields.text("status")?.is_some_and(|status| status == "incomplete");
     Ok(Part::ToolResult(ToolResult { call_id, name: None, content, is_error }))

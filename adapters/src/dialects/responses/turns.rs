@@ -1,5 +1,7 @@
 //! The turns of a chat, written as input items.
 
+use std::collections::HashSet;
+
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::part::{Media, Part, ToolResult, formats};
@@ -10,6 +12,7 @@ use crate::dialects::openai_provider::unsupported;
 /// Writes `input`.
 pub(super) fn items(turns: &[Message]) -> Result<Vec<Value>, Failure> {
     let mut items = Vec::with_capacity(turns.len());
+    let with_text = called_with_text(turns);
     for turn in turns {
         match turn.role {
             Role::System => items.push(message("system", &contents(&turn.content)?)),
@@ -18,7 +21,7 @@ pub(super) fn items(turns: &[Message]) -> Result<Vec<Value>, Failure> {
             Role::Tool => {
                 for part in &turn.content {
                     if let Part::ToolResult(result) = part {
-                        let free_text = called_with_text(turns, &result.call_id);
+                        let free_text = with_text.contains(result.call_id.as_str());
                         items.push(tool_output(result, free_text)?);
                     }
                 }
@@ -28,12 +31,14 @@ pub(super) fn items(turns: &[Message]) -> Result<Vec<Value>, Failure> {
     Ok(items)
 }
 
-/// Whether the call of this id is of a tool that takes free text.
-fn called_with_text(turns: &[Message], id: &str) -> bool {
+/// The ids of the calls of tools that take free text.
+fn called_with_text(turns: &[Message]) -> HashSet<&str> {
     let parts = turns.iter().flat_map(|turn| &turn.content);
-    parts
-        .into_iter()
-        .any(|part| matches!(part, Part::ToolCall(call) if call.free_text && call.id == id))
+    let calls = parts.filter_map(|part| match part {
+        Part::ToolCall(call) if call.free_text => Some(call.id.as_str()),
+        _ => None,
+    });
+    calls.collect()
 }
 
 fn message(role: &str, content: &[Value]) -> Value {

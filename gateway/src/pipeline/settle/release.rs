@@ -35,11 +35,7 @@ impl Release {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use isthmus_inference::money::Money;
-    use isthmus_inference::usage::Usage;
-    use isthmus_ledger::entry::{Entry, ExchangeId, Hold};
+    use isthmus_ledger::entry::Entry;
     use isthmus_ledger::journal::{Journal, Promises, Segments};
 
     use super::*;
@@ -50,19 +46,7 @@ mod tests {
         let segments = Segments::open_beside(&folder.path().join("isthmus.db")).unwrap();
         let (journal, writer, _) = Journal::over(segments, Promises::default());
         drop(writer);
-        let hold = Hold {
-            exchange: ExchangeId::new(1, 2),
-            at: 1,
-            request_id: String::new(),
-            about: Arc::default(),
-            amount: Money::ZERO,
-            expected: Usage::default(),
-            endpoint: String::new(),
-            provider: String::new(),
-            upstream_model: String::new(),
-            price: None,
-        };
-        let lost = || journal.write(Entry::Hold(Box::new(hold.clone())));
+        let lost = || journal.write(Entry::Hold(Box::default()));
         assert!(Release::when(lost(), Written::at_once()).granted().await.is_ok());
         assert!(Release::at_once().granted().await.is_ok());
         let withheld = Release::when(lost(), lost()).granted().await.unwrap_err();
