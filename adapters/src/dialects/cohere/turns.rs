@@ -20,11 +20,18 @@ pub(super) struct Turns {
     pub(super) messages: Vec<Value>,
     /// For `documents`: they stand beside the conversation.
     pub(super) documents: Vec<Value>,
+    /// Whether they may: else they are part of what is said.
+    apart: bool,
 }
 
 impl Turns {
-    pub(super) fn of(messages: &[Message], dropped: &mut Vec<String>) -> Result<Self, Failure> {
-        let mut turns = Self::default();
+    /// Whether documents stand `apart` from what is said.
+    pub(super) fn of(
+        messages: &[Message],
+        apart: bool,
+        dropped: &mut Vec<String>,
+    ) -> Result<Self, Failure> {
+        let mut turns = Self { apart, ..Self::default() };
         for (at, message) in messages.iter().enumerate() {
             if message.name.is_some() && !dropped.iter().any(|name| name == "messages.name") {
                 dropped.push("messages.name".to_owned());
@@ -47,6 +54,11 @@ impl Turns {
                 Part::Document { media, name } if role == "user" => {
                     let text = text_in(media).ok_or_else(|| unsupported(part, at, place))?;
                     let title = name.as_deref().unwrap_or_default();
+                    if !self.apart {
+                        let text = format!("<document title=\"{title}\">\n{text}\n</document>");
+                        content.push(json!({ "type": "text", "text": text }));
+                        continue;
+                    }
                     let id = format!("{DOCUMENT}{}", self.documents.len());
                     let data = json!({ "title": title, "text": text });
                     self.documents.push(json!({ "id": id, "data": data }));
