@@ -84,6 +84,8 @@ pub static MISTRAL: Provider = Provider {
             "It refuses every word that it does not know, so that chats are written anew in its own \
              (`random_seed`, `max_tokens`); `user` is left out.",
             "No legacy completions.",
+            "Sound in a prompt is billed by the second: its tokens stand beside those of the prompt, and \
+             are flagged as unexplained.",
         ],
         ..About::OPENAI
     },

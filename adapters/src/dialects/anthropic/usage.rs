@@ -26,6 +26,8 @@ pub(super) struct Counts {
     output_tokens_details: Option<OutputDetails>,
     #[serde(deserialize_with = "tiers::named")]
     service_tier: Option<Tier>,
+    #[serde(deserialize_with = "tiers::of_speed")]
+    speed: Option<Tier>,
     #[serde(rename = "iterations", deserialize_with = "rounds")]
     rounds: Option<Rounds>,
 }
@@ -98,6 +100,7 @@ impl Counts {
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
         self.service_tier = later.service_tier.or(self.service_tier);
+        self.speed = later.speed.or(self.speed);
         self.rounds = later.rounds.or(self.rounds);
     }
 
@@ -149,7 +152,7 @@ impl Counts {
             cache_write_1h,
             text_output: output - reasoning_output,
             reasoning_output,
-            tier: self.service_tier,
+            tier: self.speed.or(self.service_tier),
             source: Source::Reported,
             ..Usage::default()
         };
@@ -268,6 +271,21 @@ mod tests {
         let endless = vec![r#"{"type":"compaction","input_tokens":18446744073709551615}"#; 5000];
         let usage = counts(&format!(r#"{{"iterations":[{}]}}"#, endless.join(","))).apart();
         assert_eq!(usage.total(), MOST << 10);
+    }
+
+    #[test]
+    fn speed_has_a_price_of_its_own() {
+        for (json, tier) in [
+            (r#"{"service_tier":"standard","speed":"fast"}"#, Some(Tier::Ultrafast)),
+            (r#"{"service_tier":"standard","speed":"standard"}"#, Some(Tier::Standard)),
+            (r#"{"service_tier":"priority","speed":null}"#, Some(Tier::Priority)),
+            (r#"{"speed":{"new":1}}"#, None),
+        ] {
+            // Said as the stream begins, and not again.
+            let mut so_far = counts(json);
+            so_far.update(counts(r#"{"output_tokens":20}"#));
+            assert_eq!(so_far.apart().tier, tier, "{json}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use isthmus_inference::part::{Media, Part, ToolResult, formats, text_of};
 use serde_json::{Value, json};
 
 use crate::dialects::citations::DOCUMENT;
+use crate::dialects::openai_provider::closest_detail;
 
 /// What a [`Signature`](isthmus_inference::part::Signature) of a plan for calls holds; that of a
 /// thought holds nothing. The vendor signs neither, but wants both back in their own places.
@@ -157,7 +158,7 @@ fn shown(part: &Part, role: &str, at: usize, place: usize) -> Result<Value, Fail
             let url = media.as_url().ok_or_else(|| unsupported(part, at, place))?;
             let mut image = json!({ "url": url });
             if let Some(detail) = detail {
-                image["detail"] = detail.clone().into();
+                image["detail"] = closest_detail(detail).into();
             }
             Ok(json!({ "type": "image_url", "image_url": image }))
         }

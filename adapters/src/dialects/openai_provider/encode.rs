@@ -124,6 +124,10 @@ impl Writer<'_> {
             self.wish("logit_bias", biased);
         }
         match sampling.seed.map(u64::cast_signed) {
+            // Mistral's seeds are not negative.
+            Some(seed) if self.style.seed == "random_seed" => {
+                self.put(self.style.seed, seed.unsigned_abs());
+            }
             Some(seed) if self.takes("seed") => self.put(self.style.seed, seed),
             Some(_) => self.dropped.push("seed".to_owned()),
             None => {}
@@ -261,6 +265,10 @@ impl Writer<'_> {
         }
         match chat.service_tier.as_deref() {
             Some(tier) if self.style.tiers.contains(&tier) => self.put("service_tier", tier),
+            // Mistral's word for what everybody gets.
+            Some("default") if self.style.tiers.contains(&"standard_only") => {
+                self.put("service_tier", "standard_only");
+            }
             Some(_) => self.dropped.push("service_tier".to_owned()),
             None => {}
         }
@@ -268,7 +276,15 @@ impl Writer<'_> {
 
     fn extra(&mut self, extra: &Map<String, Value>) {
         for (name, value) in extra {
-            self.wish(name, Some(value.clone()));
+            match value.pointer("/content").and_then(Value::as_array) {
+                // What is expected may be in parts at OpenAI alone.
+                Some(parts) if name == "prediction" && !self.style.openai_models => {
+                    let text: String =
+                        parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
+                    self.wish(name, Some(json!({"type": "content", "content": text})));
+                }
+                _ => self.wish(name, Some(value.clone())),
+            }
         }
     }
 }

@@ -119,7 +119,7 @@ pub const OPENAI: Style = Style {
         "moderation",
         "modalities",
     ],
-    tiers: &["auto", "default", "flex", "scale", "priority"],
+    tiers: &["auto", "default", "flex", "scale", "priority", "fast"],
     stream_usage: StreamUsage::Asked,
     thinking: Thinking::Effort(openai_efforts),
     thoughts: Thoughts::Forgotten,

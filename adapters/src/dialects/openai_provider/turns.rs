@@ -2,7 +2,9 @@
 
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::Failure;
-use isthmus_inference::part::{CacheLife, Media, Part, ToolCall, ToolResult, formats, text_of};
+use isthmus_inference::part::{
+    CacheLife, Media, Part, Signature, ToolCall, ToolResult, formats, text_of,
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -204,7 +206,9 @@ fn written(style: &Style, part: &Part) -> Result<Option<Value>, Failure> {
             let url = media.as_url().ok_or_else(|| refused(part))?;
             let mut image = json!({"url": url});
             if let Some(detail) = detail {
-                image["detail"] = detail.as_str().into();
+                // The newest word is OpenAI's alone.
+                let closest = if style.openai_models { detail } else { closest_detail(detail) };
+                image["detail"] = closest.into();
             }
             json!({"type": "image_url", "image_url": image})
         }
@@ -214,11 +218,11 @@ fn written(style: &Style, part: &Part) -> Result<Option<Value>, Failure> {
             let url = media.as_url().filter(|_| style.video).ok_or_else(|| refused(part))?;
             json!({"type": "video_url", "video_url": {"url": url}})
         }
-        // A signed thought is somebody else's.
-        Part::Thinking { text, signature: None }
-            if style.thoughts == Thoughts::Chunks && !text.is_empty() =>
-        {
-            json!({"type": "thinking", "thinking": [{"type": "text", "text": text}]})
+        Part::Thinking { text, signature } if style.thoughts == Thoughts::Chunks => {
+            match thought_chunk(text, signature.as_ref()) {
+                Some(chunk) => chunk,
+                None => return Ok(None),
+            }
         }
         Part::Native { format, value } if *format == formats::OPENAI_CHAT => value.clone(),
         Part::Native { .. } => return Err(refused(part)),
@@ -226,6 +230,24 @@ fn written(style: &Style, part: &Part) -> Result<Option<Value>, Failure> {
             return Ok(None);
         }
     }))
+}
+
+/// How closely to look, in the words that OpenAI had first and others took over.
+pub(crate) fn closest_detail(detail: &str) -> &str {
+    if detail == "original" { "high" } else { detail }
+}
+
+/// A thought as Mistral writes it; `None` for one that somebody else signed.
+fn thought_chunk(text: &str, signature: Option<&Signature>) -> Option<Value> {
+    let said = (!text.is_empty()).then(|| json!({"type": "text", "text": text}));
+    let mut chunk = json!({"type": "thinking", "thinking": Vec::from_iter(said)});
+    match signature {
+        None if text.is_empty() => return None,
+        None => {}
+        Some(by) if by.format == formats::MISTRAL => chunk["signature"] = by.data.as_str().into(),
+        Some(_) => return None,
+    }
+    Some(chunk)
 }
 
 fn refused(part: &Part) -> Failure {
