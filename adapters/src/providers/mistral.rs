@@ -45,6 +45,8 @@ pub const STYLE: Style = Style {
     documents: Documents::Url,
     audio: true,
     video: false,
+    // Its API reference, "Chat": the range of `temperature`.
+    hottest: 1.5,
     names: false,
     short_ids: true,
     prefix: true,

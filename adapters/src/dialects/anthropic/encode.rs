@@ -135,7 +135,7 @@ fn stop_sequences(chat: &ChatRequest, dropped: &mut Vec<String>) -> Vec<String> 
 /// `auto` takes what was bought ahead where there is some; `standard_only` never does.
 fn service_tier(chat: &ChatRequest, dropped: &mut Vec<String>) -> Option<&'static str> {
     match chat.service_tier.as_deref()? {
-        "auto" | "priority" => Some("auto"),
+        "auto" | "priority" | "fast" => Some("auto"),
         "default" | "standard" | "standard_only" => Some("standard_only"),
         _ => {
             dropped.push("service_tier".to_owned());

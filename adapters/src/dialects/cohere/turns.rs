@@ -1,14 +1,12 @@
 //! The conversation, and the documents that were shown in it.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Media, Part, ToolResult, formats, text_of};
 use serde_json::{Value, json};
 
 use crate::dialects::citations::DOCUMENT;
-use crate::dialects::openai_provider::closest_detail;
+use crate::dialects::openai_provider::{closest_detail, plain_text};
 
 /// What a [`Signature`](isthmus_inference::part::Signature) of a plan for calls holds; that of a
 /// thought holds nothing. The vendor signs neither, but wants both back in their own places.
@@ -180,15 +178,14 @@ fn plain(mut content: Vec<Value>) -> Value {
 fn text_in(media: &Media) -> Option<String> {
     match media {
         Media::Text(text) => Some(text.clone()),
-        Media::Inline { media_type, base64 } if media_type.starts_with("text/") => {
-            String::from_utf8(STANDARD.decode(base64).ok()?).ok()
-        }
-        _ => None,
+        media => plain_text(media),
     }
 }
 
 fn unsupported(part: &Part, at: usize, place: usize) -> Failure {
-    let what = part.what();
-    let message = format!("the endpoint does not take {what} in a message");
+    let message = match part {
+        Part::Document { .. } => "the endpoint takes documents of text alone".to_owned(),
+        part => format!("the endpoint does not take {} in a message", part.what()),
+    };
     Failure::new(Kind::Unsupported, message).with_param(format!("messages[{at}].content[{place}]"))
 }

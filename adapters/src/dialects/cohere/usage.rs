@@ -38,20 +38,14 @@ impl Counts {
         let counted = |units: &Units| units.input_tokens.is_some() || units.output_tokens.is_some();
         let billed = self.billed_units.filter(counted);
         let units = billed.or(self.tokens.filter(counted))?;
-        let seen = self.tokens.unwrap_or_default();
-        let (mut input, output) = (whole(units.input_tokens), whole(units.output_tokens));
-        let mut part = |claimed| {
-            let part = whole(claimed).min(input);
-            input -= part;
-            part
-        };
-        let image_input = part(seen.image_tokens);
-        let cache_read = part(self.cached_tokens.filter(|_| billed.is_none()));
-        let reasoning_output = whole(seen.reasoning_tokens).min(output);
+        let (input, output) = (whole(units.input_tokens), whole(units.output_tokens));
+        let cached = self.cached_tokens.filter(|_| billed.is_none());
+        let cache_read = whole(cached).min(input);
+        let thought = self.tokens.and_then(|tokens| tokens.reasoning_tokens);
+        let reasoning_output = whole(thought).min(output);
         Some(Usage {
-            uncached_input: input,
+            uncached_input: input - cache_read,
             cache_read,
-            image_input,
             text_output: output - reasoning_output,
             reasoning_output,
             source: Source::Reported,
@@ -86,30 +80,29 @@ mod tests {
         let cases = [
             (
                 r#"{"billed_units":{"input_tokens":65,"output_tokens":63},"tokens":{"input_tokens":508,"output_tokens":86,"reasoning_tokens":28},"cached_tokens":144}"#,
-                Some([65, 0, 0, 35, 28]),
+                Some([65, 0, 35, 28]),
             ),
             (
                 r#"{"billed_units":{"input_tokens":267,"output_tokens":66},"tokens":{"input_tokens":34,"output_tokens":70,"image_tokens":259}}"#,
-                Some([8, 0, 259, 66, 0]),
+                Some([267, 0, 66, 0]),
             ),
             (
                 r#"{"tokens":{"input_tokens":5.0,"output_tokens":2},"cached_tokens":3}"#,
-                Some([2, 3, 0, 2, 0]),
+                Some([2, 3, 2, 0]),
             ),
-            (r#"{"billed_units":{},"tokens":{"input_tokens":5}}"#, Some([5, 0, 0, 0, 0])),
+            (r#"{"billed_units":{},"tokens":{"input_tokens":5}}"#, Some([5, 0, 0, 0])),
             (
                 r#"{"billed_units":{"input_tokens":-1,"output_tokens":1e300}}"#,
-                Some([0, 0, 0, 1 << 48, 0]),
+                Some([0, 0, 1 << 48, 0]),
             ),
             ("{}", None),
         ];
         for (json, expected) in cases {
             let counts: Counts = serde_json::from_str(json).unwrap();
-            let found = counts.of_chat().map(|of| {
-                let input = [of.uncached_input, of.cache_read, of.image_input];
-                [&input[..], &[of.text_output, of.reasoning_output]].concat()
-            });
-            assert_eq!(found, expected.map(|counts: [u64; 5]| counts.to_vec()), "{json}");
+            let found = counts
+                .of_chat()
+                .map(|of| [of.uncached_input, of.cache_read, of.text_output, of.reasoning_output]);
+            assert_eq!(found, expected, "{json}");
         }
     }
 

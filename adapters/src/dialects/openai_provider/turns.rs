@@ -1,5 +1,7 @@
 //! The turns of a chat, written as chat completion messages.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::part::{
@@ -255,7 +257,13 @@ fn refused(part: &Part) -> Failure {
 }
 
 fn document(style: &Style, media: &Media, name: Option<&str>) -> Result<Value, Failure> {
-    if let Media::Text(text) = media {
+    // Where files are pages alone, or nothing, text is said.
+    let said = matches!(style.documents, Documents::Refused | Documents::Url);
+    let text = match media {
+        Media::Text(text) => Some(text.clone()),
+        media => plain_text(media).filter(|_| said),
+    };
+    if let Some(text) = text {
         let text = match name {
             Some(name) => format!("<document title=\"{name}\">\n{text}\n</document>"),
             None => format!("<document>\n{text}\n</document>"),
@@ -283,6 +291,13 @@ fn document(style: &Style, media: &Media, name: Option<&str>) -> Result<Value, F
         _ => None,
     };
     written.ok_or_else(|| unsupported("messages", "a document in this form"))
+}
+
+/// The text of a document that is nothing else.
+pub(crate) fn plain_text(media: &Media) -> Option<String> {
+    let Media::Inline { media_type, base64 } = media else { return None };
+    let text = media_type.starts_with("text/").then(|| STANDARD.decode(base64).ok())??;
+    String::from_utf8(text).ok()
 }
 
 /// OpenAI takes `wav` and `mp3` in base64; Mistral takes the same bare, or an address.
