@@ -9,6 +9,7 @@ use bytes::Bytes;
 use isthmus_adapters::dialect::{ChatDialect, Encoded, Stamp};
 use isthmus_adapters::dialects::anthropic::{AnthropicChat, Flavour};
 use isthmus_adapters::dialects::caller;
+use isthmus_inference::chat::ChatRequest;
 use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::stream::Event;
 use serde_json::{Value, json};
@@ -24,7 +25,23 @@ fn every_case_comes_out_as_it_should() {
         ("stream.txt", "events.txt", streamed),
         ("stream.txt", "stream.again.txt", streamed_again),
     ];
-    assert!(cases::try_all("anthropic", &ways) >= 8, "cases are missing");
+    assert!(cases::try_all("anthropic", &ways) >= 9, "cases are missing");
+}
+
+#[test]
+fn whom_a_request_is_for_stands_in_a_header() {
+    let body =
+        r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"user_profile_id":"u 1"}"#;
+    let callers = caller(Dialect::OpenAi);
+    let request = callers.read(Operation::Chat, body.into()).unwrap();
+    let asked = callers.chat(&request).unwrap();
+    let model = "claude-opus-5".into();
+    let encode = |asked: &ChatRequest| chat(Flavour::Direct).encode(asked, &model, false);
+    let written = encode(&asked).unwrap();
+    assert_eq!(written.headers["anthropic-user-profile-id"], "u 1");
+    let mut odd = asked;
+    odd.extra.insert("user_profile_id".into(), json!("u\n1"));
+    assert_eq!(encode(&odd).unwrap_err().param.as_deref(), Some("user_profile_id"));
 }
 
 fn chat(flavour: Flavour) -> AnthropicChat {

@@ -104,6 +104,8 @@ pub mod formats {
     pub const BEDROCK: &str = "bedrock-converse";
     /// Cohere v2.
     pub const COHERE: &str = "cohere-v2";
+    /// Mistral's chat.
+    pub const MISTRAL: &str = "mistral-v1";
 }
 
 /// One call that the model made.

@@ -38,10 +38,12 @@ impl Tier {
     /// The tier that a request or an answer names; `None` for a word that leaves it open, such as
     /// `auto`, or that nobody knows.
     pub fn named(word: &str) -> Option<Self> {
-        if USUAL.contains(&word) {
-            return Some(Self::Standard);
+        match word {
+            usual if USUAL.contains(&usual) => Some(Self::Standard),
+            // OpenAI's newer word; its answers keep to the older one (API reference, `service_tier`).
+            "fast" => Some(Self::Priority),
+            word => Self::priced(word),
         }
-        Self::priced(word)
     }
 
     /// The tier of this word, if it has prices of its own.
@@ -78,6 +80,7 @@ mod tests {
             assert_eq!(serde_json::to_string(tier).unwrap(), format!("\"{word}\""));
         }
         assert_eq!(Tier::named("default"), Some(Tier::Standard));
+        assert_eq!(Tier::named("fast"), Some(Tier::Priority));
         assert_eq!((Tier::named("auto"), Tier::priced("default")), (None, None));
     }
 }

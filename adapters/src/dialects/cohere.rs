@@ -64,6 +64,10 @@ impl EmbeddingDialect for CohereEmbed {
         embed::decode(body)
     }
 
+    fn most_inputs(&self) -> usize {
+        embed::MOST_TEXTS
+    }
+
     fn failure(&self, refused: Refused<'_>) -> Failure {
         error::of_response(refused)
     }

@@ -117,7 +117,7 @@ fn metadata(fields: &mut Fields) -> Result<Map<String, Value>, Failure> {
 }
 
 /// The other members of `provider` are for whoever chooses the endpoint.
-fn require_parameters(fields: &mut Fields) -> Result<bool, Failure> {
+pub(crate) fn require_parameters(fields: &mut Fields) -> Result<bool, Failure> {
     let Some(mut provider) = fields.object("provider")? else { return Ok(false) };
     Ok(provider.boolean("require_parameters")?.unwrap_or(false))
 }

@@ -10,19 +10,24 @@ use serde_json::Value;
 
 use crate::dialects::fields::{Fields, name_of, wrong_type};
 use crate::dialects::openai_answer::json;
+use crate::dialects::openai_chat::require_parameters;
 use crate::dialects::openai_completions::token_ids;
 
 /// The most inputs to one request, as OpenAI has it.
 const MOST_INPUTS: usize = 2048;
 
-/// Reads the body of `POST /embeddings`.
+/// Reads the body of `POST /embeddings`. `input_type` is an extension that several vendors' own
+/// OpenAI-shaped endpoints share (Cohere's word; NVIDIA's and OpenRouter's too).
 pub fn decode_embedding(body: &[u8]) -> Result<EmbeddingRequest, Failure> {
     let mut fields = Fields::of_body(body)?;
+    fields.take("model");
     Ok(EmbeddingRequest {
         inputs: inputs(fields.required("input")?)?,
         dimensions: fields.integer("dimensions", 1..=u32::MAX)?,
         encoding: encoding(&mut fields)?,
-        ..EmbeddingRequest::default()
+        input_type: fields.text("input_type")?,
+        require_parameters: require_parameters(&mut fields)?,
+        extra: fields.rest(),
     })
 }
 
@@ -145,6 +150,16 @@ mod tests {
         assert_eq!(decoded(&json!([1, 2])).unwrap(), [EmbeddingInput::Tokens(vec![1, 2])]);
         let lists = [EmbeddingInput::Tokens(vec![1]), EmbeddingInput::Tokens(vec![2, 3])];
         assert_eq!(decoded(&json!([[1], [2, 3]])).unwrap(), lists);
+    }
+
+    #[test]
+    fn what_no_word_exists_for_is_kept_by_name() {
+        let body = json!({"model": "m", "input": "a", "input_type": "search_query",
+            "truncate": "END", "user": null, "provider": {"require_parameters": true}});
+        let request = decode_embedding(body.to_string().as_bytes()).unwrap();
+        assert_eq!(request.input_type.as_deref(), Some("search_query"));
+        assert_eq!(Value::Object(request.extra), json!({"truncate": "END"}));
+        assert!(request.require_parameters);
     }
 
     #[test]

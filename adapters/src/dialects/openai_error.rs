@@ -129,6 +129,10 @@ impl Said {
                     said.message = Some(format!("{before}: {raw}"));
                 }
                 said.take_words(&value);
+                // Azure's closer word (its data plane's specification, `InnerError`).
+                for inner in ["innererror", "inner_error"] {
+                    said.take_words(&value[inner]);
+                }
                 said
             }
             Value::Null => Self::default(),
@@ -192,6 +196,7 @@ impl Said {
     fn kind(&self, status: u16) -> Kind {
         match status {
             400..=499 if self.has(&CONTENT_FILTER_WORDS) => Kind::ContentFilter,
+            403 if self.says(&CONTENT_FILTER_TEXTS) => Kind::ContentFilter,
             // LiteLLM's proxy (FLock) tells a spent budget with 400.
             400 | 429 if self.has(&QUOTA_WORDS) => Kind::QuotaExhausted,
             429 if self.says(&QUOTA_TEXTS) => Kind::QuotaExhausted,
@@ -233,6 +238,9 @@ const CONTENT_FILTER_WORDS: [&str; 7] = [
     "moderation_blocked",
     "responsibleaipolicyviolation",
 ];
+/// Mistral's guardrails (its SDK, `GuardrailConfig`) and OpenRouter's moderation (its page "Errors") tell
+/// with a status that stands for refused credentials elsewhere.
+const CONTENT_FILTER_TEXTS: [&str; 3] = ["guardrail", "input was flagged", "requires moderation"];
 const CONTEXT_LENGTH_WORDS: [&str; 4] = [
     "context_length_exceeded",
     "too_many_prompt_tokens",
@@ -377,6 +385,21 @@ mod tests {
                 Kind::ContextLength,
             ),
             (400, r#"{"error":{"message":"m","code":"content_filter"}}"#, Kind::ContentFilter),
+            (
+                400,
+                r#"{"error":{"message":"m","code":null,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+                Kind::ContentFilter,
+            ),
+            (
+                403,
+                r#"{"object":"error","message":"Blocked by guardrails","type":"x","code":"1"}"#,
+                Kind::ContentFilter,
+            ),
+            (
+                403,
+                r#"{"error":{"code":403,"message":"m requires moderation. Your input was flagged"}}"#,
+                Kind::ContentFilter,
+            ),
             (401, r#"{"error":{"message":"bad key"}}"#, Kind::UpstreamAuth),
             (403, r#"{"error":{"message":"no"}}"#, Kind::UpstreamAuth),
             (402, r#"{"detail":{"message":"pay"}}"#, Kind::QuotaExhausted),

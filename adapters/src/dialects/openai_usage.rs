@@ -49,6 +49,9 @@ struct Wire {
     prompt_cache_hit_tokens: Option<u64>,
     cached_tokens: Option<u64>,
     num_cached_tokens: Option<u64>,
+    /// Mistral tells it here.
+    #[serde(deserialize_with = "tiers::named")]
+    service_tier: Option<Tier>,
 }
 
 #[derive(Deserialize, Default)]
@@ -88,7 +91,7 @@ pub fn read_answer(body: &[u8]) -> Result<Option<Usage>, Failure> {
     let told = value("usage").or_else(in_groq);
     let usage = told.and_then(|told| serde_json::from_str::<Wire>(told).ok()?.apart());
     let tier = || Tier::named(value(tiers::SERVICE_TIER)?.trim_matches('"'));
-    Ok(usage.map(|usage| Usage { tier: tier(), ..usage }))
+    Ok(usage.map(|usage| Usage { tier: tier().or(usage.tier), ..usage }))
 }
 
 /// Why an answer is none, in the words of a parser. Slow, and asked only after the fact.
@@ -105,7 +108,7 @@ fn no_object(body: &[u8]) -> Failure {
 pub(crate) fn of_value(answer: &Value) -> Option<Usage> {
     let told = ["/usage", "/x_groq/usage"].into_iter().find_map(|path| answer.pointer(path))?;
     let usage = Wire::deserialize(told).ok()?.apart()?;
-    Some(Usage { tier: tiers::of_value(answer), ..usage })
+    Some(Usage { tier: tiers::of_value(answer).or(usage.tier), ..usage })
 }
 
 /// For the log: nothing that was answered. A parser's own words may repeat what it found.
@@ -121,7 +124,8 @@ impl Told<'_> {
     pub(crate) fn usage(&self) -> Option<Usage> {
         let in_groq = self.x_groq.as_ref().and_then(|groq| groq.usage);
         let wire: Wire = serde_json::from_str(self.usage.or(in_groq)?.get()).ok()?;
-        Some(Usage { tier: self.service_tier, ..wire.apart()? })
+        let usage = wire.apart()?;
+        Some(Usage { tier: self.service_tier.or(usage.tier), ..usage })
     }
 
     /// Whether a chunk says nothing to the person who reads the answer.
@@ -151,8 +155,10 @@ impl Wire {
         if reasoning > 0 && self.total_tokens == Some(counted_apart) {
             completion += reasoning;
         }
-        // Mistral's totals are larger than their parts at times.
         let unexplained = self.total_tokens.unwrap_or(0).saturating_sub(prompt + completion);
+        // Mistral's prompts leave out their sound, which it bills by the second: it is what nothing
+        // explains then, and no part of the prompt.
+        let audio = prompt_details.audio_tokens.filter(|audio| *audio != unexplained);
         let cached = prompt_details
             .cached_tokens
             .or(self.prompt_cache_hit_tokens)
@@ -162,7 +168,7 @@ impl Wire {
         let mut input = Whole(prompt);
         let cache_read = input.part(cached);
         let cache_write_5m = input.part(prompt_details.cache_write_tokens);
-        let audio_input = input.part(prompt_details.audio_tokens);
+        let audio_input = input.part(audio);
         let image_input = input.part(prompt_details.image_tokens);
         let mut output = Whole(completion);
         let reasoning_output = output.part(Some(reasoning));
@@ -178,7 +184,7 @@ impl Wire {
             reasoning_output,
             audio_output,
             unexplained,
-            tier: None,
+            tier: self.service_tier,
             source: Source::Reported,
         })
     }
@@ -239,6 +245,17 @@ mod tests {
             let tiers = [whole.tier, piece.usage().unwrap().tier, value.tier];
             assert_eq!(tiers, [expected; 3], "{word}");
         }
+    }
+
+    #[test]
+    fn sound_beside_a_prompt_is_no_part_of_it() {
+        let mistral = usage(
+            r#"{"prompt_audio_seconds":4,"prompt_tokens":9,"total_tokens":585,"completion_tokens":201,
+            "prompt_tokens_details":{"cached_tokens":0,"audio_tokens":375},"service_tier":"priority"}"#,
+        );
+        assert_eq!((mistral.uncached_input, mistral.audio_input), (9, 0));
+        assert_eq!((mistral.unexplained, mistral.total()), (375, 585));
+        assert_eq!(mistral.tier, Some(Tier::Priority), "told inside the usage");
     }
 
     #[test]

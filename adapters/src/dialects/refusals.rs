@@ -11,11 +11,17 @@ pub(super) fn unable(param: &str, what: &str) -> Failure {
 
 /// Only one answer, and its tokens without their probabilities.
 pub(super) fn one_plain_answer(chat: &ChatRequest) -> Result<(), Failure> {
-    if chat.wanted_choices() > 1 {
-        return Err(unable("n", "more than one answer to a request"));
-    }
+    one_answer(chat)?;
     if chat.top_logprobs.is_some() {
         return Err(unable("logprobs", "log-probabilities"));
     }
     Ok(())
+}
+
+/// Only one answer.
+pub(super) fn one_answer(chat: &ChatRequest) -> Result<(), Failure> {
+    match chat.wanted_choices() {
+        1 => Ok(()),
+        _ => Err(unable("n", "more than one answer to a request")),
+    }
 }

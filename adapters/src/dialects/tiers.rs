@@ -24,6 +24,14 @@ pub(super) fn named<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Tier>,
     })
 }
 
+/// Reads Anthropic's word for how fast it answered (its SDK, `Usage.speed`).
+pub(super) fn of_speed<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Tier>, D::Error> {
+    Ok(match Said::deserialize(field)? {
+        Said::Word(word) if word == "fast" => Some(Tier::Ultrafast),
+        Said::Word(_) | Said::Else(_) => None,
+    })
+}
+
 /// The tier in an answer that was read already.
 pub(super) fn of_value(answer: &Value) -> Option<Tier> {
     answer.get(SERVICE_TIER)?.as_str().and_then(Tier::named)

@@ -40,6 +40,10 @@ pub static ANTHROPIC: Provider = Provider {
             "Schemas go to models that obey them; elsewhere a function that must be called stands for \
              the answer's shape.",
             "Thinking is kept with its signature, and goes back only where it came from.",
+            "What an advisor took, or a model that declined before a fallback, has a price of another \
+             model's: these tokens are flagged as unexplained and charged like the dearest. Summaries \
+             of the context (compaction) count in their buckets.",
+            "An answer of `speed: fast` costs what the price's tier `ultrafast` says.",
         ],
     },
     build,

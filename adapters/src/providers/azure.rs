@@ -2,8 +2,9 @@
 //!
 //! A model is a *deployment*, named in the path, and every path wants an `api-version` (Microsoft's
 //! reference, "Azure OpenAI REST API", data plane). The newer *v1* API has neither: it is meant where
-//! `api_version` is `v1`, or where the base URL ends with `/openai/v1`. A base URL that ends with
-//! `/models` is Foundry's, for models of other makers. The credential is a key, or an Entra token.
+//! `api_version` is `v1` (or `preview` or `latest`, which it still takes), or where the base URL ends
+//! with `/openai/v1`. A base URL that ends with `/models` is Foundry's, for models of other makers. The
+//! credential is a key, or an Entra token.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -18,7 +19,8 @@ use crate::auth::entra::{self, EntraSettings};
 use crate::dialect::{ChatDialect, RelayDialect};
 use crate::dialects::openai::OpenAiRelay;
 use crate::dialects::openai_models::decode_models;
-use crate::dialects::openai_provider::{OPENAI, OpenAiChat};
+use crate::dialects::openai_provider::{OPENAI, OpenAiChat, Style};
+use crate::dialects::openai_request::{Quirks, StreamUsage};
 use crate::dialects::responses::{self, ResponsesChat, ResponsesRelay};
 use crate::http_adapter::{self, Auth};
 use crate::http_client::Target;
@@ -31,8 +33,14 @@ use crate::settings::AccountSettings;
 const VERSION: &str = "2024-10-21";
 /// The first versions did not have Responses; the newest that has a date.
 const RESPONSES_VERSION: &str = "2025-04-01-preview";
+/// The first version whose streams can be asked for their usage; those before refuse
+/// `stream_options` (Azure/azure-rest-api-specs, `AzureOpenAI/inference`; openai/openai-python issue
+/// 1469).
+const COUNTING_VERSION: &str = "2024-09-01";
 /// The word for the API whose paths have no version.
 const UNVERSIONED: &str = "v1";
+/// Versions of that API that have no date.
+const UNDATED: [&str; 2] = ["latest", "preview"];
 
 /// Azure OpenAI.
 pub static AZURE: Provider = Provider {
@@ -63,6 +71,7 @@ const ABOUT: About = About {
         "A deployment's name need not tell its model: where it reasons, name `reasoning` in the \
          endpoint's `capabilities`, so that callers of another language do not send it what such a \
          model refuses.",
+        "Streams of `api_version`s before 2024-09-01 cannot be asked for their usage: it is estimated.",
         "Where a deployment processes (its type: standard, data zone, global) is in none of its \
          names: `processing_regions` rest on the operator's word.",
     ])
@@ -73,7 +82,8 @@ const OPTIONS: [ProviderOption; 7] = [
         name: "api_version",
         variables: &["AZURE_API_VERSION", "OPENAI_API_VERSION"],
         shape: Shape::Text,
-        help: "the `api-version` of each call, or `v1` for the API without; 2024-10-21 unless given",
+        help: "the `api-version` of each call, or `v1`, `preview` or `latest` for the API without dates; \
+               2024-10-21 unless given",
     },
     ProviderOption {
         name: "access_token",
@@ -133,12 +143,13 @@ enum Paths {
 
 fn build(settings: &AccountSettings) -> Result<Arc<dyn Adapter>, BuildError> {
     let paths = Paths::of(settings);
+    let stream_usage = paths.stream_usage();
     let service = Azure {
         models: paths.target(settings, None, "/models")?,
         settings: settings.clone(),
         paths,
-        relay: OpenAiRelay { quirks: PLAIN.quirks },
-        dialect: OpenAiChat { style: OPENAI },
+        relay: OpenAiRelay { quirks: Quirks { stream_usage, ..PLAIN.quirks } },
+        dialect: OpenAiChat { style: Style { stream_usage, ..OPENAI } },
     };
     http_adapter::build(settings, &auth(settings)?, service)
 }
@@ -173,6 +184,9 @@ impl Paths {
                 Self::Plain { root: "", version: Some(dated.unwrap_or_else(|| VERSION.to_owned())) }
             }
             Some(UNVERSIONED) => Self::Plain { root: "/openai/v1", version: None },
+            Some(word) if UNDATED.contains(&word) => {
+                Self::Plain { root: "/openai/v1", version: dated }
+            }
             Some(version) => Self::Deployments {
                 version: version.to_owned(),
                 responses_version: version.to_owned(),
@@ -181,6 +195,16 @@ impl Paths {
                 version: VERSION.to_owned(),
                 responses_version: RESPONSES_VERSION.to_owned(),
             },
+        }
+    }
+
+    /// How the usage of a stream is come by.
+    fn stream_usage(&self) -> StreamUsage {
+        match self {
+            Self::Deployments { version, .. } if version.as_str() < COUNTING_VERSION => {
+                StreamUsage::OptionRefused
+            }
+            Self::Deployments { .. } | Self::Plain { .. } => StreamUsage::Asked,
         }
     }
 

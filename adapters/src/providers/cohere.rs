@@ -31,12 +31,16 @@ pub static COHERE: Provider = Provider {
             Capability::Tools,
             Capability::Vision,
             Capability::JsonSchema,
+            Capability::Logprobs,
             Capability::Reasoning,
             Capability::Documents,
         ],
         limits: &[
-            "No log-probabilities, no more than one answer to a request, no legacy completions.",
-            "Documents are text.",
+            "Log-probabilities without alternatives (`top_logprobs`), by the piece of text, which may be \
+             several tokens.",
+            "No more than one answer to a request, no legacy completions.",
+            "Documents are text; where the answer is to be JSON they stand in the conversation, and \
+             nothing is cited from them.",
             "Usage is what is billed, which leaves out the vendor's own preamble.",
         ],
         ..About::OPENAI

@@ -45,6 +45,8 @@ pub const STYLE: Style = Style {
     documents: Documents::Url,
     audio: true,
     video: false,
+    // Its API reference, "Chat": the range of `temperature`.
+    hottest: 1.5,
     names: false,
     short_ids: true,
     prefix: true,
@@ -84,6 +86,8 @@ pub static MISTRAL: Provider = Provider {
             "It refuses every word that it does not know, so that chats are written anew in its own \
              (`random_seed`, `max_tokens`); `user` is left out.",
             "No legacy completions.",
+            "Sound in a prompt is billed by the second: its tokens stand beside those of the prompt, and \
+             are flagged as unexplained.",
         ],
         ..About::OPENAI
     },

@@ -121,7 +121,7 @@ async fn chats_with_mistral_are_written_anew() {
         "messages":[{"role":"developer","content":"be brief","name":"x"},{"role":"user","content":[{"type":"text","text":"hi"}]}]}"#;
     let answer = server.account("mistral").call(attempt(Operation::Chat, body)).await.unwrap();
     let Answer::Stream(answer) = answer else { panic!("a stream was asked for") };
-    assert_eq!(answer.dropped, ["user"]);
+    assert_eq!(answer.dropped, ["messages.name", "user"]);
     let (pieces, failure) = pieces(Ok(Answer::Stream(answer))).await;
     assert!(failure.is_none());
     let expected = value!({
@@ -289,6 +289,7 @@ async fn azure_names_the_deployment_and_the_version_in_the_path() {
             format!("/openai/deployments/upstream-model{below}?api-version=2025-01-01"),
         ),
         ("", Some("v1"), format!("/openai/v1{below}")),
+        ("", Some("preview"), format!("/openai/v1{below}?api-version=preview")),
         ("/openai/v1/", None, format!("/openai/v1{below}")),
         ("/openai/v1", Some("preview"), format!("/openai/v1{below}?api-version=preview")),
         (
@@ -313,6 +314,27 @@ async fn azure_names_the_deployment_and_the_version_in_the_path() {
         assert_eq!(seen.line, format!("POST {expected}"));
         assert_eq!(seen.header("api-key"), Some(KEY));
         assert_eq!(seen.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn old_versions_of_azure_are_not_asked_for_a_streams_usage() {
+    for (version, asked) in
+        [("2024-02-01", false), ("2024-06-01", false), ("2024-10-21", true), ("v1", true)]
+    {
+        let mut server = Upstream::start(|_| upstream::stream(&STREAM)).await;
+        let kind = isthmus_adapters::registry::find("azure").unwrap();
+        let settings = AccountSettings {
+            base_url: Some(format!("http://{}", server.address)),
+            api_key: Some(Secret::from(KEY)),
+            options: [("api_version", Secret::from(version))].into(),
+            ..AccountSettings::new(kind)
+        };
+        let account = (kind.build)(&settings).unwrap();
+        assert!(matches!(account.call(chat(true)).await.unwrap(), Answer::Stream(_)));
+        let seen = server.next_seen().await.json();
+        let expected = if asked { value!({"include_usage": true}) } else { value!(null) };
+        assert_eq!(seen["stream_options"], expected, "{version}");
     }
 }
 

@@ -7,10 +7,13 @@ use serde_json::{Map, Value};
 pub(super) const HEADER: &str = "anthropic-beta";
 
 /// Members of a request whose presence needs a feature.
-const OF_MEMBERS: [(&str, &str); 3] = [
+const OF_MEMBERS: [(&str, &str); 6] = [
+    ("compaction", "compact-2026-09-04"),
     ("context_management", "context-management-2025-06-27"),
+    ("fallback_credit_token", "fallback-credit-2026-07-01"),
     ("fallbacks", "server-side-fallback-2026-07-01"),
     ("speed", "fast-mode-2026-02-01"),
+    ("thread", "message-threads-2026-08-12"),
 ];
 
 /// The beginning of a tool's type, and the feature that it needs.
@@ -33,6 +36,10 @@ pub(super) fn needed<'a>(
 ) -> Vec<&'static str> {
     let mut names = Vec::new();
     names.extend(OF_MEMBERS.iter().filter(|(name, _)| members.contains_key(*name)).map(|of| of.1));
+    let edits = members.get("context_management").and_then(|member| member["edits"].as_array());
+    if edits.into_iter().flatten().any(|edit| edit["type"] == "compact_20260112") {
+        names.push("compact-2026-01-12");
+    }
     let kinds = || tools.iter().filter_map(|tool| tool["type"].as_str());
     names.extend(
         OF_TOOLS
@@ -92,6 +99,22 @@ mod tests {
                 json!([{"type": "memory_20250818"}]),
                 json!([]),
                 vec!["context-management-2025-06-27"],
+            ),
+            (
+                json!({"context_management": {"edits": [{"type": "compact_20260112"}]}}),
+                json!([]),
+                json!([]),
+                vec!["context-management-2025-06-27", "compact-2026-01-12"],
+            ),
+            (
+                json!({"compaction": {}, "thread": {}, "fallback_credit_token": "t"}),
+                json!([]),
+                json!([]),
+                vec![
+                    "compact-2026-09-04",
+                    "fallback-credit-2026-07-01",
+                    "message-threads-2026-08-12",
+                ],
             ),
         ];
         for (members, tools, blocks, expected) in cases {

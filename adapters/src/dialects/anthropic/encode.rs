@@ -17,19 +17,24 @@ use crate::dialect::Encoded;
 use crate::dialects::refusals::one_plain_answer;
 
 /// Members of a request that only this vendor knows; they are passed on as the caller wrote them.
-const OWN_MEMBERS: [&str; 11] = [
+const OWN_MEMBERS: [&str; 13] = [
     "cache_control",
+    "compaction",
     "container",
     "context_management",
     "diagnostics",
+    "fallback_credit_token",
     "fallbacks",
     "inference_geo",
     "mcp_servers",
     "speed",
+    "thread",
     "user_profile_id",
-    "workspace_id",
     "anthropic_beta",
 ];
+/// The header of the member `user_profile_id`: the API has none in the body (the vendor's SDK,
+/// `Messages.create`).
+const USER_PROFILE: &str = "anthropic-user-profile-id";
 
 /// The body, in the order in which the vendor's documents show it.
 #[derive(Serialize)]
@@ -130,7 +135,7 @@ fn stop_sequences(chat: &ChatRequest, dropped: &mut Vec<String>) -> Vec<String> 
 /// `auto` takes what was bought ahead where there is some; `standard_only` never does.
 fn service_tier(chat: &ChatRequest, dropped: &mut Vec<String>) -> Option<&'static str> {
     match chat.service_tier.as_deref()? {
-        "auto" | "priority" => Some("auto"),
+        "auto" | "priority" | "fast" => Some("auto"),
         "default" | "standard" | "standard_only" => Some("standard_only"),
         _ => {
             dropped.push("service_tier".to_owned());
@@ -175,15 +180,19 @@ fn headers(body: &mut Body) -> Result<HeaderMap, Failure> {
         }
     }
     let mut headers = HeaderMap::new();
-    if named.is_empty() {
-        return Ok(headers);
+    if let Some(Value::String(profile)) = body.own.shift_remove("user_profile_id") {
+        headers.insert(USER_PROFILE, held("user_profile_id", &profile)?);
     }
-    let value = HeaderValue::from_str(&named.join(",")).map_err(|_| {
-        Failure::invalid(
-            "anthropic_beta",
-            "`anthropic_beta` has characters that no header can hold",
-        )
-    })?;
-    headers.insert(betas::HEADER, value);
+    if !named.is_empty() {
+        headers.insert(betas::HEADER, held("anthropic_beta", &named.join(","))?);
+    }
     Ok(headers)
+}
+
+/// A member's text as a header holds it.
+fn held(member: &str, text: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(text).map_err(|_| {
+        let message = format!("`{member}` has characters that no header can hold");
+        Failure::invalid(member, message)
+    })
 }

@@ -3,11 +3,13 @@
 //! `input_tokens`, `cache_creation_input_tokens` and `cache_read_input_tokens` are disjoint already;
 //! `output_tokens` contains the thinking (`output_tokens_details.thinking_tokens`). A stream counts
 //! twice: in `message_start` with all details, in `message_delta` cumulatively with fewer (the
-//! vendor's SDK, `Usage` and `MessageDeltaUsage`).
+//! vendor's SDK, `Usage` and `MessageDeltaUsage`). `iterations` tells of each round that the server made,
+//! and of some that these counts leave out ([`Rounds`]).
 
 use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage, estimate_tokens};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::dialects::tiers;
@@ -24,6 +26,21 @@ pub(super) struct Counts {
     output_tokens_details: Option<OutputDetails>,
     #[serde(deserialize_with = "tiers::named")]
     service_tier: Option<Tier>,
+    #[serde(deserialize_with = "tiers::of_speed")]
+    speed: Option<Tier>,
+    #[serde(rename = "iterations", deserialize_with = "rounds")]
+    rounds: Option<Rounds>,
+}
+
+/// What the rounds of an answer took (the vendor's SDK, `BetaUsage.iterations`).
+#[derive(Debug, Clone, Copy, Default)]
+struct Rounds {
+    /// Summaries of the context, which the counts beside leave out: "a `compaction` entry's tokens are
+    /// not included in the top-level `usage` fields". The same model makes them.
+    compaction: Usage,
+    /// All others together. They are more than the counts beside where some were another model's, at a
+    /// price of its own: an advisor's, or that of a model which declined before a fallback.
+    others: u64,
 }
 
 /// What was written to the cache, by how long it lives.
@@ -42,6 +59,22 @@ struct OutputDetails {
 
 /// More tokens than any answer takes. What claims more is cut, so that sums never overflow.
 const MOST: u64 = 1 << 48;
+/// More rounds than any answer takes.
+const MOST_ROUNDS: usize = 1 << 10;
+
+/// Reads `iterations`. What is odd there spoils no other count.
+fn rounds<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Rounds>, D::Error> {
+    let Value::Array(items) = Value::deserialize(field)? else { return Ok(None) };
+    let mut rounds = Rounds::default();
+    for item in items.iter().take(MOST_ROUNDS) {
+        let took = Counts::deserialize(item).unwrap_or_default().apart();
+        match item["type"].as_str() {
+            Some("compaction") => rounds.compaction += took,
+            _ => rounds.others += took.total(),
+        }
+    }
+    Ok(Some(rounds))
+}
 
 // === impl Counts ===
 
@@ -67,6 +100,8 @@ impl Counts {
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
         self.service_tier = later.service_tier.or(self.service_tier);
+        self.speed = later.speed.or(self.speed);
+        self.rounds = later.rounds.or(self.rounds);
     }
 
     /// Whether the prompt's tokens were told, in any bucket.
@@ -110,17 +145,22 @@ impl Counts {
         let output = count(self.output_tokens);
         let thinking = self.output_tokens_details.and_then(|details| details.thinking_tokens);
         let reasoning_output = count(thinking).min(output);
-        Usage {
+        let mut usage = Usage {
             uncached_input: count(self.input_tokens),
             cache_read: count(self.cache_read_input_tokens),
             cache_write_5m: written - cache_write_1h,
             cache_write_1h,
             text_output: output - reasoning_output,
             reasoning_output,
-            tier: self.service_tier,
+            tier: self.speed.or(self.service_tier),
             source: Source::Reported,
             ..Usage::default()
+        };
+        if let Some(rounds) = self.rounds {
+            usage.unexplained = rounds.others.saturating_sub(usage.total());
+            usage += rounds.compaction;
         }
+        usage
     }
 }
 
@@ -184,6 +224,68 @@ mod tests {
         assert_eq!(usage.apart(), expected);
         let back = serde_json::to_string(&UsageOut::of(&expected)).unwrap();
         assert_eq!(counts(&back).apart(), expected);
+    }
+
+    #[test]
+    fn rounds_that_the_totals_leave_out_are_counted_too() {
+        let round = |kind: &str, input: u64, output: u64| {
+            format!(
+                r#"{{"type":"{kind}","input_tokens":{input},"output_tokens":{output},"cache_read_input_tokens":0,"cache_creation_input_tokens":0}}"#
+            )
+        };
+        let compaction = r#"{"type":"compaction","input_tokens":4,"output_tokens":30,
+            "cache_read_input_tokens":500,"cache_creation_input_tokens":6,
+            "cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":6}}"#;
+        let messages = [round("message", 1128, 135), round("message", 1283, 10)].join(",");
+        let advised = format!("{messages},{}", round("advisor_message", 2543, 18));
+        let compacted = format!("{compaction},{messages}");
+        let fallen = [round("message", 1000, 5), round("fallback_message", 2411, 145)].join(",");
+        // Buckets in order: input, cache read, written for an hour, output, what nobody explains.
+        let cases = [
+            (format!("[{messages}]"), [2411, 0, 0, 145, 0]),
+            (format!("[{advised}]"), [2411, 0, 0, 145, 2561]),
+            (format!("[{compacted}]"), [2415, 500, 6, 175, 0]),
+            (format!("[{fallen}]"), [2411, 0, 0, 145, 1005]),
+            ("null".to_owned(), [2411, 0, 0, 145, 0]),
+            ("[]".to_owned(), [2411, 0, 0, 145, 0]),
+            (r#"{"new":1}"#.to_owned(), [2411, 0, 0, 145, 0]),
+            (r#"[7,{"type":"message","input_tokens":"x"}]"#.to_owned(), [2411, 0, 0, 145, 0]),
+        ];
+        for (iterations, expected) in cases {
+            let json =
+                format!(r#"{{"input_tokens":2411,"output_tokens":145,"iterations":{iterations}}}"#);
+            // The totals of a stream stand at its end, and so do its rounds.
+            let mut streamed = counts(r#"{"input_tokens":1128,"output_tokens":1}"#);
+            streamed.update(counts(&json));
+            for usage in [counts(&json).apart(), streamed.apart()] {
+                let found = [
+                    usage.uncached_input,
+                    usage.cache_read,
+                    usage.cache_write_1h,
+                    usage.output(),
+                    usage.unexplained,
+                ];
+                assert_eq!(found, expected, "{iterations}");
+            }
+        }
+        let endless = vec![r#"{"type":"compaction","input_tokens":18446744073709551615}"#; 5000];
+        let usage = counts(&format!(r#"{{"iterations":[{}]}}"#, endless.join(","))).apart();
+        assert_eq!(usage.total(), MOST << 10);
+    }
+
+    #[test]
+    fn speed_has_a_price_of_its_own() {
+        for (json, tier) in [
+            (r#"{"service_tier":"standard","speed":"fast"}"#, Some(Tier::Ultrafast)),
+            (r#"{"service_tier":"standard","speed":"standard"}"#, Some(Tier::Standard)),
+            (r#"{"service_tier":"priority","speed":null}"#, Some(Tier::Priority)),
+            (r#"{"speed":{"new":1}}"#, None),
+        ] {
+            // Said as the stream begins, and not again.
+            let mut so_far = counts(json);
+            so_far.update(counts(r#"{"output_tokens":20}"#));
+            assert_eq!(so_far.apart().tier, tier, "{json}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use isthmus_inference::answer::{ChatAnswer, FinishReason};
+use isthmus_inference::answer::{ChatAnswer, FinishReason, TokenLogprob};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Part, Signature, ToolCall, formats};
 use isthmus_inference::stream::{Event, Fold};
@@ -60,6 +60,8 @@ struct Whole {
     message: Option<Message>,
     finish_reason: Option<String>,
     usage: Option<Counts>,
+    #[serde(default)]
+    logprobs: Value,
 }
 
 #[derive(Deserialize, Default)]
@@ -100,6 +102,8 @@ struct Told<'a> {
     /// Which call; a server may leave it out where there is but one at a time.
     index: Option<u64>,
     delta: Option<Delta>,
+    #[serde(default)]
+    logprobs: Value,
 }
 
 #[derive(Deserialize, Default)]
@@ -108,6 +112,8 @@ struct Delta {
     message: Option<Piece>,
     finish_reason: Option<String>,
     usage: Option<Counts>,
+    /// What went wrong, in words.
+    error: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -133,13 +139,29 @@ impl<T> Default for OneOf<T> {
     }
 }
 
+/// The weights of what was drawn (the vendor's SDK, `LogprobItem`): one item, or a list of them. Each has
+/// a text of one or several tokens, which count as one here: nobody says where in it they meet.
+fn drawn(items: &Value) -> Vec<TokenLogprob> {
+    let one = |item: &Value| {
+        let weights = item.get("logprobs")?.as_array()?;
+        let logprob = weights.iter().filter_map(Value::as_f64).sum::<f64>() as f32;
+        let bytes = item.get("text")?.as_str()?.as_bytes().to_vec();
+        Some(TokenLogprob { bytes, logprob, top: vec![] })
+    };
+    match items {
+        Value::Array(items) => items.iter().filter_map(one).collect(),
+        item => one(item).into_iter().collect(),
+    }
+}
+
 /// Reads a whole answer.
 pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
     let malformed = || {
         let message = "the provider's answer is not the message that it should be";
         Failure::new(Kind::Malformed, message).with_detail(class(body))
     };
-    let Ok(Whole { message: Some(message), finish_reason, usage }) = serde_json::from_slice(body)
+    let Ok(Whole { message: Some(message), finish_reason, usage, logprobs }) =
+        serde_json::from_slice(body)
     else {
         return Err(error::in_answer(body).unwrap_or_else(malformed));
     };
@@ -147,9 +169,10 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
     let mut teller = Teller::default();
     teller.plan(message.tool_plan.unwrap_or_default(), &mut events);
     for content in message.content.unwrap_or_default() {
-        teller.content(content, &mut events);
+        teller.content(content, vec![], &mut events);
         teller.end_thought(&mut events);
     }
+    teller.text(String::new(), drawn(&logprobs), &mut events);
     teller.cite(message.citations.unwrap_or_default(), 0)?;
     for call in message.tool_calls.unwrap_or_default() {
         teller.call(None, call, &mut events)?;
@@ -207,11 +230,11 @@ impl EventReader for Reader {
         let Some(kind) = told.r#type else {
             return Err(error::in_answer(data).unwrap_or_else(|| no_event_stream(data)));
         };
-        let Delta { message, finish_reason, usage } = told.delta.unwrap_or_default();
+        let Delta { message, finish_reason, usage, error } = told.delta.unwrap_or_default();
         let message = message.unwrap_or_default();
         match (&*kind, message.content, message.tool_calls) {
             ("content-start" | "content-delta", OneOf::Item(content), _) => {
-                self.teller.content(content, events);
+                self.teller.content(content, drawn(&told.logprobs), events);
             }
             ("content-end", ..) => self.teller.end_thought(events),
             ("tool-plan-delta", ..) => {
@@ -231,6 +254,7 @@ impl EventReader for Reader {
                 self.teller.cite(citations, data.len())?;
             }
             ("message-end", ..) => {
+                self.teller.explain(error.unwrap_or_default(), events);
                 self.teller.finish(finish_reason.as_deref(), usage, events);
                 self.over = true;
             }
@@ -252,13 +276,28 @@ impl EventReader for Reader {
 // === impl Teller ===
 
 impl Teller {
-    fn content(&mut self, content: Content, events: &mut Vec<Event>) {
+    fn content(&mut self, content: Content, logprobs: Vec<TokenLogprob>, events: &mut Vec<Event>) {
+        // The weights of thoughts have no place in an answer.
+        let thinks = content.thinking.as_ref().is_some_and(|text| !text.is_empty());
         self.think(content.thinking.unwrap_or_default(), "", events);
-        let text = content.text.unwrap_or_default();
-        if !text.is_empty() {
+        let logprobs = if thinks { vec![] } else { logprobs };
+        self.text(content.text.unwrap_or_default(), logprobs, events);
+    }
+
+    fn text(&mut self, text: String, logprobs: Vec<TokenLogprob>, events: &mut Vec<Event>) {
+        if !text.is_empty() || !logprobs.is_empty() {
             self.end_thought(events);
             self.told += text.len();
-            events.push(Event::Text { choice: 0, text, logprobs: vec![] });
+            events.push(Event::Text { choice: 0, text, logprobs });
+        }
+    }
+
+    /// Tells why there is no more of an answer.
+    fn explain(&mut self, text: String, events: &mut Vec<Event>) {
+        if !text.is_empty() {
+            self.end_thought(events);
+            self.end_text(events);
+            events.push(Event::Refusal { choice: 0, text });
         }
     }
 

@@ -14,6 +14,10 @@ use crate::dialects::openai_error::class;
 
 /// Members that only this vendor knows; they are passed on as the caller wrote them.
 const OWN_MEMBERS: [&str; 3] = ["max_tokens", "priority", "truncate"];
+/// Members that stand for inputs of other kinds: vectors of the texts alone would not be what was asked.
+const OTHER_INPUTS: [&str; 2] = ["images", "inputs"];
+/// The most texts of one call (the vendor's SDK, `ClientV2.embed`).
+pub(super) const MOST_TEXTS: usize = 96;
 /// What vectors are for unless the caller says: most are kept to be searched.
 const USUAL_TYPE: &str = "search_document";
 
@@ -57,6 +61,11 @@ pub(super) fn encode(
     }
     let mut dropped = Vec::new();
     for (name, value) in &request.extra {
+        if OTHER_INPUTS.contains(&name.as_str()) {
+            let message =
+                format!("the endpoint makes vectors of texts in `input`, not of `{name}`");
+            return Err(Failure::new(Kind::Unsupported, message).with_param(name.as_str()));
+        }
         if OWN_MEMBERS.contains(&name.as_str()) {
             body.insert(name.clone(), value.clone());
         } else {
@@ -103,8 +112,14 @@ mod tests {
         let expected = json!({"model": "embed-v4.0", "texts": ["a"], "input_type": "search_document",
             "embedding_types": ["float"], "output_dimension": 256, "truncate": "END"});
         assert_eq!((body, written.dropped), (expected, vec!["user".to_owned()]));
-        let tokens = EmbeddingRequest { inputs: vec![EmbeddingInput::Tokens(vec![1])], ..request };
-        assert_eq!(encode(&tokens, &"m".into()).unwrap_err().kind, Kind::Unsupported);
+        let tokens = vec![EmbeddingInput::Tokens(vec![1])];
+        let tokens = EmbeddingRequest { inputs: tokens, ..request.clone() };
+        let mut shown = request;
+        shown.extra.insert("images".into(), json!(["data:image/png;base64,AA"]));
+        for (wanted, param) in [(tokens, "input"), (shown, "images")] {
+            let failure = encode(&wanted, &"m".into()).unwrap_err();
+            assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Unsupported, Some(param)));
+        }
     }
 
     #[test]

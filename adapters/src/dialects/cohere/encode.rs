@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::turns::Turns;
 use crate::dialect::Encoded;
-use crate::dialects::refusals::{one_plain_answer, unable};
+use crate::dialects::refusals::{one_answer, unable};
 
 /// The function that stands for the answer's format beside other functions, with which the API takes
 /// no format.
 const FORMAT_TOOL: &str = "json_tool_call";
 /// Members that only this vendor knows; they are passed on as the caller wrote them.
-const OWN_MEMBERS: [&str; 6] =
-    ["citation_options", "documents", "priority", "raw_prompting", "safety_mode", "strict_tools"];
+const OWN_MEMBERS: [&str; 5] =
+    ["citation_options", "documents", "priority", "safety_mode", "strict_tools"];
 /// How the names of models begin that do not think.
 const THOUGHTLESS: [&str; 7] = [
     "c4ai-aya",
@@ -38,7 +38,7 @@ pub(super) fn encode(
 ) -> Result<Encoded, Failure> {
     refuse(chat)?;
     let mut dropped = Vec::new();
-    let turns = Turns::of(chat.messages(), &mut dropped)?;
+    let turns = Turns::of(chat.messages(), takes_documents(chat), &mut dropped)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     put("model", model.as_str().into());
@@ -69,7 +69,10 @@ pub(super) fn encode(
 
 /// What no model of this vendor can do.
 fn refuse(chat: &ChatRequest) -> Result<(), Failure> {
-    one_plain_answer(chat)?;
+    one_answer(chat)?;
+    if chat.top_logprobs.is_some_and(|alternatives| alternatives > 0) {
+        return Err(unable("top_logprobs", "the alternatives of a token"));
+    }
     if !chat.native_tools.is_empty() {
         return Err(unable("tools", "this type of tool"));
     }
@@ -79,6 +82,17 @@ fn refuse(chat: &ChatRequest) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether tools may be called.
+fn may_call(chat: &ChatRequest) -> bool {
+    chat.tool_choice != ToolChoice::None && !chat.tools.is_empty()
+}
+
+/// Whether documents may stand beside the conversation: no format goes with them (the vendor's SDK,
+/// `JsonObjectResponseFormatV2`).
+fn takes_documents(chat: &ChatRequest) -> bool {
+    chat.format == AnswerFormat::Text || may_call(chat)
+}
+
 fn sampling(chat: &ChatRequest, dropped: &mut Vec<String>) -> Map<String, Value> {
     let wanted = &chat.sampling;
     let mut out = Map::new();
@@ -86,6 +100,7 @@ fn sampling(chat: &ChatRequest, dropped: &mut Vec<String>) -> Map<String, Value>
         out.extend(value.map(|value| (name.to_owned(), value)));
     };
     put("max_tokens", wanted.max_tokens.map(Value::from));
+    put("logprobs", chat.top_logprobs.map(|_| true.into()));
     put("temperature", wanted.temperature.map(|heat| heat.min(1.0).into()));
     // `p` is from 0.01 to 0.99; 1 sets no limit.
     let spread = wanted.top_p.filter(|spread| *spread < 1.0);
@@ -122,9 +137,8 @@ fn tools(
         AnswerFormat::JsonObject => Some(json!({ "type": "object" })),
         AnswerFormat::Text | AnswerFormat::Grammar(_) => None,
     };
-    let callable = chat.tool_choice != ToolChoice::None && !chat.tools.is_empty();
     if let Some(schema) = &schema
-        && !callable
+        && !may_call(chat)
     {
         let format = match chat.format {
             AnswerFormat::JsonObject => json!({ "type": "json_object" }),
@@ -141,7 +155,8 @@ fn tools(
         ToolChoice::Named(name) => tool.name == *name,
         _ => true,
     };
-    let mut tools: Vec<Value> = chat.tools.iter().filter(offered).map(function).collect();
+    let offered: Vec<&Tool> = chat.tools.iter().filter(offered).collect();
+    let mut tools: Vec<Value> = offered.iter().map(|tool| function(tool)).collect();
     let mut forced = match &chat.tool_choice {
         ToolChoice::Auto => None,
         ToolChoice::None => Some("NONE"),
@@ -162,8 +177,8 @@ fn tools(
     body.insert("tools".to_owned(), tools.into());
     body.extend(forced.map(|word| ("tool_choice".to_owned(), word.into())));
     // It holds for all tools or for none.
-    let strict = chat.tools.iter().filter(|tool| tool.strict == Some(true)).count();
-    if strict > 0 && strict == chat.tools.len() && format_tool.is_none() {
+    let strict = offered.iter().filter(|tool| tool.strict == Some(true)).count();
+    if strict > 0 && strict == offered.len() && format_tool.is_none() {
         body.insert("strict_tools".to_owned(), true.into());
     } else if strict > 0 {
         dropped.push("tools.strict".to_owned());
@@ -203,7 +218,9 @@ fn thinking(chat: &ChatRequest, model: &str, dropped: &mut Vec<String>) -> Optio
     }
     let length = chat.sampling.max_tokens.unwrap_or(USUAL_LENGTH);
     // Without a bound is how it thinks by itself.
-    let of_effort = |effort: Effort| (effort < Effort::Max).then(|| effort.as_budget(length));
+    // A budget is a positive number.
+    let of_effort =
+        |effort: Effort| (effort < Effort::Max).then(|| effort.as_budget(length).max(1));
     let budget = reasoning.budget.or_else(|| reasoning.effort.and_then(of_effort));
     let value = match budget {
         _ if reasoning.is_off() => json!({ "type": "disabled" }),

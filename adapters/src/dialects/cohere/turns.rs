@@ -1,13 +1,12 @@
 //! The conversation, and the documents that were shown in it.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Media, Part, ToolResult, formats, text_of};
 use serde_json::{Value, json};
 
 use crate::dialects::citations::DOCUMENT;
+use crate::dialects::openai_provider::{closest_detail, plain_text};
 
 /// What a [`Signature`](isthmus_inference::part::Signature) of a plan for calls holds; that of a
 /// thought holds nothing. The vendor signs neither, but wants both back in their own places.
@@ -20,11 +19,18 @@ pub(super) struct Turns {
     pub(super) messages: Vec<Value>,
     /// For `documents`: they stand beside the conversation.
     pub(super) documents: Vec<Value>,
+    /// Whether they may: else they are part of what is said.
+    apart: bool,
 }
 
 impl Turns {
-    pub(super) fn of(messages: &[Message], dropped: &mut Vec<String>) -> Result<Self, Failure> {
-        let mut turns = Self::default();
+    /// Whether documents stand `apart` from what is said.
+    pub(super) fn of(
+        messages: &[Message],
+        apart: bool,
+        dropped: &mut Vec<String>,
+    ) -> Result<Self, Failure> {
+        let mut turns = Self { apart, ..Self::default() };
         for (at, message) in messages.iter().enumerate() {
             if message.name.is_some() && !dropped.iter().any(|name| name == "messages.name") {
                 dropped.push("messages.name".to_owned());
@@ -47,6 +53,11 @@ impl Turns {
                 Part::Document { media, name } if role == "user" => {
                     let text = text_in(media).ok_or_else(|| unsupported(part, at, place))?;
                     let title = name.as_deref().unwrap_or_default();
+                    if !self.apart {
+                        let text = format!("<document title=\"{title}\">\n{text}\n</document>");
+                        content.push(json!({ "type": "text", "text": text }));
+                        continue;
+                    }
                     let id = format!("{DOCUMENT}{}", self.documents.len());
                     let data = json!({ "title": title, "text": text });
                     self.documents.push(json!({ "id": id, "data": data }));
@@ -145,7 +156,7 @@ fn shown(part: &Part, role: &str, at: usize, place: usize) -> Result<Value, Fail
             let url = media.as_url().ok_or_else(|| unsupported(part, at, place))?;
             let mut image = json!({ "url": url });
             if let Some(detail) = detail {
-                image["detail"] = detail.clone().into();
+                image["detail"] = closest_detail(detail).into();
             }
             Ok(json!({ "type": "image_url", "image_url": image }))
         }
@@ -167,15 +178,14 @@ fn plain(mut content: Vec<Value>) -> Value {
 fn text_in(media: &Media) -> Option<String> {
     match media {
         Media::Text(text) => Some(text.clone()),
-        Media::Inline { media_type, base64 } if media_type.starts_with("text/") => {
-            String::from_utf8(STANDARD.decode(base64).ok()?).ok()
-        }
-        _ => None,
+        media => plain_text(media),
     }
 }
 
 fn unsupported(part: &Part, at: usize, place: usize) -> Failure {
-    let what = part.what();
-    let message = format!("the endpoint does not take {what} in a message");
+    let message = match part {
+        Part::Document { .. } => "the endpoint takes documents of text alone".to_owned(),
+        part => format!("the endpoint does not take {} in a message", part.what()),
+    };
     Failure::new(Kind::Unsupported, message).with_param(format!("messages[{at}].content[{place}]"))
 }

@@ -1,7 +1,7 @@
 //! The parts of a message's content.
 
 use isthmus_inference::failure::Failure;
-use isthmus_inference::part::{CacheLife, Media, Part, formats};
+use isthmus_inference::part::{CacheLife, Media, Part, Signature, formats};
 use serde_json::Value;
 
 use super::reasoning::thought_text;
@@ -132,5 +132,7 @@ fn thinking(fields: &mut Fields) -> Result<Part, Failure> {
         Value::String(text) => text,
         chunks => thought_text(&chunks),
     };
-    Ok(Part::Thinking { text, signature: None })
+    let signature = fields.text("signature")?.filter(|data| !data.is_empty());
+    let signature = signature.map(|data| Signature::new(formats::MISTRAL, data));
+    Ok(Part::Thinking { text, signature })
 }

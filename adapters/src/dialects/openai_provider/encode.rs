@@ -17,6 +17,8 @@ use crate::dialects::openai_request::StreamUsage;
 const MOST_STOPS: usize = 4;
 /// Of how long an answer a budget is a share, where the caller does not limit it.
 const USUAL_ANSWER: u32 = 32_000;
+/// What Mistral and Groq call the tier that OpenAI calls `default`.
+const USUAL_TIERS: [&str; 2] = ["standard_only", "on_demand"];
 /// The name of a schema that has none.
 const UNNAMED: &str = "answer";
 
@@ -37,6 +39,9 @@ pub(super) fn encode(
     let mut writer = Writer { style, body: Map::new(), dropped: Vec::new() };
     writer.put("model", model.as_str());
     writer.put("messages", turns::messages(style, chat.messages(), chat.continued)?);
+    if !style.names && chat.messages().iter().any(|turn| turn.name.is_some()) {
+        writer.dropped.push("messages.name".to_owned());
+    }
     if chat.continued && style.continuation == Continuation::FinalMessage {
         // Both speak of the same place: an open turn leaves no room for the start of another.
         writer.put("continue_final_message", true);
@@ -98,7 +103,7 @@ impl Writer<'_> {
             self.put(self.style.max_tokens, limit);
         }
         let drawn = [
-            ("temperature", sampling.temperature),
+            ("temperature", sampling.temperature.map(|heat| heat.min(self.style.hottest))),
             ("top_p", sampling.top_p),
             ("presence_penalty", Some(sampling.presence_penalty).filter(|weight| *weight != 0.0)),
             ("frequency_penalty", Some(sampling.frequency_penalty).filter(|weight| *weight != 0.0)),
@@ -124,6 +129,10 @@ impl Writer<'_> {
             self.wish("logit_bias", biased);
         }
         match sampling.seed.map(u64::cast_signed) {
+            // Mistral's seeds are not negative.
+            Some(seed) if self.style.seed == "random_seed" => {
+                self.put(self.style.seed, seed.unsigned_abs());
+            }
             Some(seed) if self.takes("seed") => self.put(self.style.seed, seed),
             Some(_) => self.dropped.push("seed".to_owned()),
             None => {}
@@ -261,14 +270,30 @@ impl Writer<'_> {
         }
         match chat.service_tier.as_deref() {
             Some(tier) if self.style.tiers.contains(&tier) => self.put("service_tier", tier),
+            Some("default") if let Some(usual) = self.usual_tier() => {
+                self.put("service_tier", usual);
+            }
             Some(_) => self.dropped.push("service_tier".to_owned()),
             None => {}
         }
     }
 
+    /// The provider's own word for what everybody gets.
+    fn usual_tier(&self) -> Option<&'static str> {
+        self.style.tiers.iter().copied().find(|tier| USUAL_TIERS.contains(tier))
+    }
+
     fn extra(&mut self, extra: &Map<String, Value>) {
         for (name, value) in extra {
-            self.wish(name, Some(value.clone()));
+            match value.pointer("/content").and_then(Value::as_array) {
+                // What is expected may be in parts at OpenAI alone.
+                Some(parts) if name == "prediction" && !self.style.openai_models => {
+                    let text: String =
+                        parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
+                    self.wish(name, Some(json!({"type": "content", "content": text})));
+                }
+                _ => self.wish(name, Some(value.clone())),
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a message or a delta says: text, pictures, probabilities, and what it is from.
 
 use isthmus_inference::answer::TokenLogprob;
-use isthmus_inference::part::{Media, Part, formats};
+use isthmus_inference::part::{Media, Part, Signature, formats};
 use isthmus_inference::stream::Event;
 use serde_json::{Map, Value};
 
@@ -68,7 +68,13 @@ fn chunk(choice: u32, part: &Value, events: &mut Vec<Event>) {
                 Some(chunks) => reasoning::thought_text(chunks),
                 None => String::new(),
             };
+            let signature = part.get("signature").and_then(Value::as_str).unwrap_or_default();
             events.push(Event::Reasoning { choice, text });
+            // Some thoughts are to be sent back with what signs them (its SDK, `ThinkChunk`).
+            if !signature.is_empty() {
+                let signature = Signature::new(formats::MISTRAL, signature);
+                events.push(Event::ReasoningSigned { choice, signature });
+            }
         }
         Some("image_url") => events.extend(picture(choice, part)),
         // A kind that is yet to come: of what it says, its text is what all can read.

@@ -29,6 +29,8 @@ pub struct Style {
     pub video: bool,
     /// Whether it takes Anthropic's `cache_control`.
     pub cache_marks: bool,
+    /// The highest temperature that it takes; what is above is as wild as it gets there.
+    pub hottest: f64,
     /// Whether speakers may have names.
     pub names: bool,
     /// Whether calls must have ids of nine letters and digits.
@@ -119,7 +121,7 @@ pub const OPENAI: Style = Style {
         "moderation",
         "modalities",
     ],
-    tiers: &["auto", "default", "flex", "scale", "priority"],
+    tiers: &["auto", "default", "flex", "scale", "priority", "fast"],
     stream_usage: StreamUsage::Asked,
     thinking: Thinking::Effort(openai_efforts),
     thoughts: Thoughts::Forgotten,
@@ -127,6 +129,7 @@ pub const OPENAI: Style = Style {
     audio: true,
     video: false,
     cache_marks: false,
+    hottest: 2.0,
     names: true,
     short_ids: false,
     prefix: false,

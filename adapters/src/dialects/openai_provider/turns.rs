@@ -1,8 +1,12 @@
 //! The turns of a chat, written as chat completion messages.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::Failure;
-use isthmus_inference::part::{CacheLife, Media, Part, ToolCall, ToolResult, formats, text_of};
+use isthmus_inference::part::{
+    CacheLife, Media, Part, Signature, ToolCall, ToolResult, formats, text_of,
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -204,7 +208,9 @@ fn written(style: &Style, part: &Part) -> Result<Option<Value>, Failure> {
             let url = media.as_url().ok_or_else(|| refused(part))?;
             let mut image = json!({"url": url});
             if let Some(detail) = detail {
-                image["detail"] = detail.as_str().into();
+                // The newest word is OpenAI's alone.
+                let closest = if style.openai_models { detail } else { closest_detail(detail) };
+                image["detail"] = closest.into();
             }
             json!({"type": "image_url", "image_url": image})
         }
@@ -214,11 +220,11 @@ fn written(style: &Style, part: &Part) -> Result<Option<Value>, Failure> {
             let url = media.as_url().filter(|_| style.video).ok_or_else(|| refused(part))?;
             json!({"type": "video_url", "video_url": {"url": url}})
         }
-        // A signed thought is somebody else's.
-        Part::Thinking { text, signature: None }
-            if style.thoughts == Thoughts::Chunks && !text.is_empty() =>
-        {
-            json!({"type": "thinking", "thinking": [{"type": "text", "text": text}]})
+        Part::Thinking { text, signature } if style.thoughts == Thoughts::Chunks => {
+            match thought_chunk(text, signature.as_ref()) {
+                Some(chunk) => chunk,
+                None => return Ok(None),
+            }
         }
         Part::Native { format, value } if *format == formats::OPENAI_CHAT => value.clone(),
         Part::Native { .. } => return Err(refused(part)),
@@ -228,12 +234,36 @@ fn written(style: &Style, part: &Part) -> Result<Option<Value>, Failure> {
     }))
 }
 
+/// How closely to look, in the words that OpenAI had first and others took over.
+pub(crate) fn closest_detail(detail: &str) -> &str {
+    if detail == "original" { "high" } else { detail }
+}
+
+/// A thought as Mistral writes it; `None` for one that somebody else signed.
+fn thought_chunk(text: &str, signature: Option<&Signature>) -> Option<Value> {
+    let said = (!text.is_empty()).then(|| json!({"type": "text", "text": text}));
+    let mut chunk = json!({"type": "thinking", "thinking": Vec::from_iter(said)});
+    match signature {
+        None if text.is_empty() => return None,
+        None => {}
+        Some(by) if by.format == formats::MISTRAL => chunk["signature"] = by.data.as_str().into(),
+        Some(_) => return None,
+    }
+    Some(chunk)
+}
+
 fn refused(part: &Part) -> Failure {
     unsupported("messages", &format!("{} in this form", part.what()))
 }
 
 fn document(style: &Style, media: &Media, name: Option<&str>) -> Result<Value, Failure> {
-    if let Media::Text(text) = media {
+    // Where files are pages alone, or nothing, text is said.
+    let said = matches!(style.documents, Documents::Refused | Documents::Url);
+    let text = match media {
+        Media::Text(text) => Some(text.clone()),
+        media => plain_text(media).filter(|_| said),
+    };
+    if let Some(text) = text {
         let text = match name {
             Some(name) => format!("<document title=\"{name}\">\n{text}\n</document>"),
             None => format!("<document>\n{text}\n</document>"),
@@ -261,6 +291,13 @@ fn document(style: &Style, media: &Media, name: Option<&str>) -> Result<Value, F
         _ => None,
     };
     written.ok_or_else(|| unsupported("messages", "a document in this form"))
+}
+
+/// The text of a document that is nothing else.
+pub(crate) fn plain_text(media: &Media) -> Option<String> {
+    let Media::Inline { media_type, base64 } = media else { return None };
+    let text = media_type.starts_with("text/").then(|| STANDARD.decode(base64).ok())??;
+    String::from_utf8(text).ok()
 }
 
 /// OpenAI takes `wav` and `mp3` in base64; Mistral takes the same bare, or an address.

@@ -30,8 +30,13 @@ pub(super) fn parts(value: Value, param: &str) -> Result<Vec<Part>, Failure> {
             continue;
         }
         let param = format!("{param}[{at}]");
+        let is_document = item["type"] == "document";
         let mut block = Fields::of_value(item, &param)?;
         let life = cache_life(&mut block)?;
+        // What a document is about, for the model to read and not to cite.
+        if is_document {
+            parts.extend(block.text("context")?.map(Part::Text));
+        }
         match part(block)? {
             Some(Read::Part(part)) => parts.push(part),
             Some(Read::CallSigned(call, signature)) => {

@@ -30,7 +30,8 @@ fn a_conversation_is_read_whole() {
             {"role": "user", "content": [
                 {"type": "text", "text": "look"},
                 {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}},
-                {"type": "document", "source": {"type": "url", "url": "https://x/a.pdf"}, "title": "a"},
+                {"type": "document", "source": {"type": "url", "url": "https://x/a.pdf"}, "title": "a",
+                 "context": "of last year"},
             ]},
             {"role": "assistant", "content": [
                 {"type": "thinking", "thinking": "hm", "signature": "sig"},
@@ -72,6 +73,7 @@ fn a_conversation_is_read_whole() {
             vec![
                 Part::text("look"),
                 Part::Image { media: image, detail: None },
+                Part::text("of last year"),
                 Part::Document { media: url, name: Some("a".into()) },
             ],
         ),
@@ -95,13 +97,13 @@ fn a_conversation_is_read_whole() {
 fn the_rest_of_a_request_is_read_too() {
     let chat = with(&json!({
         "tools": [
-            {"name": "f", "description": "d", "input_schema": {"type": "object"}, "strict": true,
-             "cache_control": {"type": "ephemeral"}},
+            {"type": "custom", "name": "f", "description": "d", "input_schema": {"type": "object"},
+             "strict": true, "cache_control": {"type": "ephemeral"}, "defer_loading": true},
             {"type": "web_search_20250305", "name": "web_search"},
         ],
         "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
         "thinking": {"type": "enabled", "budget_tokens": 2000, "display": "omitted"},
-        "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": {"type": "object"}}},
+        "output_config": {"effort": "high", "task_budget": {"type": "tokens", "total": 9}, "format": {"type": "json_schema", "schema": {"type": "object"}}},
         "stop_sequences": ["a", "b"], "temperature": 0.5, "top_p": 0.9, "top_k": 5,
         "metadata": {"user_id": "u"}, "service_tier": "standard_only",
         "container": "c", "speed": null,
@@ -134,7 +136,9 @@ fn the_rest_of_a_request_is_read_too() {
     assert_eq!(chat.format, AnswerFormat::JsonSchema(schema));
     assert_eq!((chat.sampling.top_k, chat.sampling.max_tokens), (Some(5), Some(9)));
     assert_eq!((chat.user.as_deref(), chat.service_tier.as_deref()), (Some("u"), Some("default")));
-    assert_eq!(Value::Object(chat.extra), json!({"container": "c"}));
+    let unsaid = json!({"container": "c", "tools.defer_loading": true,
+        "output_config.task_budget": {"type": "tokens", "total": 9}});
+    assert_eq!(Value::Object(chat.extra), unsaid);
 }
 
 #[test]

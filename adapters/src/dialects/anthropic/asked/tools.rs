@@ -3,26 +3,34 @@
 use isthmus_inference::chat::{NativeTool, Tool, ToolChoice};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::part::formats;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::parts::cache_life;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
 
-/// The caller's functions, and the tools that the vendor runs itself.
-pub(super) fn tools(fields: &mut Fields) -> Result<(Vec<Tool>, Vec<NativeTool>), Failure> {
+/// The caller's functions, and the tools that the vendor runs itself. What else is said of a function
+/// (`input_examples`, `defer_loading` …) is `unsaid`.
+pub(super) fn tools(
+    fields: &mut Fields,
+    unsaid: &mut Map<String, Value>,
+) -> Result<(Vec<Tool>, Vec<NativeTool>), Failure> {
     let (mut functions, mut native) = (Vec::new(), Vec::new());
     for (at, item) in fields.list("tools")?.into_iter().enumerate() {
         let kind = item.get("type").and_then(Value::as_str);
         if kind.is_some_and(|kind| kind != "custom") {
             native.push(NativeTool { format: formats::ANTHROPIC, value: item });
         } else {
-            functions.push(function(Fields::of_value(item, &format!("tools[{at}]"))?)?);
+            let mut fields = Fields::of_value(item, &format!("tools[{at}]"))?;
+            fields.take("type");
+            functions.push(function(&mut fields)?);
+            let others = fields.rest().into_iter();
+            unsaid.extend(others.map(|(name, value)| (format!("tools.{name}"), value)));
         }
     }
     Ok((functions, native))
 }
 
-fn function(mut fields: Fields) -> Result<Tool, Failure> {
+fn function(fields: &mut Fields) -> Result<Tool, Failure> {
     let param = fields.param("input_schema");
     let parameters = fields.required("input_schema")?;
     if !parameters.is_object() {
@@ -33,7 +41,7 @@ fn function(mut fields: Fields) -> Result<Tool, Failure> {
         description: fields.text("description")?,
         parameters,
         strict: fields.boolean("strict")?,
-        cache: cache_life(&mut fields)?,
+        cache: cache_life(fields)?,
         free_text: None,
     })
 }

@@ -108,6 +108,60 @@ fn each_end_has_its_reason() {
 }
 
 #[test]
+fn the_weights_of_what_was_drawn_are_told_beside_the_text() {
+    let item =
+        |text: &str, weights: &[f32]| json!({"text": text, "token_ids": [1], "logprobs": weights});
+    let weighed = |text: &str, weights: &[f32]| {
+        let mut event = content("content-delta", 0, &json!({ "text": text }));
+        event["logprobs"] = item(text, weights);
+        event
+    };
+    let mut thought = content("content-delta", 0, &json!({"thinking": "hm"}));
+    thought["logprobs"] = item("hm", &[-9.0]);
+    let mut odd = content("content-delta", 0, &json!({"text": "!"}));
+    odd["logprobs"] = json!({"text": 7});
+    let data = [
+        begin(),
+        thought,
+        weighed("Hel", &[-0.5]),
+        weighed("lo", &[-0.25, -1.0]),
+        odd,
+        end("COMPLETE"),
+    ];
+    let (events, outcome) = stream(&data);
+    outcome.unwrap();
+    let streamed = folded(events);
+    let token = |text: &str, logprob: f32| TokenLogprob {
+        bytes: text.as_bytes().to_vec(),
+        logprob,
+        top: vec![],
+    };
+    let expected = [token("Hel", -0.5), token("lo", -1.25)];
+    assert_eq!(streamed.choices[0].logprobs, expected);
+    assert_eq!(streamed.choices[0].text(), "Hello!");
+    let body = json!({"id": "x", "finish_reason": "COMPLETE", "usage": end("")["delta"]["usage"],
+        "message": {"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Hello!"},
+        ]},
+        "logprobs": [item("Hel", &[-0.5]), item("lo", &[-0.25, -1.0])]});
+    assert_eq!(decode(body.to_string().as_bytes()).unwrap(), streamed);
+}
+
+#[test]
+fn what_went_wrong_is_told_in_the_vendors_words() {
+    let mut ended = end("ERROR");
+    ended["delta"]["error"] = "your request resulted in an invalid tool generation".into();
+    let plan =
+        json!({"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "I will look"}}});
+    let answer = folded(stream(&[begin(), plan, ended]).0);
+    let choice = &answer.choices[0];
+    assert_eq!(choice.finish, Some(FinishReason::Failed));
+    let told = Part::Refusal("your request resulted in an invalid tool generation".into());
+    assert_eq!(choice.content.last(), Some(&told));
+    assert_eq!(choice.reasoning(), "I will look");
+}
+
+#[test]
 fn calls_without_an_index_are_kept_apart() {
     let unnumbered = |kind: &str, call: &Value| json!({"type": kind, "delta": {"message": {"tool_calls": call}}});
     let begun = |id: &str| {

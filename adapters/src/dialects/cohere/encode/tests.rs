@@ -131,10 +131,43 @@ fn formats_and_tools_exclude_each_other() {
 }
 
 #[test]
+fn documents_are_said_where_none_can_stand_beside_a_format() {
+    let shown = || {
+        let media = Media::Text("grass is green".into());
+        let document = Part::Document { media, name: Some("d".into()) };
+        let content = vec![Part::text("look"), document];
+        saying(vec![Message { role: Role::User, content, name: None }])
+    };
+    let formatted = ChatRequest { format: AnswerFormat::JsonObject, ..shown() };
+    let (body, _) = written(&formatted, "m");
+    let said = json!([
+        {"type": "text", "text": "look"},
+        {"type": "text", "text": "<document title=\"d\">\ngrass is green\n</document>"},
+    ]);
+    assert_eq!((&body["messages"][0]["content"], &body["documents"]), (&said, &json!(null)));
+    assert_eq!(body["response_format"], json!({"type": "json_object"}));
+    let (body, _) = written(&ChatRequest { tools: vec![tool("f")], ..formatted }, "m");
+    assert_eq!(body["documents"][0]["data"]["title"], "d", "a function stands for the format");
+}
+
+#[test]
+fn a_budget_is_a_positive_number_and_weights_are_asked_for() {
+    let chat = ChatRequest {
+        sampling: Sampling { max_tokens: Some(5), ..Sampling::default() },
+        reasoning: Reasoning { effort: Some(Effort::Minimal), ..Reasoning::default() },
+        top_logprobs: Some(0),
+        ..ChatRequest::default()
+    };
+    let (body, _) = written(&chat, "command-a-reasoning-08-2025");
+    assert_eq!(body["thinking"], json!({"type": "enabled", "token_budget": 1}));
+    assert_eq!(body["logprobs"], true);
+}
+
+#[test]
 fn one_function_is_named_by_offering_no_other() {
     let strict = |name: &str| Tool { strict: Some(true), ..tool(name) };
     let chat = ChatRequest {
-        tools: vec![strict("f"), strict("g")],
+        tools: vec![tool("f"), strict("g")],
         tool_choice: ToolChoice::Named("g".into()),
         ..ChatRequest::default()
     };
@@ -147,7 +180,7 @@ fn one_function_is_named_by_offering_no_other() {
 fn what_cannot_be_given_names_its_field() {
     let cases = [
         (ChatRequest { choices: 2, ..ChatRequest::default() }, "n"),
-        (ChatRequest { top_logprobs: Some(0), ..ChatRequest::default() }, "logprobs"),
+        (ChatRequest { top_logprobs: Some(1), ..ChatRequest::default() }, "top_logprobs"),
         (
             saying(vec![Message {
                 role: Role::User,
