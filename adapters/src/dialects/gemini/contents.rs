@@ -13,9 +13,10 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Flavour;
-use super::answer::{METADATA, is_made_up};
+use super::calls::is_made_up;
 use super::media;
 use super::model::Model;
+use super::sources::METADATA;
 use super::wire::{Content, FunctionCallOut, FunctionResponse, PartOut, Piece};
 
 /// Stands for the signature of a call that some other model made: Gemini 3 refuses a call without

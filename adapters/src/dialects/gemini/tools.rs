@@ -61,6 +61,15 @@ pub(super) fn tools(chat: &ChatRequest, model: Model<'_>) -> Result<Tools, Failu
     Ok(written)
 }
 
+/// Where a caller names what was cached, or may.
+const CACHED: [&str; 4] = ["cachedContent", "cached_content", "extra_body", "google"];
+
+/// Whether a request has tools that name their sources, or may have some in what was cached before.
+pub(super) fn look_up(chat: &ChatRequest) -> bool {
+    let cached = |name: &String| CACHED.contains(&name.as_str());
+    !chat.native_tools.is_empty() || chat.extra.keys().any(cached)
+}
+
 impl Tools {
     fn declare(&mut self, declarations: impl Iterator<Item = Value>) {
         let declarations: Vec<_> = declarations.collect();
