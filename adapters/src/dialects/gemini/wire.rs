@@ -63,6 +63,14 @@ pub(super) struct PartOut<'a> {
     pub(super) function_response: Option<FunctionResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thought_signature: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) media_resolution: Option<Resolution>,
+}
+
+/// How closely a file is looked at.
+#[derive(Serialize)]
+pub(super) struct Resolution {
+    pub(super) level: &'static str,
 }
 
 /// Bytes in base64.
