@@ -63,6 +63,10 @@ pub(crate) const CITATIONS: &str = "citations";
 /// The member in which Perplexity has the pages that it found, with titles and excerpts.
 pub(crate) const SEARCH_RESULTS: &str = "search_results";
 
+/// The member of a request's `extra` that tells that its documents are to be cited: Anthropic has it at
+/// each of them, and wants it at all or none.
+pub(crate) const CITED_DOCUMENTS: &str = "documents.citations";
+
 /// The most sources that are told of one part of an answer.
 const MOST: usize = 1024;
 
