@@ -46,6 +46,11 @@ pub trait ChatDialect: Send + Sync + 'static {
     /// A reader for one streamed answer.
     fn decoder(&self) -> Box<dyn StreamDecoder>;
 
+    /// The same for the answer to this request, where what it asks for tells how little must be kept.
+    fn decoder_for(&self, _chat: &ChatRequest) -> Box<dyn StreamDecoder> {
+        self.decoder()
+    }
+
     /// Reads an answer that came with any other status.
     fn failure(&self, refused: Refused<'_>) -> Failure;
 

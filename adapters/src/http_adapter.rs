@@ -169,7 +169,7 @@ impl<S: Service> HttpAdapter<S> {
         let refused = |refused: Refused<'_>| dialect.failure(refused);
         if request.stream {
             let asked = request.body.len();
-            let watch = Decoding::new(dialect.decoder(), format_tool, stand_ins, asked);
+            let watch = Decoding::new(dialect.decoder_for(&chat), format_tool, stand_ins, asked);
             let watch = Box::new(watch);
             return self.stream(outgoing, watch, &refused, dropped).await.map(Answer::Stream);
         }

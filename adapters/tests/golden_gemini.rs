@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use isthmus_adapters::dialect::{CallerDialect, ChatDialect};
+use isthmus_adapters::dialect::{CallerDialect, ChatDialect, Stamp};
 use isthmus_adapters::dialects::gemini::{Flavour, GeminiChat};
 use isthmus_adapters::dialects::openai::OpenAiCaller;
 use isthmus_inference::request::Operation;
@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 type Way = fn(&[u8]) -> String;
 
 /// What stands in a case's folder, what must come of it, and the way from one to the other.
-const WAYS: [(&str, &str, Way); 3] = [
+const WAYS: [(&str, &str, Way); 4] = [
     ("request.json", "upstream.json", written),
     ("answer.json", "answer.txt", read),
+    ("answer.json", "openai.json", told),
     ("stream.txt", "events.txt", streamed),
 ];
 
@@ -54,6 +55,16 @@ fn written(case: &[u8]) -> String {
 
 fn read(body: &[u8]) -> String {
     format!("{:#?}\n", GeminiChat { flavour: Flavour::Studio }.decode(body).unwrap())
+}
+
+/// The answer as a caller of OpenAI's language sees it.
+fn told(body: &[u8]) -> String {
+    let chat = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] });
+    let request = OpenAiCaller.read(Operation::Chat, chat.to_string().into()).unwrap();
+    let stamp = Stamp { id: "chatcmpl-1", created: 1, model: "m" };
+    let answer = GeminiChat { flavour: Flavour::Studio }.decode(body).unwrap();
+    let told = OpenAiCaller.answer(&request, &answer, &stamp);
+    format!("{:#}\n", serde_json::from_slice::<Value>(&told).unwrap())
 }
 
 fn streamed(stream: &[u8]) -> String {

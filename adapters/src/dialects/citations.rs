@@ -8,6 +8,7 @@
 use isthmus_inference::part::{Part, formats};
 use serde_json::{Value, json};
 
+mod google;
 mod read;
 mod write;
 
@@ -18,7 +19,7 @@ struct Citation {
     title: Option<String>,
     /// What is said there, as far as the provider shows it.
     quote: String,
-    /// The characters of the answer that it stands behind; none where the provider counts otherwise.
+    /// The characters of the answer that it stands behind; none where the provider does not say.
     span: (u64, u64),
 }
 
@@ -62,6 +63,13 @@ pub(crate) const CITATIONS: &str = "citations";
 /// The member in which Perplexity has the pages that it found, with titles and excerpts.
 pub(crate) const SEARCH_RESULTS: &str = "search_results";
 
+/// The member of a request's `extra` that tells that its documents are to be cited: Anthropic has it at
+/// each of them, and wants it at all or none.
+pub(crate) const CITED_DOCUMENTS: &str = "documents.citations";
+
+/// The most sources that are told of one part of an answer.
+const MOST: usize = 1024;
+
 /// How the ids begin of documents that stand beside a conversation (Cohere); their number follows.
 pub(crate) const DOCUMENT: &str = "document-";
 
@@ -87,10 +95,15 @@ pub(crate) fn cited(part: &Part, of: &'static str) -> Vec<Value> {
         formats::ANTHROPIC => value[CITATIONS].as_array(),
         _ => value[ANNOTATIONS].as_array(),
     };
-    match own {
-        Some(own) => own.clone(),
-        None => read::citations(format, value).iter().filter_map(|one| one.written(of)).collect(),
+    if let Some(own) = own {
+        return own.clone();
     }
+    let mut told = vec![];
+    for citation in read::citations(format, value).into_iter().take(MOST) {
+        // Without a place in the text, one source that stands behind two pieces is told once.
+        told.extend(citation.written(of).filter(|written| !told.contains(written)));
+    }
+    told
 }
 
 impl Default for Source {

@@ -13,6 +13,7 @@ use isthmus_inference::ident::UpstreamModel;
 use crate::dialect::{ChatDialect, Encoded, Refused, StreamDecoder};
 
 mod answer;
+mod calls;
 mod contents;
 mod embeddings;
 mod error;
@@ -22,6 +23,7 @@ mod media;
 mod model;
 mod request;
 mod schema;
+mod sources;
 mod stream;
 mod tools;
 mod usage;
@@ -60,7 +62,12 @@ impl ChatDialect for GeminiChat {
     }
 
     fn decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
+        Box::new(stream::Decoder::new(true))
+    }
+
+    /// Sources are named where something was looked for; other answers need not be kept for them.
+    fn decoder_for(&self, chat: &ChatRequest) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::new(tools::look_up(chat)))
     }
 
     fn failure(&self, refused: Refused<'_>) -> Failure {

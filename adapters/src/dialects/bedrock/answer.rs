@@ -138,9 +138,11 @@ pub(super) fn stop_sequence(additional: Option<&Value>) -> Option<String> {
     additional?.get("stop_sequence")?.as_str().map(str::to_owned)
 }
 
-/// The citations of a text, which stand behind it.
-pub(super) fn cited(citations: &[Value]) -> Part {
-    let value = json!({ "citationsContent": { "citations": citations } });
+/// The citations of a text, the answer's characters from `span.0` to `span.1`, behind which they stand.
+pub(super) fn cited(citations: &[Value], span: (usize, usize)) -> Part {
+    let value = json!({
+        "citationsContent": { "citations": citations }, "start": span.0, "end": span.1,
+    });
     Part::Native { format: formats::BEDROCK, value }
 }
 
@@ -170,8 +172,15 @@ fn take(
         }
         Block { reasoning_content: Some(thought), .. } => content.extend(thought.parts(format)),
         Block { citations_content: Some(said), .. } => {
-            say(content, said.content.into_iter().map(|piece| piece.text).collect());
-            content.extend((!said.citations.is_empty()).then(|| cited(&said.citations)));
+            let text: String = said.content.into_iter().map(|piece| piece.text).collect();
+            if said.citations.is_empty() {
+                say(content, text);
+            } else {
+                let from = characters(content);
+                let span = (from, from + text.chars().count());
+                say(content, text);
+                content.push(cited(&said.citations, span));
+            }
         }
         Block {
             image: Some(Image { format, source: ImageSource { bytes: Some(bytes) } }), ..
@@ -182,6 +191,12 @@ fn take(
         }
     }
     Ok(())
+}
+
+/// How many characters a caller sees of these parts.
+fn characters(content: &[Part]) -> usize {
+    let of = |part: &Part| if let Part::Text(text) = part { text.chars().count() } else { 0 };
+    content.iter().map(of).sum()
 }
 
 /// Adds text to what was said before it.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::family::Family;
 use super::media::{AUDIO, DOCUMENT, IMAGE, MediaKind, VIDEO, document_name};
 use super::signature::blob;
+use super::tools::tool_name;
 
 /// Writes the blocks of one request.
 pub(super) struct Writer {
@@ -18,6 +19,8 @@ pub(super) struct Writer {
     /// Whether calls and their results are told as text, because no tool is on offer: Converse takes
     /// their blocks only beside a `toolConfig`, and what stands there may be called.
     pub(super) calls_as_text: bool,
+    /// Whether documents are to be cited.
+    pub(super) cites: bool,
     /// The names of documents so far.
     pub(super) documents: Vec<String>,
     /// Whether a cache mark was left out.
@@ -145,6 +148,9 @@ impl Writer {
             Part::Document { media, name } => {
                 let (block, mut value) = written(&DOCUMENT, media, name.as_deref())?;
                 value["name"] = document_name(name.as_deref(), &mut self.documents).into();
+                if self.cites {
+                    value["citations"] = json!({ "enabled": true });
+                }
                 (block, value)
             }
             other => return Err(unsupported(other, place)),
@@ -180,8 +186,8 @@ fn tool_use(call: &ToolCall) -> Value {
         // what was wrong.
         _ => json!({ "arguments": call.arguments }),
     };
-    let id = call_id(&call.id);
-    json!({ "toolUse": { "toolUseId": id, "name": call.name, "input": input } })
+    let (id, name) = (call_id(&call.id), tool_name(&call.name));
+    json!({ "toolUse": { "toolUseId": id, "name": name, "input": input } })
 }
 
 fn call_as_text(call: &ToolCall) -> Value {
@@ -213,6 +219,18 @@ mod tests {
         made.dedup();
         assert_eq!(made.len(), odd.len());
         assert!(made.iter().all(|id| id.starts_with("call_") && id.len() <= LONGEST_ID));
+    }
+
+    #[test]
+    fn the_names_of_calls_made_elsewhere_become_allowed_ones() {
+        for (name, expected) in
+            [("get-it_2", "get-it_2"), ("functions.get it", "functions_get_it"), ("", "_")]
+        {
+            let call = ToolCall { name: name.into(), ..ToolCall::default() };
+            assert_eq!(tool_use(&call)["toolUse"]["name"], expected);
+        }
+        let long = ToolCall { name: "ж".repeat(100), ..ToolCall::default() };
+        assert_eq!(tool_use(&long)["toolUse"]["name"], "_".repeat(64));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(super) enum Family {
     Qwen3,
     Cohere,
     Mistral,
+    Llama,
     /// Any other model with a name.
     Other,
     /// It has no name that tells.
@@ -28,7 +29,7 @@ pub(super) enum Family {
 }
 
 /// What stands in the ids of a family; the first that fits counts.
-const FAMILIES: [(&str, Family); 7] = [
+const FAMILIES: [(&str, Family); 8] = [
     ("anthropic.claude", Family::Claude),
     ("amazon.nova-2", Family::Nova2),
     ("amazon.nova", Family::Nova),
@@ -36,6 +37,7 @@ const FAMILIES: [(&str, Family); 7] = [
     ("qwen.qwen3", Family::Qwen3),
     ("cohere.command", Family::Cohere),
     ("mistral.", Family::Mistral),
+    ("meta.llama", Family::Llama),
 ];
 
 /// Models beside Claude's whose answers Bedrock holds to a schema.
@@ -76,6 +78,21 @@ impl Family {
         }
     }
 
+    /// Whether documents can be cited (user guide, "Citations").
+    pub(super) fn cites(self) -> bool {
+        matches!(self, Self::Claude | Self::Unknown)
+    }
+
+    /// Whether a call can be forced (user guide and API reference, `ToolChoice`).
+    pub(super) fn forces_calls(self) -> bool {
+        !matches!(self, Self::Cohere | Self::Llama)
+    }
+
+    /// Whether it can be the call of one function among several.
+    pub(super) fn forces_one(self) -> bool {
+        matches!(self, Self::Claude | Self::Nova | Self::Nova2 | Self::Unknown)
+    }
+
     /// Whether prefixes can be marked as worth caching, among turns and in the system's blocks.
     pub(super) fn caches(self) -> bool {
         matches!(self, Self::Claude | Self::Nova | Self::Nova2 | Self::Unknown)
@@ -108,7 +125,8 @@ mod tests {
             ("arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0", Family::Nova),
             ("global.amazon.nova-2-lite-v1:0", Family::Nova2),
             ("us.mistral.pixtral-large-2502-v1:0", Family::Mistral),
-            ("meta.llama3-2-1b-instruct-v1:0", Family::Other),
+            ("meta.llama3-2-1b-instruct-v1:0", Family::Llama),
+            ("deepseek.v3-v1:0", Family::Other),
             ("arn:aws:bedrock:us-east-1:1:application-inference-profile/x", Family::Unknown),
         ];
         for (model, family) in cases {

@@ -19,6 +19,8 @@ pub(super) struct Fields {
     pub(super) additional: Map<String, Value>,
     /// `additionalModelResponseFieldPaths`.
     pub(super) wanted: Vec<Value>,
+    /// `outputConfig.effort`.
+    pub(super) effort: Option<&'static str>,
 }
 
 impl Fields {
@@ -80,9 +82,7 @@ impl Fields {
         }
         self.additional.extend(thought.thinking.map(|thinking| ("thinking".to_owned(), thinking)));
         // Beside a budget, Bedrock does not take it.
-        if let Some(effort) = thought.effort.filter(|_| !budgeted) {
-            self.add("output_config", json!({ "effort": effort }));
-        }
+        self.effort = thought.effort.filter(|_| !budgeted);
         for (name, value) in sampling(chat, &abilities, thinks, dropped) {
             match name.as_str() {
                 "temperature" => self.infer("temperature", value),
@@ -112,12 +112,33 @@ impl Fields {
         if let Some(top_p) = wanted.top_p {
             self.infer("topP", top_p.into());
         }
+        if family == Family::Cohere {
+            self.cohere(chat, dropped);
+        }
         let Some(limit) = wanted.top_k.filter(|limit| *limit > 0) else { return };
         match family {
             Family::Nova | Family::Nova2 => self.add("inferenceConfig", json!({ "topK": limit })),
             Family::Mistral => self.add("top_k", limit.into()),
             Family::Cohere => self.add("k", limit.into()),
             _ => note(dropped, "top_k"),
+        }
+    }
+
+    /// What Command alone can be told: a seed, and penalties from 0 to 1.
+    fn cohere(&mut self, chat: &ChatRequest, dropped: &mut Vec<String>) {
+        let wanted = &chat.sampling;
+        if let Some(seed) = wanted.seed {
+            self.add("seed", seed.into());
+        }
+        for (name, penalty) in [
+            ("frequency_penalty", wanted.frequency_penalty),
+            ("presence_penalty", wanted.presence_penalty),
+        ] {
+            match penalty {
+                0.0 => {}
+                penalty if (0.0..=1.0).contains(&penalty) => self.add(name, penalty.into()),
+                _ => note(dropped, name),
+            }
         }
     }
 

@@ -12,6 +12,9 @@ use super::signature::withheld;
 pub(super) enum Open {
     /// Text or thinking: these begin without a word.
     Said {
+        /// How many characters of the answer's text stand before it, and are in it.
+        from: usize,
+        characters: usize,
         citations: Vec<Value>,
         signature: String,
     },
@@ -35,6 +38,14 @@ pub(super) enum Open {
         format: String,
         base64: String,
     },
+}
+
+/// How much of an answer was told.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) calls: u32,
+    /// Of the text that a caller sees.
+    pub(super) characters: usize,
 }
 
 /// `ContentBlockStart`: one of these, or something newer.
@@ -87,30 +98,29 @@ struct ImageSource {
     bytes: Option<String>,
 }
 
-impl Default for Open {
-    fn default() -> Self {
-        Self::Said { citations: Vec::new(), signature: String::new() }
-    }
-}
-
 impl Open {
-    /// The block that begins so; `calls` is how many calls there were.
-    pub(super) fn begin(start: Start, calls: &mut u32, events: &mut Vec<Event>) -> Self {
+    /// A block of text or thinking, behind so many characters of the answer's text.
+    pub(super) fn said(from: usize) -> Self {
+        Self::Said { from, characters: 0, citations: Vec::new(), signature: String::new() }
+    }
+
+    /// The block that begins so, behind what was told.
+    pub(super) fn begin(start: Start, told: &mut Told, events: &mut Vec<Event>) -> Self {
         if let Some(head) = start.tool_result {
             return Self::ServerResult { head, content: Vec::new() };
         }
         if let Some(image) = start.image {
             return Self::Image { format: image.format, base64: String::new() };
         }
-        let Some(head) = start.tool_use else { return Self::default() };
+        let Some(head) = start.tool_use else { return Self::said(told.characters) };
         if head.get("type").is_some_and(|kind| kind == SERVER_CALL) {
             return Self::ServerCall { head, input: String::new() };
         }
         let text = |name: &str| head.get(name).and_then(Value::as_str).unwrap_or_default();
         let (id, name) = (text("toolUseId").to_owned(), text("name").to_owned());
         let call = ToolCall { id, name, ..ToolCall::default() };
-        let index = *calls;
-        *calls += 1;
+        let index = told.calls;
+        told.calls += 1;
         events.push(Event::ToolCallStart { choice: 0, index, call });
         Self::Call { index, begun: false }
     }
@@ -120,11 +130,17 @@ impl Open {
     pub(super) fn grow(
         &mut self,
         delta: Delta,
+        told: &mut Told,
         format: &'static str,
         events: &mut Vec<Event>,
     ) -> Option<usize> {
         match (self, delta) {
-            (_, Delta { text: Some(text), .. }) => {
+            (block, Delta { text: Some(text), .. }) => {
+                let more = text.chars().count();
+                told.characters += more;
+                if let Self::Said { characters, .. } = block {
+                    *characters += more;
+                }
                 if !text.is_empty() {
                     events.push(Event::Text { choice: 0, text, logprobs: vec![] });
                 }
@@ -169,12 +185,13 @@ impl Open {
     /// Tells what the block's end makes whole.
     pub(super) fn end(self, format: &'static str, events: &mut Vec<Event>) {
         let part = match self {
-            Self::Said { citations, signature } => {
+            Self::Said { from, characters, citations, signature } => {
                 if !signature.is_empty() {
                     let signature = Signature::new(format, signature);
                     events.push(Event::ReasoningSigned { choice: 0, signature });
                 }
-                (!citations.is_empty()).then(|| cited(&citations))
+                let span = (from, from + characters);
+                (!citations.is_empty()).then(|| cited(&citations, span))
             }
             Self::Call { index, begun } => {
                 if !begun {

@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::tools::{Toolbox, note};
 use super::turns::{Turn, Turns};
 use crate::dialect::Encoded;
+use crate::dialects::citations::CITED_DOCUMENTS;
 use crate::dialects::refusals::{one_plain_answer, unable};
 
 /// Members of a request that are AWS's own words; they are passed on as the caller wrote them.
@@ -56,6 +57,7 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
     let mut writer = Writer {
         family,
         calls_as_text: tool_config.is_none(),
+        cites: family.cites() && chat.extra.contains_key(CITED_DOCUMENTS),
         documents: Vec::new(),
         unmarked: false,
     };
@@ -66,6 +68,7 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
     let mut fields = Fields::of(chat, model, &toolbox, &mut dropped)?;
     let mut output_config = Map::new();
     output_config.extend(toolbox.format.map(|format| ("textFormat".to_owned(), format)));
+    output_config.extend(fields.effort.map(|effort| ("effort".to_owned(), effort.into())));
     let mut own = Map::new();
     labels(chat, &mut own, &mut dropped);
     for (name, value) in &chat.extra {
@@ -81,6 +84,7 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
             (name, value) if OWN_MEMBERS.contains(&name) => {
                 own.insert(name.to_owned(), value.clone());
             }
+            (CITED_DOCUMENTS, _) if family.cites() => {}
             (name, value) if family == Family::Claude && CLAUDE_MEMBERS.contains(&name) => {
                 fields.additional.insert(name.to_owned(), value.clone());
             }
@@ -100,7 +104,7 @@ pub(super) fn encode(chat: &ChatRequest, model: &UpstreamModel) -> Result<Encode
         output_config,
         own,
     };
-    drop_wishes(chat, &mut dropped);
+    drop_wishes(chat, family, &mut dropped);
     let body = serde_json::to_vec(&body).map_err(|error| {
         Failure::new(Kind::Internal, "a request could not be written").with_detail(error)
     })?;
@@ -160,12 +164,14 @@ fn merge(into: &mut Map<String, Value>, more: &Map<String, Value>) {
 }
 
 /// Names the wishes that Converse has no word for.
-fn drop_wishes(chat: &ChatRequest, dropped: &mut Vec<String>) {
+fn drop_wishes(chat: &ChatRequest, family: Family, dropped: &mut Vec<String>) {
     let sampling = &chat.sampling;
+    // Command has its own words for these.
+    let others = family != Family::Cohere;
     let wishes = [
-        ("seed", sampling.seed.is_some()),
-        ("presence_penalty", sampling.presence_penalty != 0.0),
-        ("frequency_penalty", sampling.frequency_penalty != 0.0),
+        ("seed", others && sampling.seed.is_some()),
+        ("presence_penalty", others && sampling.presence_penalty != 0.0),
+        ("frequency_penalty", others && sampling.frequency_penalty != 0.0),
         ("logit_bias", !sampling.logit_bias.is_empty()),
         ("user", chat.user.is_some()),
         ("name", chat.messages().iter().any(|message| message.name.is_some())),
@@ -196,7 +202,9 @@ mod tests {
 
     #[test]
     fn what_converse_cannot_carry_is_refused_by_name() {
-        let tools = || vec![Tool { name: "f".into(), ..Tool::default() }];
+        let named = |name: &str| Tool { name: name.into(), ..Tool::default() };
+        let tools = || vec![named("f")];
+        let choosing = |tool_choice| ChatRequest { tools: tools(), tool_choice, ..hi() };
         let image = |url: &str| {
             let media = Media::Url { url: url.into(), media_type: None };
             saying(Part::Image { media, detail: None })
@@ -222,6 +230,13 @@ mod tests {
             (CLAUDE, saying(native), "messages[0].content[0]"),
             (old, single(ToolChoice::Auto), "parallel_tool_calls"),
             ("amazon.nova-lite-v1:0", single(ToolChoice::Auto), "parallel_tool_calls"),
+            ("meta.llama3-1-70b-instruct-v1:0", choosing(ToolChoice::Required), "tool_choice"),
+            (
+                "cohere.command-r-v1:0",
+                ChatRequest { format: AnswerFormat::JsonObject, ..hi() },
+                "response_format",
+            ),
+            (CLAUDE, ChatRequest { tools: vec![named("a.b")], ..hi() }, "tools[0]"),
         ];
         for (model, chat, param) in cases {
             let failure = encode(&chat, &model.into()).unwrap_err();
@@ -238,6 +253,55 @@ mod tests {
             assert_eq!(body["additionalModelRequestFields"]["tool_choice"]["type"], kind);
             assert_eq!(body["toolConfig"]["toolChoice"], Value::Null);
         }
+    }
+
+    #[test]
+    fn one_function_is_forced_where_it_is_the_only_one_or_can_be_named() {
+        let tool = |name: &str| Tool { name: name.into(), ..Tool::default() };
+        let chat = ChatRequest {
+            tools: vec![tool("f"), tool("g")],
+            tool_choice: ToolChoice::Named("g".into()),
+            ..hi()
+        };
+        for (model, tools, choice) in [
+            (CLAUDE, 2, json!({"tool": {"name": "g"}})),
+            ("us.amazon.nova-pro-v1:0", 2, json!({"tool": {"name": "g"}})),
+            ("mistral.mistral-large-2407-v1:0", 1, json!({"any": {}})),
+            ("openai.gpt-oss-120b-1:0", 1, json!({"any": {}})),
+        ] {
+            let encoded = encode(&chat, &model.into()).unwrap();
+            let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+            let config = &body["toolConfig"];
+            let count = config["tools"].as_array().unwrap().len();
+            assert_eq!((count, &config["toolChoice"]), (tools, &choice), "{model}");
+        }
+    }
+
+    #[test]
+    fn documents_are_cited_where_the_model_can() {
+        let media = Media::Text("words".into());
+        let mut chat = saying(Part::Document { media, name: Some("a".into()) });
+        chat.extra.insert(CITED_DOCUMENTS.to_owned(), true.into());
+        for (model, cites) in [(CLAUDE, true), ("amazon.nova-lite-v1:0", false)] {
+            let encoded = encode(&chat, &model.into()).unwrap();
+            let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+            let document = &body["messages"][0]["content"][1]["document"];
+            assert_eq!(document["citations"] == json!({"enabled": true}), cites, "{model}");
+            assert_eq!(encoded.dropped.is_empty(), cites, "{model}");
+        }
+    }
+
+    #[test]
+    fn command_has_words_of_its_own() {
+        let mut chat = hi();
+        chat.sampling.seed = Some(7);
+        chat.sampling.presence_penalty = 0.5;
+        chat.sampling.frequency_penalty = -0.5;
+        let encoded = encode(&chat, &"cohere.command-r-plus-v1:0".into()).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let said = json!({"seed": 7, "presence_penalty": 0.5});
+        assert_eq!(body["additionalModelRequestFields"], said);
+        assert_eq!(encoded.dropped, ["frequency_penalty"]);
     }
 
     #[test]

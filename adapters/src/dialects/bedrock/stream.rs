@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::answer::stop_sequence;
 use super::error::{in_stream, malformed, unreadable};
-use super::open::{Delta, Open, Start};
+use super::open::{Delta, Open, Start, Told};
 use super::usage::{ServiceTier, TokenUsage, finish};
 use crate::dialect::StreamDecoder;
 use crate::dialects::broken::cut;
@@ -27,8 +27,7 @@ pub(super) struct Reader {
     format: &'static str,
     /// The blocks that have not ended.
     open: Vec<Block>,
-    /// How many calls there were.
-    calls: u32,
+    told: Told,
     stopped: bool,
     /// How many bytes were told, for an estimate.
     said: usize,
@@ -97,7 +96,7 @@ impl Reader {
             splitter: Splitter::new(LARGEST),
             format,
             open: Vec::new(),
-            calls: 0,
+            told: Told::default(),
             stopped: false,
             said: 0,
             usage: None,
@@ -155,10 +154,10 @@ impl Reader {
     fn start(&mut self, begun: BlockStart, events: &mut Vec<Event>) -> Result<(), Failure> {
         let index = begun.content_block_index;
         self.end_block(index, events);
-        if self.open.len() >= MOST_OPEN || self.calls >= MOST_CALLS {
+        if self.open.len() >= MOST_OPEN || self.told.calls >= MOST_CALLS {
             return Err(malformed("more blocks or calls than an answer can have"));
         }
-        let open = Open::begin(begun.start, &mut self.calls, events);
+        let open = Open::begin(begun.start, &mut self.told, events);
         self.open.push(Block { index, open, held: 0 });
         Ok(())
     }
@@ -169,13 +168,13 @@ impl Reader {
         let at = match known {
             Some(at) => at,
             None if self.open.len() < MOST_OPEN => {
-                self.open.push(Block { index, open: Open::default(), held: 0 });
+                self.open.push(Block { index, open: Open::said(self.told.characters), held: 0 });
                 self.open.len() - 1
             }
             None => return Err(malformed("more blocks than an answer can have")),
         };
         let block = &mut self.open[at];
-        let held = block.open.grow(piece.delta, self.format, events);
+        let held = block.open.grow(piece.delta, &mut self.told, self.format, events);
         block.held += held.ok_or_else(|| malformed("arguments of a call that never began"))?;
         if block.held > LARGEST {
             return Err(malformed(&format!("a block is longer than {LARGEST} bytes")));

@@ -1,5 +1,7 @@
 //! Tools, which of them must be called, and the shape that the answer must have.
 
+use std::borrow::Cow;
+
 use isthmus_inference::chat::{AnswerFormat, ChatRequest, JsonSchema, Tool, ToolChoice};
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::formats;
@@ -9,6 +11,7 @@ use super::blocks::cache_point;
 use super::family::{Family, knows_schemas};
 use crate::dialects::anthropic::schema::within_subset;
 use crate::dialects::anthropic::thinking::is_forced;
+use crate::dialects::refusals::unable;
 
 /// The function that stands for the answer's format where the model knows no format of its own.
 const FORMAT_TOOL: &str = "json_tool_call";
@@ -60,11 +63,28 @@ impl Toolbox {
             }
         }
         if !toolbox.tools.is_empty() {
-            toolbox.forced = is_forced(&choice);
-            toolbox.choice = choice;
+            toolbox.choose(choice, Family::of(model))?;
             toolbox.single = chat.parallel_tool_calls == Some(false);
         }
         Ok(toolbox)
+    }
+
+    /// Sets which call is to be made, as far as models of this family can be told.
+    fn choose(&mut self, choice: ToolChoice, family: Family) -> Result<(), Failure> {
+        self.forced = is_forced(&choice);
+        self.choice = choice;
+        if self.forced && !family.forces_calls() {
+            let wish = if self.format_tool.is_some() { "response_format" } else { "tool_choice" };
+            return Err(unable(wish, "a call that its model is forced to make"));
+        }
+        if let ToolChoice::Named(name) = &self.choice
+            && !family.forces_one()
+        {
+            // Where there is no other, any is this one.
+            self.tools.retain(|tool| tool["toolSpec"]["name"] == name.as_str());
+            self.choice = ToolChoice::Required;
+        }
+        Ok(())
     }
 
     /// `toolConfig`, if there is a tool.
@@ -96,7 +116,15 @@ impl Toolbox {
     ) -> Result<(), Failure> {
         let family = Family::of(model);
         let can_be_strict = knows_schemas(model);
-        for tool in &chat.tools {
+        for (at, tool) in chat.tools.iter().enumerate() {
+            if tool_name(&tool.name) != tool.name {
+                let message = format!(
+                    "the endpoint takes only functions' names of up to {LONGEST_NAME} letters, digits, \
+                     `_` and `-`"
+                );
+                let failure = Failure::new(Kind::Unsupported, message);
+                return Err(failure.with_param(format!("tools[{at}]")));
+            }
             self.tools.push(spec(tool, can_be_strict, dropped));
             match tool.cache {
                 Some(life) if family.caches_tools() => self.tools.push(cache_point(life)),
@@ -147,6 +175,20 @@ impl Toolbox {
         self.format_tool = Some(FORMAT_TOOL);
         Ok(())
     }
+}
+
+/// The longest name of a function (API reference, `ToolSpecification`).
+const LONGEST_NAME: usize = 64;
+
+/// A name that AWS takes: the caller's own if it does, else one that is like it.
+pub(super) fn tool_name(name: &str) -> Cow<'_, str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(allowed) {
+        return Cow::Borrowed(name);
+    }
+    let like = name.chars().map(|c| if allowed(c) { c } else { '_' }).take(LONGEST_NAME);
+    let like: String = like.collect();
+    Cow::Owned(if like.is_empty() { "_".to_owned() } else { like })
 }
 
 /// Names a field that was left out, once.

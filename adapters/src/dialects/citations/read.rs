@@ -3,7 +3,7 @@
 use isthmus_inference::part::formats;
 use serde_json::Value;
 
-use super::{CITATIONS, Citation, DOCUMENT, Place, SEARCH_RESULTS, Source};
+use super::{CITATIONS, Citation, DOCUMENT, Place, SEARCH_RESULTS, Source, google};
 
 /// What a part in these words cites.
 pub(super) fn citations(format: &'static str, value: &Value) -> Vec<Citation> {
@@ -20,15 +20,12 @@ pub(super) fn citations(format: &'static str, value: &Value) -> Vec<Citation> {
             let read = items("/citations").filter_map(of_anthropic);
             read.map(|citation| Citation { span, ..citation }).collect()
         }
-        formats::GEMINI => {
-            let grounding = items("/groundingMetadata/groundingChunks").filter_map(of_grounding);
-            // The API calls them `citationSources`, Vertex `citations`.
-            let copied = items("/citationMetadata/citations")
-                .chain(items("/citationMetadata/citationSources"));
-            let copied = copied.filter_map(|one| Some(page(text(&one["uri"])?, &one["title"])));
-            grounding.chain(copied).collect()
+        formats::GEMINI => google::citations(value),
+        formats::BEDROCK => {
+            let span = (count(&value["start"]), count(&value["end"]));
+            let read = items("/citationsContent/citations").filter_map(of_bedrock);
+            read.map(|citation| Citation { span, ..citation }).collect()
         }
-        formats::BEDROCK => items("/citationsContent/citations").filter_map(of_bedrock).collect(),
         formats::COHERE => items("/citations").flat_map(of_cohere).collect(),
         _ => vec![],
     }
@@ -115,18 +112,6 @@ fn of_anthropic(said: &Value) -> Option<Citation> {
     Some(Citation { source, title, quote, ..Citation::default() })
 }
 
-/// `GroundingChunk`.
-fn of_grounding(chunk: &Value) -> Option<Citation> {
-    let place = ["web", "maps"].into_iter().filter_map(|kind| chunk.get(kind)).next();
-    if let Some(place) = place {
-        return Some(page(text(&place["uri"])?, &place["title"]));
-    }
-    let found = chunk.get("retrievedContext")?;
-    let address = text(&found["uri"]).or_else(|| text(&found["documentName"]))?;
-    let quote = text(&found["text"]).unwrap_or_default();
-    Some(Citation { quote, ..somewhere(address, &found["title"]) })
-}
-
 /// `Citation`, of which `location` says where the source is (API reference, `CitationLocation`).
 fn of_bedrock(said: &Value) -> Option<Citation> {
     let location = &said["location"];
@@ -186,12 +171,12 @@ fn of_cohere(said: &Value) -> Vec<Citation> {
 
 // === the pieces ===
 
-fn page(url: String, title: &Value) -> Citation {
+pub(super) fn page(url: String, title: &Value) -> Citation {
     Citation { source: Source::Page(url), title: text(title), ..Citation::default() }
 }
 
 /// A page, or a document that is no page.
-fn somewhere(address: String, title: &Value) -> Citation {
+pub(super) fn somewhere(address: String, title: &Value) -> Citation {
     if is_page(&address) {
         return page(address, title);
     }
@@ -205,7 +190,7 @@ pub(super) fn is_page(address: &str) -> bool {
     address.starts_with("https://") || address.starts_with("http://")
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 

@@ -24,9 +24,16 @@ fn pages_are_told_to_each_caller() {
     let anthropic = json!({"start": 3, "end": 9, CITATIONS: [
         {"type": "web_search_result_location", "url": "https://u", "title": "t", "cited_text": "q", "encrypted_index": "e"},
     ]});
-    let gemini = json!({"groundingMetadata": {"groundingChunks": [{"web": {"uri": "https://u", "title": "t"}}]}});
-    let copied = json!({"citationMetadata": {"citationSources": [{"uri": "https://u", "title": "t", "endIndex": 4}]}});
-    let bedrock = json!({"citationsContent": {CITATIONS: [
+    let grounding = json!({
+        "groundingChunks": [{"web": {"uri": "https://u", "title": "t"}}],
+        "groundingSupports": [{"groundingChunkIndices": [0, 7], "segment": {"endIndex": 12}}],
+    });
+    let gemini = json!({"groundingMetadata": grounding, "spans": [[3, 9]]});
+    let unplaced = json!({"groundingMetadata": grounding});
+    let copied = json!({"spans": [[3, 9]], "citationMetadata": {"citationSources": [
+        {"uri": "https://u", "title": "t", "endIndex": 12},
+    ]}});
+    let bedrock = json!({"start": 3, "end": 9, "citationsContent": {CITATIONS: [
         {"title": "t", "sourceContent": [{"text": "q"}], "location": {"web": {"url": "https://u"}}},
     ]}});
     let cohere = json!({CITATIONS: [{"start": 3, "end": 9, "type": "TEXT_CONTENT", "sources": [
@@ -42,9 +49,10 @@ fn pages_are_told_to_each_caller() {
         (formats::OPENAI_CHAT, chat, "https://u", "", (3, 9)),
         (formats::RESPONSES, responses, "https://u", "", (3, 9)),
         (formats::ANTHROPIC, anthropic, "https://u", "q", (3, 9)),
-        (formats::GEMINI, gemini, "https://u", "", (0, 0)),
-        (formats::GEMINI, copied, "https://u", "", (0, 0)),
-        (formats::BEDROCK, bedrock, "https://u", "q", (0, 0)),
+        (formats::GEMINI, gemini, "https://u", "", (3, 9)),
+        (formats::GEMINI, unplaced, "https://u", "", (0, 0)),
+        (formats::GEMINI, copied, "https://u", "", (3, 9)),
+        (formats::BEDROCK, bedrock, "https://u", "q", (3, 9)),
         (formats::COHERE, cohere, "https://u", "q", (3, 9)),
         (formats::OPENAI_CHAT, perplexity, "https://u", "q", (0, 0)),
         (formats::OPENAI_CHAT, mistral, "https://u", "", (0, 0)),
@@ -117,6 +125,39 @@ fn results_of_searches_are_told_by_their_source() {
         let pages = usize::from(source.starts_with("https:"));
         assert_eq!(cited(&said, formats::OPENAI_CHAT).len(), pages);
     }
+}
+
+#[test]
+fn each_piece_names_all_that_google_grounded_it_in() {
+    let page = |name: &str| json!({"web": {"uri": format!("https://{name}"), "title": name}});
+    let support = |chunks: &[u64]| json!({"groundingChunkIndices": chunks});
+    let metadata = json!({
+        "groundingChunks": [
+            page("a"), page("b"), page("c"),
+            {"image": {"sourceUri": "https://d", "imageUri": "https://d/1.png", "title": "d"}},
+            {"retrievedContext": {"title": "notes.pdf", "text": "q", "fileSearchStore": "s"}},
+            {"new": {}},
+        ],
+        "groundingSupports": [support(&[0, 1]), support(&[1, 5]), support(&[4])],
+    });
+    let said = json!({"groundingMetadata": metadata, "spans": [[0, 4], null, [4, 9]]});
+    let said = part(formats::GEMINI, said);
+    let places = |of| -> Vec<(Value, Value, Value)> {
+        let told = cited(&said, of).into_iter();
+        let place =
+            |it: Value| (it["title"].clone(), it["start_index"].clone(), it["end_index"].clone());
+        told.map(place).filter(|(title, ..)| title.is_string()).collect()
+    };
+    let told = |title: &str, start: u64, end: u64| (title.into(), start.into(), end.into());
+    let pages =
+        [told("a", 0, 4), told("b", 0, 4), told("b", 0, 0), told("c", 0, 0), told("d", 0, 0)];
+    assert_eq!(places(formats::RESPONSES), pages);
+    let file = cited(&said, formats::RESPONSES).swap_remove(3);
+    assert_eq!((&file["type"], &file["filename"]), (&"file_citation".into(), &"notes.pdf".into()));
+    // It has no places, so that what stands behind two pieces is told once.
+    let anthropic: Vec<_> =
+        places(formats::ANTHROPIC).into_iter().map(|(title, ..)| title).collect();
+    assert_eq!(anthropic, ["a", "b", "c", "d"]);
 }
 
 #[test]

@@ -3,36 +3,26 @@
 
 use isthmus_inference::answer::{ChatAnswer, FinishReason, TokenLogprob};
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::part::{Media, Part, Signature, ToolCall, formats};
+use isthmus_inference::part::{Media, Part, Signature, formats};
 use isthmus_inference::stream::{Event, Fold};
 use isthmus_inference::usage::Usage;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
+use super::calls::Calls;
 use super::error;
+use super::sources::{METADATA, Sources, Voice};
 use super::usage::Counts;
-use super::wire::{Candidate, FunctionCallIn, LogprobsResult, PartIn, Response, Token};
+use super::wire::{Candidate, LogprobsResult, PartIn, Response, Token};
 use crate::dialects::broken::cut;
 use crate::dialects::openai_error::class;
-
-/// What stands beside an answer's parts and tells where it is from.
-pub(super) const METADATA: [&str; 3] =
-    ["groundingMetadata", "citationMetadata", "urlContextMetadata"];
-
-/// How ids begin that are made up here: Gemini before 3 gives its calls none.
-const MADE_UP: &str = "call_gm_";
 
 /// More candidates than any request can ask for (`candidateCount` goes to 8).
 const MOST_CHOICES: usize = 128;
 
-/// Whether an id was made up here, so that Gemini would not know it.
-pub(super) fn is_made_up(id: &str) -> bool {
-    id.starts_with(MADE_UP)
-}
-
 /// Reads a whole answer. A list of chunks, which is what a stream without `alt=sse` is, counts too.
 pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(true);
     let mut events = vec![];
     reader.read_any(body, &mut events)?;
     reader.finish(Unfinished::Failed, &mut events)?;
@@ -43,7 +33,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatAnswer, Failure> {
 }
 
 /// Why an answer ended (`Candidate.finishReason`), in neutral words.
-const FINISH_REASONS: [(&str, FinishReason); 14] = [
+const FINISH_REASONS: [(&str, FinishReason); 16] = [
     ("STOP", FinishReason::Stop),
     ("MAX_TOKENS", FinishReason::Length),
     ("SAFETY", FinishReason::ContentFilter),
@@ -53,6 +43,9 @@ const FINISH_REASONS: [(&str, FinishReason); 14] = [
     ("PROHIBITED_CONTENT", FinishReason::ContentFilter),
     ("SPII", FinishReason::ContentFilter),
     ("MODEL_ARMOR", FinishReason::ContentFilter),
+    ("ESCALATION", FinishReason::ContentFilter),
+    // The account was restricted for what it asked before.
+    ("PUP_LIMITED_DISABLED", FinishReason::ContentFilter),
     ("IMAGE_SAFETY", FinishReason::ContentFilter),
     ("IMAGE_PROHIBITED_CONTENT", FinishReason::ContentFilter),
     ("IMAGE_RECITATION", FinishReason::ContentFilter),
@@ -80,8 +73,9 @@ pub(super) enum Unfinished {
 }
 
 /// Reads chunk after chunk.
-#[derive(Default)]
 pub(super) struct Reader {
+    /// Whether text is kept, so that sources can be placed in it.
+    keeps: bool,
     choices: Vec<Progress>,
     counts: Counts,
     told: Option<Usage>,
@@ -94,15 +88,29 @@ pub(super) struct Reader {
 }
 
 /// How far one candidate is.
-#[derive(Default)]
 struct Progress {
-    calls: u32,
+    calls: Calls,
+    sources: Sources,
     finish: Option<FinishReason>,
 }
 
 // === impl Reader ===
 
 impl Reader {
+    /// A reader of one answer. Only if it keeps the text, all sources can be placed in it.
+    pub(super) fn new(keeps: bool) -> Self {
+        Self {
+            keeps,
+            choices: vec![],
+            counts: Counts::default(),
+            told: None,
+            model: None,
+            response_id: None,
+            blocked: false,
+            bytes: 0,
+        }
+    }
+
     /// Reads one chunk, or a list of them.
     pub(super) fn read_any(&mut self, json: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
         if json.trim_ascii_start().first() != Some(&b'[') {
@@ -127,9 +135,10 @@ impl Reader {
                 return Err(malformed(json));
             }
             if self.choices.len() <= index {
-                self.choices.resize_with(index + 1, Progress::default);
+                let keeps = self.keeps;
+                self.choices.resize_with(index + 1, || Progress::new(keeps));
             }
-            self.candidate(index, candidate, events).map_err(|_| malformed(json))?;
+            self.candidate(index, candidate, json, events)?;
         }
         if let Some(told) = response.usage_metadata {
             self.counts.update(told);
@@ -160,9 +169,11 @@ impl Reader {
         if unfinished == Unfinished::Cut && self.choices.iter().any(|one| one.finish.is_none()) {
             return Err(cut());
         }
-        for (choice, progress) in (0..).zip(&self.choices) {
+        for (choice, progress) in (0..).zip(&mut self.choices) {
+            progress.calls.close(choice, events);
+            events.extend(progress.sources.take().map(|value| native(choice, value)));
             let reason = match progress.finish.unwrap_or(FinishReason::Failed) {
-                FinishReason::Stop if progress.calls > 0 => FinishReason::ToolCalls,
+                FinishReason::Stop if progress.calls.any() => FinishReason::ToolCalls,
                 reason => reason,
             };
             events.push(Event::Finish { choice, reason, stop_sequence: None });
@@ -172,32 +183,39 @@ impl Reader {
         Ok(())
     }
 
+    /// Reads a candidate of this chunk.
     fn candidate(
         &mut self,
         index: usize,
         candidate: Candidate<'_>,
+        json: &[u8],
         events: &mut Vec<Event>,
-    ) -> serde_json::Result<()> {
+    ) -> Result<(), Failure> {
         let choice = index as u32;
         let mut logprobs = candidate.logprobs_result.map(tokens).unwrap_or_default();
         let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
-        for raw in parts {
+        for (at, raw) in parts.into_iter().enumerate() {
             let mut part = match serde_json::from_str::<PartIn<'_>>(raw.get()) {
                 // A part that is not read is of a kind that came later; a call must not be lost.
                 Err(_) if !raw.get().contains("functionCall") => PartIn::default(),
-                read => read?,
+                read => read.map_err(|_| malformed(json))?,
             };
             let thought = part.thought == Some(true);
             let signature = part.thought_signature.take();
+            let progress = &mut self.choices[index];
+            progress.sources.begin(voice(&part), at == 0);
             match part {
                 PartIn { function_call: Some(call), .. } => {
-                    self.call(choice, call, signature, events);
+                    let (before, answer) = (events.len(), self.response_id.as_deref());
+                    progress.calls.take(choice, call, signature.as_deref(), answer, events)?;
+                    self.bytes += events[before..].iter().map(said).sum::<usize>();
                 }
                 PartIn { text: Some(text), .. } => {
                     self.bytes += text.len();
                     if !text.is_empty() && thought {
                         events.push(Event::Reasoning { choice, text });
                     } else if !text.is_empty() {
+                        progress.sources.say(&text);
                         let logprobs = std::mem::take(&mut logprobs);
                         events.push(Event::Text { choice, text, logprobs });
                     }
@@ -208,52 +226,53 @@ impl Reader {
                         events.push(Event::Part { choice, part });
                         sign(choice, signature, events);
                     }
-                    _ => events.push(native(choice, serde_json::from_str(raw.get())?)),
+                    _ => {
+                        let value = serde_json::from_str(raw.get());
+                        events.push(native(choice, value.map_err(|_| malformed(json))?));
+                    }
                 },
             }
         }
         if !logprobs.is_empty() {
             events.push(Event::Text { choice, text: String::new(), logprobs });
         }
+        let progress = &mut self.choices[index];
         let beside = [
             candidate.grounding_metadata,
             candidate.citation_metadata,
             candidate.url_context_metadata,
         ];
         for (name, value) in METADATA.iter().zip(beside) {
-            events.extend(value.map(|value| native(choice, json!({ *name: value }))));
+            if let Some(value) = value {
+                progress.sources.tell(name, value);
+            }
         }
         let finish = candidate.finish_reason.as_deref().map(finish_reason);
-        let progress = &mut self.choices[index];
         progress.finish = finish.or(progress.finish);
         Ok(())
     }
+}
 
-    fn call(
-        &mut self,
-        choice: u32,
-        call: FunctionCallIn<'_>,
-        signature: Option<String>,
-        events: &mut Vec<Event>,
-    ) {
-        let calls = &mut self.choices[choice as usize].calls;
-        let index = *calls;
-        *calls += 1;
-        let name = call.name.unwrap_or_default();
-        let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| {
-            let answer = self.response_id.as_deref().unwrap_or(&name);
-            format!("{MADE_UP}{answer}_{choice}_{index}")
-        });
-        let signature = signature.map(|data| Signature::new(formats::GEMINI, data));
-        let arguments = call.args.map_or_else(|| "{}".to_owned(), |args| compact(args.get()));
-        self.bytes += arguments.len();
-        let call = ToolCall { id, name, signature, ..ToolCall::default() };
-        events.push(Event::ToolCallStart { choice, index, call });
-        events.push(Event::ToolCallArguments { choice, index, text: arguments });
+impl Progress {
+    fn new(keeps: bool) -> Self {
+        Self { calls: Calls::default(), sources: Sources::new(keeps), finish: None }
     }
 }
 
 // === parts ===
+
+/// How many bytes of a call's arguments an event brings.
+fn said(event: &Event) -> usize {
+    if let Event::ToolCallArguments { text, .. } = event { text.len() } else { 0 }
+}
+
+fn voice(part: &PartIn<'_>) -> Voice {
+    match (&part.text, part.thought) {
+        (Some(_), Some(true)) => Voice::Thinks,
+        (Some(_), _) => Voice::Speaks,
+        (None, _) => Voice::Else,
+    }
+}
 
 fn sign(choice: u32, signature: Option<String>, events: &mut Vec<Event>) {
     events.extend(signature.map(|data| {
@@ -302,24 +321,7 @@ fn tokens(result: LogprobsResult) -> Vec<TokenLogprob> {
     chosen.collect()
 }
 
-/// JSON without the space between its tokens; numbers stay as they are written.
-fn compact(json: &str) -> String {
-    let mut compact = String::with_capacity(json.len());
-    let (mut inside, mut escaped) = (false, false);
-    for letter in json.chars() {
-        if inside || !letter.is_ascii_whitespace() {
-            compact.push(letter);
-        }
-        match letter {
-            '"' if !escaped => inside = !inside,
-            _ => {}
-        }
-        escaped = inside && letter == '\\' && !escaped;
-    }
-    compact
-}
-
-fn malformed(json: &[u8]) -> Failure {
+pub(super) fn malformed(json: &[u8]) -> Failure {
     Failure::new(Kind::Malformed, "the provider's answer is none that Gemini's API describes")
         .with_detail(class(json))
 }

@@ -8,14 +8,15 @@ use std::collections::HashMap;
 
 use isthmus_inference::chat::{Message, Role};
 use isthmus_inference::failure::{Failure, Kind};
-use isthmus_inference::part::{Part, Signature, ToolCall, ToolResult, formats, text_of};
+use isthmus_inference::part::{Media, Part, Signature, ToolCall, ToolResult, formats, text_of};
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Flavour;
-use super::answer::{METADATA, is_made_up};
+use super::calls::is_made_up;
 use super::media;
 use super::model::Model;
+use super::sources::METADATA;
 use super::wire::{Content, FunctionCallOut, FunctionResponse, PartOut, Piece};
 
 /// Stands for the signature of a call that some other model made: Gemini 3 refuses a call without
@@ -170,10 +171,13 @@ impl<'a> Writer<'a> {
                 return Err(Failure::invalid(&param, message));
             }
             Part::Image { detail, .. } => {
-                if detail.as_deref().is_some_and(|detail| detail != "auto") {
+                let detail = detail.as_deref().filter(|detail| *detail != "auto");
+                let near = detail.filter(|_| self.model.signs_calls()).and_then(media::resolution);
+                if detail.is_some() && near.is_none() {
                     self.turns.dropped.push("messages[].content[].image_url.detail");
                 }
-                media::part(part, self.flavour, &param)?.map(Piece::Own)
+                let written = media::part(part, self.flavour, &param)?;
+                written.map(|written| Piece::Own(PartOut { media_resolution: near, ..written }))
             }
             part => media::part(part, self.flavour, &param)?.map(Piece::Own),
         })
@@ -188,7 +192,11 @@ impl<'a> Writer<'a> {
         self.note_cache_marks(&result.content);
         let mut files = vec![];
         for part in result.content.iter().filter(|part| !is_words(part)) {
-            files.extend(self.piece(at, part)?);
+            match part {
+                // In a result, only files stand beside the words.
+                Part::Document { media: Media::Text(_), .. } => {}
+                part => files.extend(self.piece(at, part)?),
+            }
         }
         let inside = self.model.signs_calls();
         if !inside && !files.is_empty() {
@@ -309,7 +317,12 @@ fn object(text: &str) -> Box<RawValue> {
 /// A result, which must be an object: one that was returned stands as it is, other text under the
 /// names that `FunctionResponse.response` gives to results and failures.
 fn response(result: &ToolResult) -> Box<RawValue> {
-    let text = text_of(&result.content);
+    let words = result.content.iter().filter_map(|part| match part {
+        Part::Text(text) | Part::Refusal(text) => Some(text.as_str()),
+        Part::Document { media: Media::Text(text), .. } => Some(text),
+        _ => None,
+    });
+    let text: String = words.collect();
     let whole = serde_json::from_str::<Box<RawValue>>(&text);
     let whole = whole.ok().filter(|raw| raw.get().starts_with('{'));
     match (whole, result.is_error) {

@@ -34,9 +34,9 @@ pub struct PredictEmbeddings;
 pub struct SingleEmbedding;
 
 /// What vectors are for: Cohere's word, Google's `taskType`, and what Gemini Embedding 2 wants to read
-/// before the text instead (guide "Embeddings", "Task types").
+/// before the text instead, with the title of a document in it (guide "Embeddings", "Task types").
 const PURPOSES: [(&str, &str, &str); 8] = [
-    ("search_document", "RETRIEVAL_DOCUMENT", "title: none | text: "),
+    ("search_document", "RETRIEVAL_DOCUMENT", "title: {} | text: "),
     ("search_query", "RETRIEVAL_QUERY", "task: search result | query: "),
     ("classification", "CLASSIFICATION", "task: classification | query: "),
     ("clustering", "CLUSTERING", "task: clustering | query: "),
@@ -46,12 +46,17 @@ const PURPOSES: [(&str, &str, &str); 8] = [
     ("code_retrieval_query", "CODE_RETRIEVAL_QUERY", "task: code retrieval | query: "),
 ];
 
+/// The most texts of a batch ("at most 100 requests can be in one batch"), and of a `predict` (guide "Get
+/// text embeddings", "Limits").
+const MOST_OF_BATCH: usize = 100;
+const MOST_INSTANCES: usize = 250;
+
 /// What was read off a request.
 struct Wish<'a> {
     texts: Vec<&'a str>,
     task_type: Option<&'static str>,
     /// What stands before each text.
-    prefix: &'static str,
+    prefix: String,
     title: Option<&'a Value>,
     truncate: Option<&'a Value>,
     dropped: Vec<String>,
@@ -92,6 +97,10 @@ impl EmbeddingDialect for BatchEmbeddings {
         let Batch { embeddings, usage_metadata } = parsed(body)?;
         let vectors = embeddings.into_iter().map(|embedding| embedding.values).collect();
         Ok(answer(vectors, usage_of(usage_metadata)))
+    }
+
+    fn most_inputs(&self) -> usize {
+        MOST_OF_BATCH
     }
 
     fn failure(&self, refused: Refused<'_>) -> Failure {
@@ -138,6 +147,10 @@ impl EmbeddingDialect for PredictEmbeddings {
             tokens.map(|tokens| Usage { uncached_input: tokens as u64, ..Usage::default() });
         let vectors = predictions.into_iter().map(|one| one.embeddings.values).collect();
         Ok(answer(vectors, usage))
+    }
+
+    fn most_inputs(&self) -> usize {
+        MOST_INSTANCES
     }
 
     fn failure(&self, refused: Refused<'_>) -> Failure {
@@ -190,7 +203,7 @@ impl<'a> Wish<'a> {
         let mut wish = Self {
             texts,
             task_type: None,
-            prefix: "",
+            prefix: String::new(),
             title: None,
             truncate: None,
             dropped: vec![],
@@ -210,7 +223,10 @@ impl<'a> Wish<'a> {
         });
         if let Some((_, task_type, prefix)) = known.transpose()? {
             match Model::new(model.as_str()).takes_purpose_as_text() {
-                true => wish.prefix = prefix,
+                true => {
+                    let title = wish.title.take().and_then(Value::as_str).unwrap_or("none");
+                    wish.prefix = prefix.replace("{}", title);
+                }
                 false => wish.task_type = Some(task_type),
             }
         }
@@ -317,4 +333,31 @@ fn usage_of(told: Option<UsageMetadata>) -> Option<Usage> {
 fn answer(vectors: Vec<Vec<f32>>, usage: Option<Usage>) -> EmbeddingAnswer {
     let uncounted = Usage { source: Source::Estimated, ..Usage::default() };
     EmbeddingAnswer { model: "".into(), vectors, usage: usage.unwrap_or(uncounted) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_documents_title_stands_where_the_model_reads_it() {
+        let mut request = EmbeddingRequest {
+            inputs: vec![EmbeddingInput::Text("t".into())],
+            input_type: Some("search_document".into()),
+            ..EmbeddingRequest::default()
+        };
+        let body = |request: &EmbeddingRequest, model: &str| -> Value {
+            let encoded = SingleEmbedding.encode(request, &model.into()).unwrap();
+            serde_json::from_slice(&encoded.body).unwrap()
+        };
+        let second = body(&request, "gemini-embedding-2");
+        assert_eq!(second["content"]["parts"][0]["text"], "title: none | text: t");
+        request.extra.insert("title".into(), "T".into());
+        let second = body(&request, "gemini-embedding-2");
+        assert_eq!(second["content"]["parts"][0]["text"], "title: T | text: t");
+        assert_eq!(second["embedContentConfig"], Value::Null);
+        let first = body(&request, "gemini-embedding-001");
+        let config = json!({"taskType": "RETRIEVAL_DOCUMENT", "title": "T"});
+        assert_eq!(first["embedContentConfig"], config);
+    }
 }

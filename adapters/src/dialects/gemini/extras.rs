@@ -15,9 +15,10 @@ pub(super) struct Extras<'r> {
 }
 
 /// Members of the body itself.
-const TOP: [&str; 2] = ["safetySettings", "cachedContent"];
-/// Those that Vertex alone has.
-const TOP_OF_VERTEX: [&str; 2] = ["labels", "modelArmorConfig"];
+const TOP: [&str; 3] = ["safetySettings", "cachedContent", "continuationToken"];
+/// Those that AI Studio alone has, and Vertex alone.
+const TOP_OF_STUDIO: [&str; 1] = ["store"];
+const TOP_OF_VERTEX: [&str; 1] = ["modelArmorConfig"];
 /// Members of `generationConfig`.
 const GENERATION: [&str; 8] = [
     "thinkingConfig",
@@ -25,10 +26,12 @@ const GENERATION: [&str; 8] = [
     "mediaResolution",
     "speechConfig",
     "imageConfig",
-    "audioTimestamp",
-    "routingConfig",
     "enableAffectiveDialog",
+    "audioTranscriptionConfig",
+    "translationConfig",
 ];
+const GENERATION_OF_STUDIO: [&str; 1] = ["enableEnhancedCivicAnswers"];
+const GENERATION_OF_VERTEX: [&str; 3] = ["audioTimestamp", "routingConfig", "modelConfig"];
 
 // === impl Extras ===
 
@@ -45,13 +48,16 @@ impl Extras<'_> {
     fn placed(&mut self, name: &str, value: &Value) -> bool {
         let camel = camel(name);
         let known = camel.as_str();
+        let (top, generation) = match self.flavour {
+            Flavour::Studio => (&TOP_OF_STUDIO[..], &GENERATION_OF_STUDIO[..]),
+            Flavour::Vertex => (&TOP_OF_VERTEX[..], &GENERATION_OF_VERTEX[..]),
+        };
         match (known, value) {
-            _ if TOP.contains(&known)
-                || (self.flavour == Flavour::Vertex && TOP_OF_VERTEX.contains(&known)) =>
-            {
-                self.rest.insert(camel, value.clone());
+            ("labels", Value::Object(labels)) => self.label(labels),
+            _ if TOP.contains(&known) || top.contains(&known) => join(self.rest, &camel, value),
+            _ if GENERATION.contains(&known) || generation.contains(&known) => {
+                join(self.generation, &camel, value);
             }
-            _ if GENERATION.contains(&known) => join(self.generation, &camel, value),
             ("generationConfig", Value::Object(members)) => {
                 let members = members.iter();
                 members.for_each(|(name, value)| join(self.generation, &self::camel(name), value));
@@ -72,6 +78,14 @@ impl Extras<'_> {
         true
     }
 
+    /// The names of labels are the caller's own; those of its metadata are there already.
+    fn label(&mut self, labels: &Map<String, Value>) {
+        let known = self.rest.entry("labels").or_insert_with(|| json!({}));
+        if let Value::Object(known) = known {
+            known.extend(labels.clone());
+        }
+    }
+
     fn modalities(&mut self, kinds: &[Value]) {
         let kinds = kinds.iter().filter_map(Value::as_str).map(str::to_ascii_uppercase);
         let kinds: Vec<_> = kinds.collect();
@@ -85,6 +99,10 @@ impl Extras<'_> {
             let config =
                 json!({ "voiceConfig": { "prebuiltVoiceConfig": { "voiceName": voice } } });
             self.generation.entry("speechConfig").or_insert(config);
+        }
+        // Sound comes in the one form that Google makes.
+        if wanted.get("format").is_some_and(|format| format != "pcm16") {
+            self.dropped.push("audio.format".to_owned());
         }
     }
 }
@@ -135,20 +153,27 @@ mod tests {
     #[test]
     fn googles_own_words_are_passed_on_in_either_spelling() {
         let extra = json!({
-            "safety_settings": [1], "labels": {"a": "b"},
+            "safety_settings": [1], "labels": {"a_b": "c"},
             "extra_body": {"google": {"thinking_config": {"include_thoughts": true},
                 "cached_content": "c"}},
             "toolConfig": {"retrieval_config": {}}, "modalities": ["text", "image"],
-            "audio": {"voice": "Kore"}, "verbosity": "low"
+            "audio": {"voice": "Kore", "format": "mp3"}, "verbosity": "low", "audio_timestamp": true
         });
         let expected = json!([
-            {"safetySettings": [1], "labels": {"a": "b"}, "cachedContent": "c"},
+            {"safetySettings": [1], "labels": {"a_b": "c"}, "cachedContent": "c"},
             {"thinkingConfig": {"include_thoughts": true}, "responseModalities": ["TEXT", "IMAGE"],
-                "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}}},
+                "audioTimestamp": true, "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}}},
             {"retrievalConfig": {}}
         ]);
         let (written, dropped) = placed(Flavour::Vertex, &extra);
-        assert_eq!((written, dropped), (expected, vec!["verbosity".to_owned()]));
-        assert_eq!(placed(Flavour::Studio, &extra).1, ["labels", "verbosity"]);
+        assert_eq!(
+            (written, dropped),
+            (expected, ["audio.format", "verbosity"].map(str::to_owned).into())
+        );
+        let studio = ["audio.format", "verbosity", "audio_timestamp"];
+        assert_eq!(placed(Flavour::Studio, &extra).1, studio);
+        let store = json!({"store": false});
+        assert_eq!(placed(Flavour::Studio, &store), (json!([store, {}, {}]), vec![]));
+        assert_eq!(placed(Flavour::Vertex, &store).1, ["store"]);
     }
 }

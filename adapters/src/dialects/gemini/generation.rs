@@ -6,15 +6,17 @@ use serde_json::{Map, Value, json};
 
 use super::model::Model;
 use super::schema;
+use crate::dialects::refusals::unable;
 
 /// Tokens of thinking for an effort: what Google's own OpenAI-shaped API takes
 /// (`ai.google.dev/gemini-api/docs/openai`, "Thinking").
 const LOW: u32 = 1024;
 const MEDIUM: u32 = 8192;
 const HIGH: u32 = 24576;
-/// The most that Gemini 2.5 Pro can think, and the least that it must (guide "Thinking").
-const MOST_OF_PRO: u32 = 32768;
-const LEAST_OF_PRO: u32 = 128;
+/// The most answers to one request, and the most texts before which one may end (reference,
+/// `GenerationConfig`).
+const MOST_CANDIDATES: u32 = 8;
+const MOST_STOPS: usize = 5;
 
 /// `generationConfig`, and the caller's words for what was left out.
 pub(super) struct Generation {
@@ -28,6 +30,12 @@ pub(super) fn generation(
     model: Model<'_>,
     native_format: bool,
 ) -> Result<Generation, Failure> {
+    if chat.wanted_choices() > MOST_CANDIDATES {
+        return Err(unable("n", &format!("more than {MOST_CANDIDATES} answers to a request")));
+    }
+    if chat.sampling.stop.len() > MOST_STOPS {
+        return Err(unable("stop", &format!("an answer with more than {MOST_STOPS} stop texts")));
+    }
     let mut generation = Generation { config: Map::new(), dropped: vec![] };
     generation.sampling(chat);
     if native_format {
@@ -117,8 +125,7 @@ fn fold_seed(seed: u64) -> i64 {
     i64::from(i32::try_from(seed.cast_signed()).unwrap_or((seed & 0x7fff_ffff) as i32))
 }
 
-/// Gemini 3 and later think in levels. None can stop thinking; the least level of the Pro models is
-/// `low`.
+/// Gemini 3 and later think in levels. None can stop thinking, and not every model knows every level.
 fn level(reasoning: &Reasoning, model: Model<'_>) -> Option<&'static str> {
     let effort = match (reasoning.effort, reasoning.budget) {
         (Some(effort), _) => effort,
@@ -129,16 +136,17 @@ fn level(reasoning: &Reasoning, model: Model<'_>) -> Option<&'static str> {
         (None, None) => return None,
     };
     Some(match effort {
-        Effort::None | Effort::Minimal if !model.is_pro() => "minimal",
-        Effort::None | Effort::Minimal | Effort::Low => "low",
-        Effort::Medium if !model.lacks_medium() => "medium",
-        Effort::Medium | Effort::High | Effort::XHigh | Effort::Max => "high",
+        Effort::None | Effort::Minimal | Effort::Low if model.knows_extremes() => "MINIMAL",
+        Effort::Medium if model.knows_extremes() => "HIGH",
+        Effort::None | Effort::Minimal if !model.lacks_minimal() => "MINIMAL",
+        Effort::None | Effort::Minimal | Effort::Low => "LOW",
+        Effort::Medium if !model.lacks_medium() => "MEDIUM",
+        Effort::Medium | Effort::High | Effort::XHigh | Effort::Max => "HIGH",
     })
 }
 
-/// Gemini 2.5 counts tokens; −1 leaves the amount to it.
+/// Gemini 2.5 counts tokens, within limits; −1 leaves the amount to it.
 fn budget(reasoning: &Reasoning, model: Model<'_>) -> Option<i64> {
-    let pro = model.is_pro();
     let tokens = match (reasoning.budget, reasoning.effort) {
         (Some(budget), _) => budget,
         (None, Some(effort)) => match effort {
@@ -146,12 +154,15 @@ fn budget(reasoning: &Reasoning, model: Model<'_>) -> Option<i64> {
             Effort::Minimal | Effort::Low => LOW,
             Effort::Medium => MEDIUM,
             Effort::High => HIGH,
-            Effort::XHigh | Effort::Max if pro => MOST_OF_PRO,
-            Effort::XHigh | Effort::Max => HIGH,
+            Effort::XHigh | Effort::Max => u32::MAX,
         },
         (None, None) => return reasoning.adaptive.then_some(-1),
     };
-    Some(i64::from(if pro { tokens.max(LEAST_OF_PRO) } else { tokens }))
+    let within = model.budgets();
+    Some(match tokens {
+        0 if !model.is_pro() => 0,
+        tokens => i64::from(tokens.clamp(*within.start(), *within.end())),
+    })
 }
 
 #[cfg(test)]
@@ -183,19 +194,45 @@ mod tests {
                 Reasoning { adaptive: true, ..Reasoning::default() },
                 json!({"thinkingBudget": -1, "includeThoughts": true}),
             ),
-            ("gemini-3-flash", effort(Effort::None), json!({"thinkingLevel": "minimal"})),
-            ("gemini-3-pro-preview", effort(Effort::None), json!({"thinkingLevel": "low"})),
-            ("gemini-3.5-flash", hidden(budget(9000)), json!({"thinkingLevel": "high"})),
+            ("gemini-3-flash", effort(Effort::None), json!({"thinkingLevel": "MINIMAL"})),
+            ("gemini-3-pro-preview", effort(Effort::None), json!({"thinkingLevel": "LOW"})),
+            ("gemini-3.5-flash", hidden(budget(9000)), json!({"thinkingLevel": "HIGH"})),
             (
                 "gemini-3-pro-preview",
                 effort(Effort::Medium),
-                json!({"thinkingLevel": "high", "includeThoughts": true}),
+                json!({"thinkingLevel": "HIGH", "includeThoughts": true}),
+            ),
+            ("gemini-2.5-flash", hidden(budget(32_000)), json!({"thinkingBudget": 24_576})),
+            ("gemini-2.5-flash-lite", hidden(budget(100)), json!({"thinkingBudget": 512})),
+            ("gemini-2.5-flash-lite", effort(Effort::None), json!({"thinkingBudget": 0})),
+            ("gemini-2.5-pro", hidden(effort(Effort::Max)), json!({"thinkingBudget": 32_768})),
+            ("gemini-3.7-flash", effort(Effort::None), json!({"thinkingLevel": "LOW"})),
+            (
+                "gemini-3.1-flash-image",
+                hidden(effort(Effort::Low)),
+                json!({"thinkingLevel": "MINIMAL"}),
+            ),
+            (
+                "gemini-3.1-flash-image",
+                hidden(effort(Effort::Medium)),
+                json!({"thinkingLevel": "HIGH"}),
             ),
             ("gemini-3-flash", Reasoning::default(), Value::Null),
             ("gemini-2.0-flash", effort(Effort::High), Value::Null),
         ];
         for (model, reasoning, expected) in cases {
             assert_eq!(thinking(model, reasoning.clone()), expected, "{model} {reasoning:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_is_refused() {
+        let many = ChatRequest { choices: 9, ..ChatRequest::default() };
+        let mut stopped = ChatRequest::default();
+        stopped.sampling.stop = vec!["a".into(); 6];
+        for (chat, param) in [(many, "n"), (stopped, "stop")] {
+            let failure = generation(&chat, Model::new("gemini-3-flash"), true).err().unwrap();
+            assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Unsupported, Some(param)));
         }
     }
 

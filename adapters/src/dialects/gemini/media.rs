@@ -4,7 +4,7 @@ use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::part::{Media, Part};
 
 use super::Flavour;
-use super::wire::{Blob, FileData, PartOut};
+use super::wire::{Blob, FileData, PartOut, Resolution};
 use crate::media_type;
 
 /// Where AI Studio keeps uploaded files.
@@ -42,16 +42,17 @@ pub(super) fn part<'a>(
             PartOut { inline_data: Some(blob(media_type, base64, usual)), ..PartOut::default() }
         }
         Media::Url { url, media_type } if is_googles(url) => {
-            PartOut { file_data: Some(file(url, media_type.as_deref())), ..PartOut::default() }
+            let file_data = file(url, media_type.as_deref());
+            PartOut { file_data: Some(typed(file_data, usual, flavour)), ..PartOut::default() }
         }
         Media::Url { .. } => {
             let message = format!("`{param}` is at an address that the provider does not fetch");
             return Err(Failure::new(Kind::Unsupported, message).with_param(param));
         }
-        Media::File { id } => PartOut {
-            file_data: Some(file_of(id, flavour).ok_or_else(|| foreign(param))?),
-            ..PartOut::default()
-        },
+        Media::File { id } => {
+            let file_data = file_of(id, flavour).ok_or_else(|| foreign(param))?;
+            PartOut { file_data: Some(typed(file_data, usual, flavour)), ..PartOut::default() }
+        }
         Media::Text(text) => PartOut::text(text),
     };
     Ok(Some(part))
@@ -70,6 +71,25 @@ fn blob<'a>(media_type: &'a str, base64: &'a str, usual: &'static str) -> Blob<'
 
 fn file<'a>(url: &'a str, media_type: Option<&'a str>) -> FileData<'a> {
     FileData { file_uri: url.into(), mime_type: media_type.or_else(|| media_type::of_url(url)) }
+}
+
+/// Vertex wants a type; AI Studio knows what was uploaded to it, and what films are.
+fn typed<'a>(file: FileData<'a>, usual: &'static str, flavour: Flavour) -> FileData<'a> {
+    let usual = (flavour == Flavour::Vertex).then_some(usual);
+    FileData { mime_type: file.mime_type.or(usual), ..file }
+}
+
+/// How closely to look at an image: OpenAI's words (`detail`) and Google's.
+const RESOLUTIONS: [(&str, &str); 3] = [
+    ("low", "MEDIA_RESOLUTION_LOW"),
+    ("high", "MEDIA_RESOLUTION_HIGH"),
+    ("original", "MEDIA_RESOLUTION_ULTRA_HIGH"),
+];
+
+/// Google's word for how closely to look.
+pub(super) fn resolution(detail: &str) -> Option<Resolution> {
+    let known = RESOLUTIONS.iter().find(|(theirs, _)| *theirs == detail);
+    known.map(|(_, level)| Resolution { level })
 }
 
 /// A file that was uploaded before: AI Studio's have names like `files/abc`.

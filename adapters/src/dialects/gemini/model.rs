@@ -19,9 +19,38 @@ impl<'a> Model<'a> {
         self.name.contains("-pro")
     }
 
-    /// Whether it thinks at all: Gemini 2.5 and later do, Gemma and the like do not.
+    /// Whether it thinks at all: Gemini 2.5 and later do, Gemma and the like do not, nor do the voices
+    /// and the painter of 2.5.
     pub(super) fn thinks(self) -> bool {
-        self.name.contains("gemini") && self.at_least(2, 5)
+        let speechless =
+            self.version == Some((2, 5)) && (self.paints() || self.name.contains("-tts"));
+        self.name.contains("gemini") && self.at_least(2, 5) && !speechless
+    }
+
+    /// Whether it makes images.
+    fn paints(self) -> bool {
+        self.name.contains("-image")
+    }
+
+    /// The tokens that it may be told to think, beside none at all (guide "Thinking", table of budgets).
+    pub(super) fn budgets(self) -> std::ops::RangeInclusive<u32> {
+        match () {
+            () if self.is_pro() => 128..=32_768,
+            () if self.name.contains("-lite") => 512..=24_576,
+            () => 1..=24_576,
+        }
+    }
+
+    /// Whether there is no level beneath `LOW`: with the Pro models, and with Flash since 3.7 (guide
+    /// "Thinking", table of levels).
+    pub(super) fn lacks_minimal(self) -> bool {
+        self.is_pro()
+            || (self.version.is_some_and(|it| it >= (3, 7)) && !self.name.contains("-lite"))
+    }
+
+    /// Whether it knows the least level and the highest and none between: the painters of Flash.
+    pub(super) fn knows_extremes(self) -> bool {
+        self.paints() && !self.is_pro()
     }
 
     /// Whether it takes `thinkingLevel`, and not a budget (Gemini 3 and later).
@@ -40,8 +69,8 @@ impl<'a> Model<'a> {
         self.at_least(3, 0)
     }
 
-    /// Whether a call in the conversation must carry a signature, and a function's result may hold
-    /// images (Gemini 3 and later).
+    /// Whether a call in the conversation must carry a signature, a function's result may hold images,
+    /// and each image can be looked at more or less closely (Gemini 3 and later).
     pub(super) fn signs_calls(self) -> bool {
         self.at_least(3, 0)
     }
@@ -83,6 +112,9 @@ mod tests {
             ("gemini-3.1-flash", true, true),
             ("gemini-flash-latest", true, true),
             ("gemma-3-27b-it", false, true),
+            ("gemini-2.5-flash-image", false, false),
+            ("gemini-2.5-pro-preview-tts", false, false),
+            ("gemini-3.1-flash-image", true, true),
         ] {
             let model = Model::new(name);
             assert_eq!((model.thinks(), model.has_levels()), (thinks, levels), "{name}");

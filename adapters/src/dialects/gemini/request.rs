@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use isthmus_inference::chat::{ChatRequest, Tool};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::UpstreamModel;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::Flavour;
 use super::contents::turns;
@@ -22,6 +22,9 @@ const VERTEX_TIER: HeaderName = HeaderName::from_static("x-vertex-ai-llm-shared-
 const TIERS: [(&str, &str); 3] =
     [("default", "standard"), ("flex", "flex"), ("priority", "priority")];
 
+/// The longest name of a label, and its longest value.
+const LONGEST_LABEL: usize = 63;
+
 /// Writes a request.
 pub(super) fn encode(
     chat: &ChatRequest,
@@ -30,11 +33,12 @@ pub(super) fn encode(
 ) -> Result<Encoded, Failure> {
     let model = Model::new(model.as_str());
     let turns = turns(chat.messages(), model, flavour)?;
-    let mut tools = tools(chat, model)?;
+    let mut tools = tools(chat, model, flavour)?;
     let mut generation = generation(chat, model, tools.native_format)?;
     let mut dropped: Vec<_> = turns.dropped.iter().chain(&generation.dropped).copied().collect();
     dropped.extend(nobodys(chat));
     let mut rest = Map::new();
+    dropped.extend(labels(chat, flavour, &mut rest));
     let mut extras = Extras {
         rest: &mut rest,
         generation: &mut generation.config,
@@ -71,11 +75,35 @@ pub(super) fn encode(
     Ok(Encoded { body: body.into(), headers, dropped, format_tool })
 }
 
+/// Labels that Vertex keeps with the exchange, where its rules for them allow it (reference,
+/// `GenerateContentRequest.labels`); else what the caller calls them.
+fn labels(
+    chat: &ChatRequest,
+    flavour: Flavour,
+    rest: &mut Map<String, Value>,
+) -> Option<&'static str> {
+    let fits = |text: &str| {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+        text.len() <= LONGEST_LABEL && text.chars().all(allowed)
+    };
+    let is_label = |(name, value): (&String, &Value)| {
+        let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+        begins && fits(name) && value.as_str().is_some_and(fits)
+    };
+    if chat.metadata.is_empty() {
+        return None;
+    }
+    if flavour != Flavour::Vertex || !chat.metadata.iter().all(is_label) {
+        return Some("metadata");
+    }
+    rest.insert("labels".to_owned(), chat.metadata.clone().into());
+    None
+}
+
 /// What Gemini has no word for, by the caller's names.
 fn nobodys(chat: &ChatRequest) -> impl Iterator<Item = &'static str> {
     let given = [
         (chat.user.is_some(), "user"),
-        (!chat.metadata.is_empty(), "metadata"),
         (chat.tools.iter().any(|Tool { cache, .. }| cache.is_some()), "tools[].cache_control"),
     ];
     given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name)

@@ -20,14 +20,13 @@ pub(super) struct Decoder {
     over: bool,
 }
 
-impl Default for Decoder {
-    fn default() -> Self {
-        let (splitter, reader) = (Splitter::new(LARGEST_EVENT), Reader::default());
+impl Decoder {
+    /// A reader; whether it keeps the text, see [`Reader::new`].
+    pub(super) fn new(keeps: bool) -> Self {
+        let (splitter, reader) = (Splitter::new(LARGEST_EVENT), Reader::new(keeps));
         Self { splitter, reader, over: false }
     }
-}
 
-impl Decoder {
     fn event(&mut self, event: &[u8], events: &mut Vec<Event>) -> Result<(), Failure> {
         match sse::data(event) {
             Some(data) if data.is_empty() => Ok(()),

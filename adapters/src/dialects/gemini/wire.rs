@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 // === requests ===
 
@@ -63,6 +63,14 @@ pub(super) struct PartOut<'a> {
     pub(super) function_response: Option<FunctionResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thought_signature: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) media_resolution: Option<Resolution>,
+}
+
+/// How closely a file is looked at.
+#[derive(Serialize)]
+pub(super) struct Resolution {
+    pub(super) level: &'static str,
 }
 
 /// Bytes in base64.
@@ -160,14 +168,37 @@ pub(super) struct PartIn<'a> {
     pub(super) file_data: Option<FileIn>,
 }
 
-/// A call.
+/// A call, or a piece of one.
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct FunctionCallIn<'a> {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     #[serde(borrow)]
     pub(super) args: Option<&'a RawValue>,
+    /// Arguments in pieces.
+    pub(super) partial_args: Option<Vec<PartialArg>>,
+    /// Whether more pieces follow.
+    pub(super) will_continue: Option<bool>,
+}
+
+impl FunctionCallIn<'_> {
+    /// Whether it says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { id, name, args, partial_args, will_continue } = self;
+        let nameless = id.is_none() && name.is_none();
+        nameless && args.is_none() && partial_args.is_none() && *will_continue != Some(true)
+    }
+}
+
+/// A piece of a call's arguments, with one of the values or with none.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PartialArg {
+    pub(super) json_path: String,
+    pub(super) string_value: Option<String>,
+    pub(super) number_value: Option<Number>,
+    pub(super) bool_value: Option<bool>,
 }
 
 /// Bytes in base64.

@@ -168,3 +168,27 @@ fn every_complaint_names_its_field() {
         assert_eq!(failure.param.as_deref(), Some(param), "{members}");
     }
 }
+
+#[test]
+fn documents_that_are_to_be_cited_are_known_wherever_they_stand() {
+    let asked = |content: Value| {
+        let turn = json!({"role": "user", "content": content});
+        with(&json!({"messages": [turn]})).unwrap().extra.contains_key("documents.citations")
+    };
+    let document = |enabled: bool| {
+        json!({"type": "document", "source": {"type": "text", "data": "d"},
+            "citations": {"enabled": enabled}})
+    };
+    let result = json!({"type": "tool_result", "tool_use_id": "t", "content": [document(true)]});
+    let found = json!({"type": "search_result", "source": "s", "title": "t", "content": [],
+        "citations": {"enabled": true}});
+    for (content, expected) in [
+        (json!("hi"), false),
+        (json!([document(false)]), false),
+        (json!([document(true)]), true),
+        (json!([result]), true),
+        (json!([found]), true),
+    ] {
+        assert_eq!(asked(content.clone()), expected, "{content}");
+    }
+}

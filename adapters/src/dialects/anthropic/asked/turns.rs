@@ -6,6 +6,7 @@ use isthmus_inference::part::Part;
 use serde_json::Value;
 
 use super::parts::parts;
+use crate::dialects::citations::CITED_DOCUMENTS;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
 
 /// The text of `system` as the first turn; none if there is none.
@@ -25,12 +26,24 @@ pub(super) fn messages(fields: &mut Fields) -> Result<Vec<Message>, Failure> {
         }
         other => return Err(wrong_type("messages", "an array of messages", name_of(&other))),
     };
+    if items.iter().any(|item| asks_citations(&item["content"])) {
+        fields.put(CITED_DOCUMENTS, true.into());
+    }
     let mut messages = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().enumerate() {
         let param = format!("messages[{at}]");
         message(Fields::of_value(item, &param)?, &mut messages)?;
     }
     Ok(messages)
+}
+
+/// Whether documents among these blocks, or in the results among them, are to be cited.
+fn asks_citations(content: &Value) -> bool {
+    content.as_array().into_iter().flatten().any(|block| match block["type"].as_str() {
+        Some("document" | "search_result") => block["citations"]["enabled"] == true,
+        Some("tool_result") => asks_citations(&block["content"]),
+        _ => false,
+    })
 }
 
 fn message(mut fields: Fields, messages: &mut Vec<Message>) -> Result<(), Failure> {
