@@ -30,8 +30,11 @@ such a model, so that endpoint is not asked. Where OpenAI's language is relayed,
 a tool result's `url`) are `url_citation` in OpenAI's two languages and `web_search_result_location` in Messages; \
 the latter lacks Anthropic's proof, so it is taken out again if the conversation goes on at Anthropic. Documents of \
 the request are `file_citation` in Responses, and `char_location`, `page_location` or `content_block_location` in \
-Messages; chat completions have no word for them. Places in the answer's text are given where the provider counts \
-characters (Anthropic, Cohere, OpenAI), else they are 0.
+Messages; chat completions have no word for them. Places in the answer's text are given as \
+characters where the provider tells them (Anthropic, Bedrock, Cohere, OpenAI, and Google, whose bytes are counted \
+anew), else they are 0. Without a place remain: sources that Google found and names for no piece, those of an \
+answer of more than 256 KiB that is not all of ASCII, and those of a streamed one not of ASCII that asked for none \
+of Google's tools.
 
 Every kind takes `base_url`, `headers` and `timeouts`; an account in [`every-provider.yaml`]\
 (../config/examples/every-provider.yaml) shows each at work.

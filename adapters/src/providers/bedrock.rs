@@ -82,6 +82,11 @@ pub static BEDROCK: Provider = Provider {
              where calls may be processed; `isthmus check` holds `processing_regions` against it.",
             "No log-probabilities, no more than one answer to a request, no legacy completions.",
             "Media are sent along, never as addresses: the gateway fetches them within limits.",
+            "Calls cannot be forced with Llama and Command, and one among several only by offering it \
+             alone, but for Claude and Nova; names of functions have up to 64 letters, digits, `_` and \
+             `-`.",
+            "Documents are cited by Claude alone; a search result of Messages is told as a document, \
+             without its source.",
             "Embeddings: Titan, Nova and Cohere.",
         ],
     },

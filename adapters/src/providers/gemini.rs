@@ -45,6 +45,10 @@ pub static GEMINI: Provider = Provider {
             "Calls cannot be held to one at a time (`parallel_tool_calls: false`), and legacy \
              completions are not served.",
             "A schema beside functions is taken by the newer models alone.",
+            "At most 8 answers to a request and 5 stop texts; how closely to look at an image \
+             (`detail`) is told to Gemini 3 and later; tools of Google's own cannot be forced, nor \
+             searches be held to some domains.",
+            "An answer that Google stopped to be gone on with (`CONTINUATION`) ends there.",
         ],
     },
     build,

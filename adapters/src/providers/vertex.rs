@@ -63,7 +63,9 @@ pub static VERTEX: Provider = Provider {
              data must stay. `isthmus check` holds `processing_regions` against it; for which models \
              the promise holds is for the operator to see.",
             "Models of Google and of Anthropic; Messages for Claude pass as they are.",
-            "What holds for `gemini` and `anthropic` holds here.",
+            "What holds for `gemini` and `anthropic` holds here; beyond that, `metadata` of small \
+             letters, digits, `_` and `-` become labels, and a search can leave out domains \
+             (`blocked_domains`).",
         ],
     },
     build,
