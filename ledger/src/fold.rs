@@ -48,7 +48,6 @@ fn of_settled(settled: &Settled) -> Vec<Bucket> {
 }
 
 /// The difference alone: the tokens are the same, and were counted before.
-/// old price goes back from the bucket of that price, so that each price's tokens fit its cost.
 fn of_correction(correction: &Correction) -> Vec<Bucket> {
     let Correction { of, about, line, was, .. } = correction;
     let was = was.unwrap_or(Money::ZERO);
