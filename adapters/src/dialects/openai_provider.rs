@@ -24,7 +24,7 @@ pub(crate) use style::{COMMON_EFFORTS, nearest, openai_efforts, reasons};
 pub use style::{
     COMPATIBLE, Continuation, Documents, OPENAI, REASONING, Style, Thinking, Thoughts,
 };
-pub(crate) use turns::{closest_detail, plain_text};
+pub(crate) use turns::{closest_detail, plain_text, said_document};
 
 /// Chat completions in one provider's style.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use isthmus_inference::chat::{
 };
 use isthmus_inference::failure::Failure;
 use isthmus_inference::request::{Operation, Request};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::dialects::fields::Fields;
 
@@ -26,11 +26,10 @@ pub(super) fn chat(request: &Request) -> Result<ChatRequest, Failure> {
     }
     let mut messages = Vec::from_iter(turns::system(&mut fields)?);
     messages.extend(turns::messages(&mut fields)?);
-    let mut unsaid = Map::new();
-    let (tools, native_tools) = tools::tools(&mut fields, &mut unsaid)?;
+    let (tools, native_tools) = tools::tools(&mut fields)?;
     let (tool_choice, parallel_tool_calls) = tools::choice(&mut fields)?;
     let mut reasoning = thinking(&mut fields)?;
-    let format = format(&mut fields, &mut reasoning, &mut unsaid)?;
+    let format = format(&mut fields, &mut reasoning)?;
     let sampling = Sampling {
         temperature: fields.number("temperature", 0.0..=1.0)?,
         top_p: fields.number("top_p", 0.0..=1.0)?,
@@ -60,7 +59,7 @@ pub(super) fn chat(request: &Request) -> Result<ChatRequest, Failure> {
         choices: 1,
         service_tier,
         user,
-        extra: fields.rest().into_iter().chain(unsaid).collect(),
+        extra: fields.rest(),
         ..ChatRequest::default()
     })
 }
@@ -102,12 +101,8 @@ fn thinking(fields: &mut Fields) -> Result<Reasoning, Failure> {
 }
 
 /// `output_config`, and `output_format`, which was its member's name in trial. What no neutral word
-/// exists for is `unsaid`.
-fn format(
-    fields: &mut Fields,
-    reasoning: &mut Reasoning,
-    unsaid: &mut Map<String, Value>,
-) -> Result<AnswerFormat, Failure> {
+/// exists for is put back, by its whole name.
+fn format(fields: &mut Fields, reasoning: &mut Reasoning) -> Result<AnswerFormat, Failure> {
     let trial = fields.object("output_format")?;
     let mut config = fields.object("output_config")?;
     if let Some(config) = &mut config {
@@ -120,8 +115,9 @@ fn format(
         };
     }
     let settled = config.as_mut().map_or(Ok(None), |config| config.object("format"))?;
-    let others = config.map(Fields::rest).unwrap_or_default();
-    unsaid.extend(others.into_iter().map(|(name, value)| (format!("output_config.{name}"), value)));
+    for (name, value) in config.map(Fields::rest).unwrap_or_default() {
+        fields.put(&format!("output_config.{name}"), value);
+    }
     let Some(mut format) = settled.or(trial) else { return Ok(AnswerFormat::Text) };
     match format.required_text("type")?.as_str() {
         "json_schema" => Ok(AnswerFormat::JsonSchema(JsonSchema {

@@ -6,7 +6,7 @@ use isthmus_inference::part::{Media, Part, ToolResult, formats, text_of};
 use serde_json::{Value, json};
 
 use crate::dialects::citations::DOCUMENT;
-use crate::dialects::openai_provider::{closest_detail, plain_text};
+use crate::dialects::openai_provider::{closest_detail, plain_text, said_document};
 
 /// What a [`Signature`](isthmus_inference::part::Signature) of a plan for calls holds; that of a
 /// thought holds nothing. The vendor signs neither, but wants both back in their own places.
@@ -54,7 +54,7 @@ impl Turns {
                     let text = text_in(media).ok_or_else(|| unsupported(part, at, place))?;
                     let title = name.as_deref().unwrap_or_default();
                     if !self.apart {
-                        let text = format!("<document title=\"{title}\">\n{text}\n</document>");
+                        let text = said_document(Some(title), &text);
                         content.push(json!({ "type": "text", "text": text }));
                         continue;
                     }

@@ -73,6 +73,7 @@ pub(super) enum Unfinished {
 }
 
 /// Reads chunk after chunk.
+#[derive(Default)]
 pub(super) struct Reader {
     /// Whether text is kept, so that sources can be placed in it.
     keeps: bool,
@@ -99,16 +100,7 @@ struct Progress {
 impl Reader {
     /// A reader of one answer. Only if it keeps the text, all sources can be placed in it.
     pub(super) fn new(keeps: bool) -> Self {
-        Self {
-            keeps,
-            choices: vec![],
-            counts: Counts::default(),
-            told: None,
-            model: None,
-            response_id: None,
-            blocked: false,
-            bytes: 0,
-        }
+        Self { keeps, ..Self::default() }
     }
 
     /// Reads one chunk, or a list of them.

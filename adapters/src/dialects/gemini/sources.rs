@@ -10,6 +10,11 @@ use serde_json::{Map, Value, json};
 pub(super) const METADATA: [&str; 3] =
     ["groundingMetadata", "citationMetadata", "urlContextMetadata"];
 
+/// The lists of `CitationMetadata`, as Vertex and the API call them.
+const CITED: [&str; 2] = ["citations", "citationSources"];
+/// Where the spans stand, beside the metadata.
+const SPANS: &str = "spans";
+
 /// The most text that is kept to find places in, in bytes.
 const MOST_TEXT: usize = 256 << 10;
 /// The most places that are found, and citations that are gathered, of one candidate.
@@ -152,11 +157,6 @@ impl Sources {
         Some((characters(found.start), characters(found.end)))
     }
 }
-
-/// The lists of `CitationMetadata`, as Vertex and the API call them.
-const CITED: [&str; 2] = ["citations", "citationSources"];
-/// Where the spans stand, beside the metadata.
-pub(super) const SPANS: &str = "spans";
 
 /// Where a text says this, the closest to a byte.
 fn nearest(text: &str, quoted: &str, to: usize) -> Option<std::ops::Range<usize>> {

@@ -264,10 +264,7 @@ fn document(style: &Style, media: &Media, name: Option<&str>) -> Result<Value, F
         media => plain_text(media).filter(|_| said),
     };
     if let Some(text) = text {
-        let text = match name {
-            Some(name) => format!("<document title=\"{name}\">\n{text}\n</document>"),
-            None => format!("<document>\n{text}\n</document>"),
-        };
+        let text = said_document(name, &text);
         return Ok(json!({"type": "text", "text": text}));
     }
     let file = |data: &str| {
@@ -291,6 +288,14 @@ fn document(style: &Style, media: &Media, name: Option<&str>) -> Result<Value, F
         _ => None,
     };
     written.ok_or_else(|| unsupported("messages", "a document in this form"))
+}
+
+/// A document as a part of what is said.
+pub(crate) fn said_document(title: Option<&str>, text: &str) -> String {
+    match title {
+        Some(title) => format!("<document title=\"{title}\">\n{text}\n</document>"),
+        None => format!("<document>\n{text}\n</document>"),
+    }
 }
 
 /// The text of a document that is nothing else.

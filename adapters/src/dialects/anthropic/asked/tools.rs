@@ -3,28 +3,26 @@
 use isthmus_inference::chat::{NativeTool, Tool, ToolChoice};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::part::formats;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::parts::cache_life;
 use crate::dialects::fields::{Fields, name_of, wrong_type};
 
 /// The caller's functions, and the tools that the vendor runs itself. What else is said of a function
-/// (`input_examples`, `defer_loading` …) is `unsaid`.
-pub(super) fn tools(
-    fields: &mut Fields,
-    unsaid: &mut Map<String, Value>,
-) -> Result<(Vec<Tool>, Vec<NativeTool>), Failure> {
+/// (`input_examples`, `defer_loading` …) is put back, by its whole name.
+pub(super) fn tools(fields: &mut Fields) -> Result<(Vec<Tool>, Vec<NativeTool>), Failure> {
     let (mut functions, mut native) = (Vec::new(), Vec::new());
     for (at, item) in fields.list("tools")?.into_iter().enumerate() {
         let kind = item.get("type").and_then(Value::as_str);
         if kind.is_some_and(|kind| kind != "custom") {
             native.push(NativeTool { format: formats::ANTHROPIC, value: item });
         } else {
-            let mut fields = Fields::of_value(item, &format!("tools[{at}]"))?;
-            fields.take("type");
-            functions.push(function(&mut fields)?);
-            let others = fields.rest().into_iter();
-            unsaid.extend(others.map(|(name, value)| (format!("tools.{name}"), value)));
+            let mut tool = Fields::of_value(item, &format!("tools[{at}]"))?;
+            tool.take("type");
+            functions.push(function(&mut tool)?);
+            for (name, value) in tool.rest() {
+                fields.put(&format!("tools.{name}"), value);
+            }
         }
     }
     Ok((functions, native))
