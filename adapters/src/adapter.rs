@@ -15,6 +15,8 @@ use isthmus_inference::request::Request;
 use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Usage;
 
+use crate::tokens::{Tokenizer, Vocabulary};
+
 /// One account at one provider (or the engine in this process), ready to be called.
 ///
 /// Dropping the future, or the stream that it returned, cancels the call upstream.
@@ -26,6 +28,11 @@ pub trait Adapter: Send + Sync + 'static {
     /// ([`Attempt::beginning`]); which of its models can is known only when they are asked.
     fn continues(&self) -> bool {
         false
+    }
+
+    /// The tokenizer of one of its models, where that is known.
+    fn tokenizer(&self, model: &UpstreamModel) -> Option<Arc<dyn Tokenizer>> {
+        Vocabulary::of(model).map(|vocabulary| Arc::new(vocabulary) as Arc<dyn Tokenizer>)
     }
 
     /// The models that this account may use, by the upstream's names.

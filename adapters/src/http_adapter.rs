@@ -12,7 +12,7 @@ use http::Method;
 use isthmus_inference::chat::Prompt;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::{Operation, Request};
-use isthmus_inference::usage::{self, Usage};
+use isthmus_inference::usage::Usage;
 
 use crate::adapter::{Adapter, Answer, AnswerStream, Attempt, Content, Timeouts, Whole};
 use crate::dialect::{Encoded, Refused, RelayDialect, Watch};
@@ -22,6 +22,7 @@ use crate::registry::BuildError;
 use crate::service::{Listing, Route, Service, word};
 use crate::settings::AccountSettings;
 use crate::timeouts::{Deadlines, Paced};
+use crate::tokens::{self, nearest};
 
 mod decoding;
 mod embedding;
@@ -90,11 +91,16 @@ impl<S: Service> HttpAdapter<S> {
         match request.operation {
             Operation::Chat | Operation::Completion => self.chat(&attempt).boxed().await,
             Operation::Embedding => self.embed(&attempt).boxed().await,
-            Operation::CountTokens => Ok(whole(
-                Content::TokenCount(usage::estimate_tokens(request.body.len())),
-                Usage::default(),
-            )),
+            Operation::CountTokens => self.count(&attempt).await,
         }
+    }
+
+    /// Nobody is asked: the model's own tokenizer counts, or else the one that comes nearest.
+    async fn count(&self, attempt: &Attempt) -> Result<Answer, Failure> {
+        let request = &attempt.request;
+        let tokenizer = self.tokenizer(&attempt.model).unwrap_or_else(|| Arc::new(nearest()));
+        let tokens = tokens::count(Arc::clone(request), tokenizer).await? + request.file_tokens();
+        Ok(whole(Content::TokenCount(tokens), Usage::default()))
     }
 
     async fn list(&self) -> Result<Vec<String>, Failure> {
@@ -168,7 +174,7 @@ impl<S: Service> HttpAdapter<S> {
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
         if request.stream {
-            let asked = request.body.len();
+            let asked = request.rough_tokens();
             let watch = Decoding::new(dialect.decoder_for(&chat), format_tool, stand_ins, asked);
             let watch = Box::new(watch);
             return self.stream(outgoing, watch, &refused, dropped).await.map(Answer::Stream);
@@ -177,7 +183,7 @@ impl<S: Service> HttpAdapter<S> {
         let mut answer = dialect.decode(&told.body).map_err(|failure| self.struck(failure))?;
         decoding::unwrap_format(&mut answer, format_tool);
         stand_ins.turn_back(&mut answer);
-        answer.usage = answer.usage.with_asked(request.body.len());
+        answer.usage = answer.usage.with_asked(request.rough_tokens());
         let (usage, content) = (answer.usage, Content::Chat(answer));
         let upstream_request_id = told.request_id;
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))
@@ -231,5 +237,5 @@ fn limits(attempt: &Attempt) -> Timeouts {
 /// A rough count for an answer that tells none. Vectors are no tokens.
 fn estimate(request: &Request, answer: usize) -> Usage {
     let output = if request.operation == Operation::Embedding { 0 } else { answer };
-    Usage::estimated(request.body.len(), output)
+    Usage::of_answer(output).with_asked(request.rough_tokens())
 }

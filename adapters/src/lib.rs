@@ -35,6 +35,7 @@
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
 //! * [`timeouts`]: limits on waiting
+//! * [`tokens`]: the tokenizers of models, as far as they are public
 //! * [`hub`]: model files from a repository
 //! * [`notice`]: an object posted to whoever should know
 
@@ -58,3 +59,4 @@ pub mod registry;
 mod service;
 pub mod settings;
 pub mod timeouts;
+pub mod tokens;

@@ -8,8 +8,10 @@ use isthmus_adapters::adapter::{Adapter, Answer, AnswerStream, Attempt, Content,
 use isthmus_adapters::dialects::caller;
 use isthmus_adapters::free_text::{self, StandIns};
 use isthmus_adapters::timeouts::{Deadlines, Paced};
+use isthmus_adapters::tokens::Tokenizer;
 use isthmus_inference::chat::ChatRequest;
 use isthmus_inference::failure::{Failure, Kind, Retry};
+use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::request::{Operation, Request};
 use isthmus_inference::usage::Usage;
 use isthmus_runtime::Engine;
@@ -105,6 +107,15 @@ impl Embedded {
     }
 }
 
+/// The engine's own tokenizer.
+struct OfEngine(Engine);
+
+impl Tokenizer for OfEngine {
+    fn count(&self, text: &str) -> u64 {
+        self.0.count_tokens(text) as u64
+    }
+}
+
 fn whole(content: Content, usage: Usage) -> Answer {
     Answer::Whole(Whole { content, usage, upstream_request_id: None, dropped: vec![] })
 }
@@ -116,6 +127,10 @@ impl Adapter for Embedded {
 
     fn continues(&self) -> bool {
         true
+    }
+
+    fn tokenizer(&self, _model: &UpstreamModel) -> Option<Arc<dyn Tokenizer>> {
+        Some(Arc::new(OfEngine(self.engine.clone())))
     }
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {

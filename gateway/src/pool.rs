@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
+use isthmus_adapters::tokens::Tokenizer;
 use isthmus_config::settings::charging::Charging;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
@@ -56,6 +57,8 @@ pub struct Endpoint {
     pub model: UpstreamModel,
     /// Whoever calls it.
     pub adapter: Arc<dyn Adapter>,
+    /// The tokenizer of its model, where that is known.
+    pub tokenizer: Option<Arc<dyn Tokenizer>>,
     /// Whether it understands OpenRouter's `provider` object.
     pub narrows: bool,
     /// What it can do; `None` leaves that to its adapter, which refuses what its language cannot say.
@@ -122,6 +125,11 @@ impl Pool {
         self.endpoints.iter().map(|endpoint| endpoint.described()).collect()
     }
 
+    /// The first tokenizer that is known of its models.
+    pub fn tokenizer(&self) -> Option<&Arc<dyn Tokenizer>> {
+        self.endpoints.iter().find_map(|endpoint| endpoint.tokenizer.as_ref())
+    }
+
     /// What its endpoints charge now, in their order.
     pub fn rates(&self) -> impl Iterator<Item = Arc<Rates>> {
         self.endpoints.iter().map(|endpoint| endpoint.rates())
@@ -150,6 +158,7 @@ impl Endpoint {
         Self {
             name,
             provider,
+            tokenizer: parts.adapter.tokenizer(&model),
             model,
             adapter: parts.adapter,
             narrows: parts.narrows,

@@ -78,6 +78,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sketches_ddsketch", &["policies/src/sketch.rs"]),
     ("smallvec", &["gateway/src/pipeline/plan.rs", "policies/src/plan"]),
     ("sqlx", &["ledger/src/stores"]),
+    ("tiktoken_rs", &["adapters/src/tokens"]),
 ];
 
 /// Names of providers that would betray an enum of them somewhere.

@@ -13,6 +13,17 @@ use std::ops::Range;
 pub struct Outline {
     /// The members.
     pub members: Vec<Member>,
+    /// What of the text is not language.
+    pub encoded: Encoded,
+}
+
+/// Pictures, sound and files that stand in the text in base64.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// How many there are.
+    pub strings: usize,
+    /// How many bytes of the text they take.
+    pub bytes: usize,
 }
 
 /// The place of one member, in bytes from the beginning of the text.
@@ -32,7 +43,11 @@ pub struct NotAnObject(pub usize);
 struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
+    encoded: Encoded,
 }
+
+/// Bytes of the shortest string that is taken for a file's.
+const SHORTEST_FILE: usize = 2048;
 
 type Scan<T> = Result<T, NotAnObject>;
 
@@ -41,11 +56,12 @@ type Scan<T> = Result<T, NotAnObject>;
 impl Outline {
     /// The outline of a text, which must be one JSON object and nothing else.
     pub fn of(text: &str) -> Scan<Self> {
-        let mut scanner = Scanner { text: text.as_bytes(), at: 0 };
+        let mut scanner = Scanner { text: text.as_bytes(), at: 0, encoded: Encoded::default() };
         scanner.skip_space();
         let members = scanner.object()?;
         scanner.skip_space();
-        if scanner.at == text.len() { Ok(Self { members }) } else { Err(scanner.wrong()) }
+        let encoded = scanner.encoded;
+        if scanner.at == text.len() { Ok(Self { members, encoded }) } else { Err(scanner.wrong()) }
     }
 
     /// The members whose key is `name`; `text` is what the outline was made of.
@@ -182,6 +198,10 @@ impl Scanner<'_> {
                 Some(skipped) if self.text[self.at + skipped] == b'"' => {
                     let end = self.at + skipped;
                     self.at = end + 1;
+                    if end - start >= SHORTEST_FILE && is_base64(&self.text[start..end]) {
+                        self.encoded.strings += 1;
+                        self.encoded.bytes += end - start;
+                    }
                     return Ok(start..end);
                 }
                 Some(skipped) => {
@@ -264,6 +284,15 @@ impl Scanner<'_> {
     }
 }
 
+/// Whether a long string is base64, by a look at three places of it: before the first one may stand a
+/// `data:` URL's head. Line breaks are written `\n` here.
+fn is_base64(string: &[u8]) -> bool {
+    const LOOK: usize = 64;
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\\".contains(byte);
+    let quarter = string.len() / 4;
+    (1..4).all(|place| string[place * quarter..][..LOOK].iter().all(is_digit))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -291,6 +320,17 @@ mod tests {
         ];
         assert_eq!(outlined(text), expected);
         assert_eq!(outlined("{}"), []);
+    }
+
+    #[test]
+    fn files_in_base64_are_told_from_language() {
+        let file = "iVBORw0KGgo+/".repeat(400);
+        let language = "a picture of a fox ".repeat(400);
+        let lines = file.replace("Ggo", "Ggo\\n");
+        let url = format!("data:image/png;base64,{file}");
+        let text = format!(r#"{{"a":[{{"u":"{url}"}},"{language}"],"b":"{lines}","c":"iVBOR"}}"#);
+        let encoded = Outline::of(&text).unwrap().encoded;
+        assert_eq!(encoded, Encoded { strings: 2, bytes: url.len() + lines.len() });
     }
 
     #[test]

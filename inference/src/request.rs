@@ -6,7 +6,8 @@
 use bytes::Bytes;
 
 use crate::ident::ModelName;
-use crate::outline::Outline;
+use crate::outline::{Encoded, Outline};
+use crate::usage;
 
 /// A call, decoded just as far as routing and accounting need.
 #[derive(Debug, Clone)]
@@ -56,6 +57,26 @@ pub enum Dialect {
     Responses,
     /// Anthropic's Messages.
     Anthropic,
+}
+
+// === impl Request ===
+
+impl Request {
+    /// Bytes of its text, without the files in it.
+    pub fn text_bytes(&self) -> usize {
+        self.body.len().saturating_sub(self.outline.encoded.bytes)
+    }
+
+    /// How many tokens the files in it are, roughly.
+    pub fn file_tokens(&self) -> u64 {
+        let Encoded { strings, bytes } = self.outline.encoded;
+        usage::file_tokens(strings, bytes)
+    }
+
+    /// How many tokens it is, roughly.
+    pub fn rough_tokens(&self) -> u64 {
+        usage::estimate_tokens(self.text_bytes()) + self.file_tokens()
+    }
 }
 
 // === impl Operation ===

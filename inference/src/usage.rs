@@ -77,32 +77,37 @@ pub fn estimate_tokens(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(BYTES_PER_TOKEN)
 }
 
+/// How many tokens so many files of so many bytes of base64 are, roughly. A picture of a megapixel is
+/// 765 tokens to GPT-4o, 1,290 to Gemini and about 1,400 to Claude, however many bytes it has; of a PDF
+/// and of sound, longer ones are more.
+pub fn file_tokens(files: usize, bytes: usize) -> u64 {
+    const OF_ANY: u64 = 1000;
+    const BYTES_PER_TOKEN: u64 = 500;
+    files as u64 * OF_ANY + bytes as u64 / BYTES_PER_TOKEN
+}
+
 impl Usage {
-    /// A rough count for an exchange that reported none, by the bytes of its bodies.
-    pub fn estimated(input_bytes: usize, output_bytes: usize) -> Self {
-        Self {
-            uncached_input: estimate_tokens(input_bytes),
-            text_output: estimate_tokens(output_bytes),
-            source: Source::Estimated,
-            ..Self::default()
-        }
+    /// A rough count for an answer that reports none, by the bytes of its text. Whoever knows what was
+    /// asked adds [that](Self::with_asked).
+    pub fn of_answer(bytes: usize) -> Self {
+        let text_output = estimate_tokens(bytes);
+        Self { text_output, source: Source::Estimated, ..Self::default() }
     }
 
     /// A rough count for an answer that was cut: what its endpoint had said until then, if anything,
-    /// else by the bytes of the request; and no less output than the events that came, of which each
-    /// brings about one token.
-    pub fn of_cut(so_far: Option<Self>, input_bytes: usize, events: u64) -> Self {
-        let known = so_far.unwrap_or_else(|| Self::estimated(input_bytes, 0));
-        let text_output = known.text_output.max(events);
+    /// else what the request was expected to be; and no less output than the tokens that came.
+    pub fn of_cut(so_far: Option<Self>, input: u64, output: u64) -> Self {
+        let known = so_far.unwrap_or(Self { uncached_input: input, ..Self::default() });
+        let text_output = known.text_output.max(output);
         Self { text_output, source: Source::Estimated, ..known }
     }
 
-    /// With the input estimated by the bytes of the request, if the output was estimated and nobody
-    /// counted the input: whoever reads an answer does not see what was asked.
+    /// With so much input, if the output was estimated and nobody counted the input: whoever reads an
+    /// answer does not see what was asked.
     #[must_use]
-    pub fn with_asked(mut self, input_bytes: usize) -> Self {
+    pub fn with_asked(mut self, input: u64) -> Self {
         if self.source == Source::Estimated && self.input() == 0 {
-            self.uncached_input = estimate_tokens(input_bytes);
+            self.uncached_input = input;
         }
         self
     }
@@ -179,8 +184,8 @@ mod tests {
 
     #[test]
     fn an_estimate_counts_what_was_asked_once() {
-        let answer = Usage::estimated(0, 9);
-        assert_eq!((answer.with_asked(5).input(), answer.with_asked(5).output()), (2, 3));
+        let answer = Usage::of_answer(9);
+        assert_eq!((answer.with_asked(5).input(), answer.with_asked(5).output()), (5, 3));
         let counted = Usage { cache_read: 7, ..answer };
         assert_eq!(counted.with_asked(5), counted, "its input is known");
         let reported = Usage { text_output: 3, ..Usage::default() };
@@ -190,10 +195,10 @@ mod tests {
     #[test]
     fn a_cut_answer_takes_what_was_said_and_what_came() {
         let told = Usage { uncached_input: 10, cache_read: 3, text_output: 1, ..Usage::default() };
-        let cut = Usage::of_cut(Some(told), 4000, 6);
+        let cut = Usage::of_cut(Some(told), 1000, 6);
         assert_eq!((cut.input(), cut.output(), cut.source), (13, 6, Source::Estimated));
-        assert_eq!(Usage::of_cut(Some(cut), 4000, 2).output(), 6);
-        let silent = Usage::of_cut(None, 4000, 2);
+        assert_eq!(Usage::of_cut(Some(cut), 1000, 2).output(), 6);
+        let silent = Usage::of_cut(None, 1000, 2);
         assert_eq!((silent.input(), silent.output()), (1000, 2));
     }
 }

@@ -1,9 +1,19 @@
 //! How many tokens a request will be, before anyone has counted them.
 //!
-//! A model's tokens are learnt from what its endpoints report: tokens by byte, and the length of
-//! answers, each as a moving average. Both start from what is usual.
+//! A model's tokens are learnt from what its endpoints report: tokens by byte of text, and the length of
+//! answers, each as a moving average. Both start from what is usual, or the first from what the model's
+//! own tokenizer counts of the first request.
 
 use std::collections::HashMap;
+
+/// What can be seen of a request's size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes of its text.
+    pub text_bytes: usize,
+    /// Tokens of the pictures, sound and files that it brings, roughly: those depend on no language.
+    pub file_tokens: u64,
+}
 
 /// What is expected of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,26 +52,44 @@ const GAIN: f64 = 0.05;
 /// No tokenizer makes more than this of a byte, or less.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.005..=2.0;
 
+// === impl Size ===
+
+impl Size {
+    /// Of text alone.
+    pub const fn of_text(bytes: usize) -> Self {
+        Self { text_bytes: bytes, file_tokens: 0 }
+    }
+}
+
 // === impl Calibration ===
 
 impl Calibration {
-    /// What is expected of a request of so many bytes, whose answer may have `max_tokens`.
-    pub fn expect(&self, input_bytes: usize, max_tokens: Option<u64>) -> Expected {
-        let input_tokens = (input_bytes as f64 * self.tokens_per_byte).ceil() as u64;
+    /// What is expected of a request of this size, whose answer may have `max_tokens`.
+    pub fn expect(&self, size: Size, max_tokens: Option<u64>) -> Expected {
+        let text = (size.text_bytes as f64 * self.tokens_per_byte).ceil() as u64;
+        let input_tokens = text.saturating_add(size.file_tokens);
         let usual = (self.output_tokens.ceil() as u64).max(1);
         let output_tokens = max_tokens.map_or(usual, |most| usual.min(most));
         Expected { input_tokens: input_tokens.max(1), output_tokens }
     }
 
-    /// What a request of so many bytes was, as its endpoint reported.
-    pub fn observe(&mut self, input_bytes: usize, input_tokens: u64, output_tokens: u64) {
+    /// What a request of this size was, as its endpoint reported. One with files teaches nothing of
+    /// text: what they were is in the same sum.
+    pub fn observe(&mut self, size: Size, input_tokens: u64, output_tokens: u64) {
         self.observations = self.observations.saturating_add(1);
         let gain = GAIN.max(1.0 / (f64::from(self.observations) + 1.0));
         self.output_tokens += gain * (output_tokens as f64 - self.output_tokens);
-        if input_bytes > 0 && input_tokens > 0 {
-            let ratio = input_tokens as f64 / input_bytes as f64;
-            let ratio = ratio.clamp(*PLAUSIBLE.start(), *PLAUSIBLE.end());
+        if size.text_bytes > 0 && size.file_tokens == 0 && input_tokens > 0 {
+            let ratio = plausible(input_tokens, size.text_bytes);
             self.tokens_per_byte += gain * (ratio - self.tokens_per_byte);
+        }
+    }
+
+    /// What the model's tokenizer made of a text of so many bytes. That is worth as much as the first
+    /// few reports together.
+    fn counted(&mut self, text_bytes: usize, tokens: u64) {
+        if text_bytes > 0 && tokens > 0 && self.observations == 0 {
+            self.tokens_per_byte = plausible(tokens, text_bytes);
         }
     }
 
@@ -81,6 +109,10 @@ impl Default for Calibration {
     }
 }
 
+fn plausible(tokens: u64, bytes: usize) -> f64 {
+    (tokens as f64 / bytes as f64).clamp(*PLAUSIBLE.start(), *PLAUSIBLE.end())
+}
+
 // === impl Calibrations ===
 
 impl Calibrations {
@@ -95,12 +127,20 @@ impl Calibrations {
         known(sort).or_else(|| known(general)).unwrap_or_default()
     }
 
+    /// The model's tokenizer made so many tokens of a text, of whatever sort, before anybody reported.
+    pub fn counted(&mut self, general: u64, text_bytes: usize, tokens: u64) {
+        self.clock += 1;
+        let (calibration, _) =
+            self.known.entry(general).or_insert((Calibration::default(), self.clock));
+        calibration.counted(text_bytes, tokens);
+    }
+
     /// Learns of this sort and of the more general one.
     pub fn observe(
         &mut self,
         sort: u64,
         general: u64,
-        input_bytes: usize,
+        size: Size,
         input_tokens: u64,
         output_tokens: u64,
     ) {
@@ -114,7 +154,7 @@ impl Calibrations {
             }
             let start = Calibration { observations: kind.observations.min(10), ..kind };
             let (calibration, used_at) = self.known.entry(*sort).or_insert((start, 0));
-            calibration.observe(input_bytes, input_tokens, output_tokens);
+            calibration.observe(size, input_tokens, output_tokens);
             *used_at = self.clock;
         }
     }
@@ -137,19 +177,19 @@ mod tests {
 
     #[test]
     fn a_stranger_is_taken_for_usual() {
-        let expected = Calibration::default().expect(4000, None);
+        let expected = Calibration::default().expect(Size::of_text(4000), None);
         assert_eq!(expected, Expected { input_tokens: 1000, output_tokens: 250 });
-        assert_eq!(Calibration::default().expect(0, Some(7)).output_tokens, 7);
+        assert_eq!(Calibration::default().expect(Size::default(), Some(7)).output_tokens, 7);
     }
 
     #[test]
     fn what_is_reported_is_learnt() {
         let mut calibrations = Calibrations::new(100);
         for _ in 0..200 {
-            calibrations.observe(1, 2, 1000, 500, 40);
+            calibrations.observe(1, 2, Size::of_text(1000), 500, 40);
         }
         for sort in [(1, 2), (9, 2)] {
-            let expected = calibrations.of(sort.0, sort.1).expect(2000, None);
+            let expected = calibrations.of(sort.0, sort.1).expect(Size::of_text(2000), None);
             assert!((995..=1000).contains(&expected.input_tokens), "{expected:?}");
             assert!((40..=45).contains(&expected.output_tokens), "{expected:?}");
         }
@@ -157,12 +197,34 @@ mod tests {
     }
 
     #[test]
+    fn what_a_tokenizer_counts_is_where_learning_starts() {
+        let mut calibrations = Calibrations::new(100);
+        calibrations.counted(2, 1000, 400);
+        let input = |it: &Calibrations| it.of(1, 2).expect(Size::of_text(2000), None).input_tokens;
+        assert_eq!(input(&calibrations), 800);
+        calibrations.observe(1, 2, Size::of_text(1000), 420, 40);
+        assert!((800..=840).contains(&input(&calibrations)), "{}", input(&calibrations));
+        let learnt = calibrations.of(1, 2);
+        calibrations.counted(2, 1000, 900);
+        assert_eq!(calibrations.of(1, 2), learnt, "reports are better than counts");
+    }
+
+    #[test]
+    fn files_are_no_text() {
+        let mut calibration = Calibration::default();
+        let picture = Size { text_bytes: 400, file_tokens: 1100 };
+        assert_eq!(calibration.expect(picture, None).input_tokens, 1200);
+        calibration.observe(picture, 900, 40);
+        assert_eq!(calibration.expect(Size::of_text(400), None).input_tokens, 100);
+    }
+
+    #[test]
     fn nonsense_is_not_believed() {
         let mut calibration = Calibration::default();
         for _ in 0..1000 {
-            calibration.observe(1, u64::MAX, 1);
+            calibration.observe(Size::of_text(1), u64::MAX, 1);
         }
-        assert!(calibration.expect(1000, None).input_tokens <= 2000);
+        assert!(calibration.expect(Size::of_text(1000), None).input_tokens <= 2000);
     }
 
     proptest! {
@@ -170,7 +232,7 @@ mod tests {
         fn memory_is_bounded(sorts in proptest::collection::vec(0u64..1000, 1..500)) {
             let mut calibrations = Calibrations::new(16);
             for sort in sorts {
-                calibrations.observe(sort, 1, 100, 30, 10);
+                calibrations.observe(sort, 1, Size::of_text(100), 30, 10);
                 prop_assert!(calibrations.known.len() <= 16);
                 prop_assert!(calibrations.known.contains_key(&sort), "the newest is never forgotten");
             }

@@ -172,9 +172,7 @@ impl Strategy {
         let judge = rank::Judge { strategy: self, situation, aim, weights, fine };
         let ranked = judge.rank(recorder)?;
         let mut chance = situation.chance;
-        let choice =
-            choose::first(&ranked, aim.unit, &self.tuning, situation.incumbent, &mut chance)
-                .ok_or(NoRoute::Denied)?;
+        let choice = choose::first(&judge, &ranked, &mut chance).ok_or(NoRoute::Denied)?;
         let first = &ranked[choice.first];
         let mut plan = RoutePlan {
             choices: [0; MOST_CHOICES],

@@ -19,7 +19,7 @@ pub(super) struct Decoding {
     format: FormatTool,
     stand_ins: StandIns,
     /// Bytes of the request, for an answer whose input nobody counted.
-    asked: usize,
+    asked: u64,
     events: Vec<Event>,
     pieces: VecDeque<Piece>,
     counted: bool,
@@ -40,7 +40,7 @@ impl Decoding {
         decoder: Box<dyn StreamDecoder>,
         format_tool: Option<&'static str>,
         stand_ins: StandIns,
-        asked: usize,
+        asked: u64,
     ) -> Self {
         Self {
             decoder,
@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    fn decoding(events: Vec<Event>, format_tool: Option<&'static str>, asked: usize) -> Decoding {
+    fn decoding(events: Vec<Event>, format_tool: Option<&'static str>, asked: u64) -> Decoding {
         Decoding::new(Box::new(Scripted(events, false)), format_tool, StandIns::default(), asked)
     }
 
@@ -235,10 +235,10 @@ mod tests {
 
     #[test]
     fn what_nobody_counted_is_estimated_on_both_sides() {
-        let usage = Event::Usage(Usage::estimated(0, 9));
+        let usage = Event::Usage(Usage::of_answer(9));
         let mut decoding = decoding(vec![usage], None, 40);
         decoding.push(Bytes::new()).unwrap();
         let Some(Piece::Event(Event::Usage(usage))) = decoding.next_piece() else { panic!() };
-        assert_eq!((usage.input(), usage.output()), (10, 3));
+        assert_eq!((usage.input(), usage.output()), (40, 3));
     }
 }

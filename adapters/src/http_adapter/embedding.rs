@@ -40,7 +40,7 @@ impl<S: Service> HttpAdapter<S> {
             return Err(Failure::new(Kind::Internal, "a request for vectors made no call"));
         };
         if answer.usage.source == Source::Estimated {
-            answer.usage = Usage::estimated(request.body.len(), 0);
+            answer.usage = Usage::of_answer(0).with_asked(request.rough_tokens());
         }
         let (usage, content) = (answer.usage, Content::Embedding(answer));
         Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))

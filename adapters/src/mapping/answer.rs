@@ -29,9 +29,9 @@ pub struct AnswerFields {
 // === impl AnswerFields ===
 
 impl AnswerFields {
-    /// Reads an answer to a request of `asked` bytes. Its usage is an estimate unless both counts are
+    /// Reads an answer to a request of about `asked` tokens. Its usage is an estimate unless both counts are
     /// mapped and there.
-    pub fn read(&self, answer: &Value, asked: usize) -> Result<(String, Usage), Failure> {
+    pub fn read(&self, answer: &Value, asked: u64) -> Result<(String, Usage), Failure> {
         let text = at(answer, &self.text).and_then(Value::as_str).ok_or_else(|| {
             let message = "the provider's answer has no text where the mapping expects it";
             let detail = format!("`{}` is missing or no text", self.text);
@@ -42,7 +42,7 @@ impl AnswerFields {
             (Some(input), Some(output)) => {
                 Usage { uncached_input: input, text_output: output, ..Usage::default() }
             }
-            _ => Usage::estimated(asked, text.len()),
+            _ => Usage::of_answer(text.len()).with_asked(asked),
         };
         Ok((text.to_owned(), usage))
     }
@@ -96,12 +96,12 @@ mod tests {
         .unwrap();
         let mut answer =
             json!({ "output": { "choices": [{ "text": "hi" }] }, "usage": { "in": 3, "out": 1 } });
-        let (text, usage) = fields.read(&answer, 80).unwrap();
+        let (text, usage) = fields.read(&answer, 20).unwrap();
         assert_eq!((text.as_str(), usage.input(), usage.output()), ("hi", 3, 1));
         assert_eq!(usage.source, Source::Reported);
 
         answer["usage"]["out"] = Value::Null;
-        let (_, usage) = fields.read(&answer, 80).unwrap();
+        let (_, usage) = fields.read(&answer, 20).unwrap();
         assert_eq!((usage.source, usage.input()), (Source::Estimated, 20));
     }
 

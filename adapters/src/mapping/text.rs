@@ -22,7 +22,7 @@ pub struct TextPieces {
     /// The beginning of a character whose rest is still to come: at most three bytes.
     partial: Vec<u8>,
     /// Bytes of the request, and of the answer so far.
-    asked: usize,
+    asked: u64,
     answered: usize,
 }
 
@@ -32,8 +32,8 @@ const LONGEST_ANSWER: usize = 16 << 20;
 // === impl TextPieces ===
 
 impl TextPieces {
-    /// The pieces of an answer to a request of `asked` bytes.
-    pub fn new(chunks: BoxStream<'static, Result<Bytes, Failure>>, asked: usize) -> Self {
+    /// The pieces of an answer to a request of about `asked` tokens.
+    pub fn new(chunks: BoxStream<'static, Result<Bytes, Failure>>, asked: u64) -> Self {
         let (ready, partial) = (VecDeque::new(), Vec::new());
         Self { chunks: Some(chunks), ready, partial, asked, answered: 0 }
     }
@@ -79,7 +79,7 @@ impl TextPieces {
             let message = "the provider's answer ended before it said anything whole";
             return Err(Failure::new(Kind::Malformed, message));
         }
-        let usage = Usage::estimated(self.asked, self.answered);
+        let usage = Usage::of_answer(self.answered).with_asked(self.asked);
         self.ready.extend(ending(usage).map(Piece::Event));
         self.ready.push_back(Piece::Done { event: None });
         Ok(())
@@ -127,7 +127,7 @@ mod tests {
     /// What the chunks come to: the text, or what went wrong.
     fn outcome(chunks: &[&[u8]]) -> Result<String, Kind> {
         let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-        let pieces = TextPieces::new(stream::iter(chunks).boxed(), 40);
+        let pieces = TextPieces::new(stream::iter(chunks).boxed(), 10);
         let pieces: Vec<_> = pieces.collect().now_or_never().unwrap();
         let mut fold = Fold::default();
         let mut done = false;

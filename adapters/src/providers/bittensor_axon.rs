@@ -142,7 +142,7 @@ impl Axon {
             required: &self.synapse.required,
         };
         let mut body = self.send(&call, &limits).await?;
-        let asked = request.body.len();
+        let asked = request.rough_tokens();
         let Some(answer) = &self.synapse.answer else {
             let pieces = TextPieces::new(body.boxed(), asked);
             if request.stream {

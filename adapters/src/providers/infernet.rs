@@ -140,7 +140,7 @@ impl Infernet {
         }
         let said = Said::of(&caller(request.dialect).chat(request)?, model)?;
         let data = self.data.fields(&said)?;
-        let (dropped, asked) = (said.dropped().to_vec(), request.body.len());
+        let (dropped, asked) = (said.dropped().to_vec(), request.rough_tokens());
         match &self.answer {
             Some(answer) if !(request.stream && self.streams) => {
                 let (output, id) = self.job(&data, &attempt.timeouts).await?;
@@ -185,7 +185,7 @@ impl Infernet {
     async fn streamed(
         &self,
         data: &Map<String, Value>,
-        asked: usize,
+        asked: u64,
         limits: &Timeouts,
     ) -> Result<(TextPieces, String), Failure> {
         let outgoing = Outgoing::post(&self.stream, self.encoded(data), limits);

@@ -88,6 +88,7 @@ async fn house(Checked { mut settings, warnings }: Checked) -> Result<(), Comman
     follow_keys(Arc::clone(&app), ledger, keys);
     tokio::spawn(watch.run(Arc::clone(&app)));
     refresh(Arc::clone(&app));
+    read_vocabularies(Arc::clone(&app));
     stop_on_signal(app.stop.clone())?;
 
     let workers = Workers::start().map_err(CommandError::of)?;
@@ -232,6 +233,15 @@ async fn forget(log: Ledger, keep_days: u32) {
             DecisionsNotForgotten { error: &error }.emit();
         }
     }
+}
+
+/// Vocabularies are read before the first request has to wait for that.
+fn read_vocabularies(app: Arc<App>) {
+    tokio::task::spawn_blocking(move || {
+        app.directory.pools().filter_map(|pool| pool.tokenizer()).for_each(|tokenizer| {
+            tokenizer.count("");
+        });
+    });
 }
 
 fn refresh(app: Arc<App>) {

@@ -132,7 +132,7 @@ impl StreamedAnswer {
                 let ticket = self.ticket.as_mut()?;
                 match &event {
                     Event::UsageSoFar(usage) => ticket.used_so_far(*usage),
-                    _ => ticket.relayed(1),
+                    event => ticket.told(event),
                 }
                 let events = self.encoder.encode(&event);
                 if let Some(keep) = self.keep.as_mut().filter(|_| !events.is_empty()) {

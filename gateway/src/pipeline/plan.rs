@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use isthmus_adapters::dialects::needs::needs;
+use isthmus_adapters::tokens;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::date::Date;
 use isthmus_inference::failure::Failure;
@@ -102,6 +103,9 @@ async fn within(
     let judged = judge(app, &pool, &asked).await?;
     ticket.judged(&judged);
     app.metrics.judged(!judged.permitted.route.allowed.is_empty());
+    if pool.learnt.is_uncalibrated() {
+        count_first(&pool, asked.request).await;
+    }
     let rates: SmallVec<[_; 4]> = pool.rates().collect();
     let weighed = weigh(&pool, &rates, &asked, &judged, &narrowing)?;
     ticket.expected(weighed.reading);
@@ -131,6 +135,17 @@ pub async fn consider(app: &App, asked: &Asked<'_>) -> Result<Considered, Failur
 async fn judge(app: &App, pool: &Pool, asked: &Asked<'_>) -> Result<Judged, Failure> {
     let (principal, context) = (Arc::clone(asked.principal), Arc::clone(asked.context));
     app.permits.judge(pool, Question { principal, context }, asked.key_hash).await
+}
+
+/// The tokens of the first requests are counted, where a tokenizer is known: what a request will cost
+/// should be known before anybody has reported. A request that cannot be read is refused later.
+async fn count_first(pool: &Pool, request: &Arc<Request>) {
+    if let Some(tokenizer) = pool.tokenizer() {
+        let counted = tokens::count(Arc::clone(request), Arc::clone(tokenizer)).await;
+        if let Ok(counted) = counted {
+            pool.learnt.counted(request, counted);
+        }
+    }
 }
 
 /// Decides on what is known at this moment.

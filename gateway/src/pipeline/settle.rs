@@ -13,6 +13,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::{ModelName, RequestId};
 use isthmus_inference::money::Money;
 use isthmus_inference::request::{Dialect, Operation, Request};
+use isthmus_inference::stream::Event;
 use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::journal::{NotWritten, Written};
@@ -90,8 +91,6 @@ pub struct Record {
     pub classified: Option<Classified>,
     /// What its key and its caller marked it with.
     pub(super) tags: BTreeMap<String, String>,
-    /// Bytes of the request's body.
-    pub request_bytes: usize,
     /// The service tier that it asks for, if it names one.
     tier: Option<Tier>,
     /// What was tried.
@@ -148,7 +147,6 @@ impl Ticket {
             deadline: call.deadline,
             classified: None,
             tags: BTreeMap::new(),
-            request_bytes: 0,
             tier: None,
             attempts: Attempts::default(),
             waiting_since: None,
@@ -186,7 +184,6 @@ impl Ticket {
     pub(super) fn received(&mut self, request: &Request) {
         let record = self.record_mut();
         record.model = Some(request.model.clone());
-        record.request_bytes = request.body.len();
         record.tier = asked_tier(request);
     }
 
@@ -262,8 +259,7 @@ impl Ticket {
         let watched = endpoint.monitor.start(now, work);
         // The plan looked a moment ago; whoever is asked in spite of what it saw is asked anyway.
         let watched = watched.unwrap_or_else(|_| endpoint.monitor.start_anyway(now, work));
-        let (bytes, tier) = (record.request_bytes, record.tier);
-        record.attempts.begin(Arc::clone(endpoint), reason, bytes, tier, watched)
+        record.attempts.begin(Arc::clone(endpoint), reason, work.input_tokens, record.tier, watched)
     }
 
     /// The endpoint answers: its first piece is here.
@@ -315,7 +311,15 @@ impl Ticket {
     /// Counts events that were passed on.
     pub fn relayed(&mut self, events: u64) {
         if let Some(attempted) = self.record_mut().attempts.current_mut() {
-            attempted.relayed_events += events;
+            attempted.relayed.events += events;
+        }
+    }
+
+    /// Counts an event that was passed on, and what it says.
+    pub fn told(&mut self, event: &Event) {
+        if let Some(attempted) = self.record_mut().attempts.current_mut() {
+            attempted.relayed.events += 1;
+            attempted.relayed.text_bytes += event.said();
         }
     }
 
@@ -456,7 +460,7 @@ impl Record {
             pool.learnt.began(moment(Instant::now()), reading, number);
         }
         if let Some(usage) = answering.usage.filter(|usage| usage.source == Source::Reported) {
-            pool.learnt.counted(reading, self.request_bytes, usage.input(), usage.output());
+            pool.learnt.reported(reading, usage.input(), usage.output());
         }
     }
 }

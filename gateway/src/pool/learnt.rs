@@ -3,13 +3,13 @@
 //!
 //! Every lock here is held for well under a microsecond and never across a wait.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use isthmus_inference::request::Request;
 use isthmus_policies::affinity::{PrefixMap, Prefixes};
 use isthmus_policies::allowance::{Allowance, RETRIES};
-use isthmus_policies::estimate::Calibrations;
+use isthmus_policies::estimate::{Calibrations, Size};
 use isthmus_policies::hedge::{HedgeBudget, HedgeRules};
 use isthmus_policies::moment::Moment;
 use isthmus_policies::monitor::Work;
@@ -21,6 +21,8 @@ pub struct Learnt {
     /// The endpoint that the last plan was measured by; [`NOBODY`] before the first.
     incumbent: AtomicU32,
     calibrations: Mutex<Calibrations>,
+    /// Whether anything is known of how many tokens texts are.
+    calibrated: AtomicBool,
     prefixes: Mutex<PrefixMap>,
     retries: Mutex<Allowance>,
     hedges: Mutex<HedgeBudget>,
@@ -31,6 +33,7 @@ pub struct Learnt {
 pub struct Reading {
     /// What it is expected to be.
     pub demand: Demand,
+    size: Size,
     /// The most tokens that the answer may have, if the caller set a bound.
     pub output_bound: Option<u64>,
     /// `None` for a prompt too short for any provider's cache.
@@ -70,7 +73,8 @@ impl Learnt {
     pub fn read(&self, now: Moment, request: &Request, app: u64, alone: bool) -> Reading {
         let max_output = BOUNDS.iter().find_map(|name| number(request, name));
         let calibration = lock(&self.calibrations).of(app, ANY_SORT);
-        let expected = calibration.expect(request.body.len(), max_output);
+        let size = size_of(request);
+        let expected = calibration.expect(size, max_output);
         let mut demand = Demand {
             input_tokens: expected.input_tokens,
             output_tokens: expected.output_tokens,
@@ -83,7 +87,7 @@ impl Learnt {
         if let Some(prefixes) = &prefixes {
             demand.warm = lock(&self.prefixes).warm(now, prefixes);
         }
-        Reading { demand, output_bound: max_output, prefixes, sort: app }
+        Reading { demand, size, output_bound: max_output, prefixes, sort: app }
     }
 
     /// A plan was made: it earns what second tries may cost.
@@ -102,8 +106,20 @@ impl Learnt {
     }
 
     /// An endpoint reported what a request was.
-    pub fn counted(&self, reading: &Reading, body_bytes: usize, input: u64, output: u64) {
-        lock(&self.calibrations).observe(reading.sort, ANY_SORT, body_bytes, input, output);
+    pub fn reported(&self, reading: &Reading, input: u64, output: u64) {
+        lock(&self.calibrations).observe(reading.sort, ANY_SORT, reading.size, input, output);
+        self.calibrated.store(true, Relaxed);
+    }
+
+    /// Whether nothing is known of how many tokens texts are.
+    pub fn is_uncalibrated(&self) -> bool {
+        !self.calibrated.load(Relaxed)
+    }
+
+    /// A tokenizer made so many tokens of the text of a request.
+    pub fn counted(&self, request: &Request, tokens: u64) {
+        lock(&self.calibrations).counted(ANY_SORT, request.text_bytes(), tokens);
+        self.calibrated.store(true, Relaxed);
     }
 
     /// The endpoint that the last plan was measured by.
@@ -132,6 +148,7 @@ impl Default for Learnt {
         Self {
             incumbent: AtomicU32::new(NOBODY),
             calibrations: Mutex::new(Calibrations::new(MOST_SORTS)),
+            calibrated: AtomicBool::new(false),
             prefixes: Mutex::new(PrefixMap::new(MOST_PREFIXES)),
             retries: Mutex::new(Allowance::new(RETRIES)),
             hedges: Mutex::default(),
@@ -142,6 +159,10 @@ impl Default for Learnt {
 /// A panic of another thread leaves figures behind that are as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn size_of(request: &Request) -> Size {
+    Size { text_bytes: request.text_bytes(), file_tokens: request.file_tokens() }
 }
 
 /// The bytes of a member of the body.

@@ -224,7 +224,7 @@ impl CallFinished<'_> {
                 info!(%request_id, operation, model, endpoint, chosen, tenant, class, class_by, status, attempts, ms, overhead_us, input_tokens = usage.input(), output_tokens = usage.output(), cache = record.cache.as_str(), "answered");
             }
             Outcome::Abandoned => {
-                info!(%request_id, operation, model, endpoint, tenant, class, class_by, attempts, ms, events = attempt.map_or(0, |attempt| attempt.relayed_events), "caller left");
+                info!(%request_id, operation, model, endpoint, tenant, class, class_by, attempts, ms, events = attempt.map_or(0, |attempt| attempt.relayed.events), "caller left");
             }
             Outcome::Failed(failure) => {
                 let (kind, reason) = (failure.kind.as_str(), &failure.message);

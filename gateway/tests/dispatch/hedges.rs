@@ -6,9 +6,14 @@ use isthmus_gateway::pipeline::settle::attempts::{Fate, Reason};
 use isthmus_inference::failure::{Failure, Kind};
 use tokio::time::Instant;
 
-use crate::scripted::{House, Step};
+use crate::scripted::{House, Rules, Step};
 
 const AFTER: Duration = Duration::from_secs(1);
+
+/// A house that sends second copies.
+fn hedged(endpoints: &[(&'static str, Vec<Step>)]) -> House {
+    House::under(Rules { hedge: Some(AFTER), ..Rules::default() }, endpoints)
+}
 
 fn sick() -> Failure {
     Failure::new(Kind::Malformed, "cut")
@@ -26,7 +31,7 @@ async fn cost_of_one() -> i128 {
 #[tokio::test(start_paused = true)]
 async fn a_first_choice_that_is_fast_enough_has_no_rival() {
     let fast = Step::AnswerAfter(AFTER - Duration::from_millis(1));
-    let house = House::hedged(AFTER, &[("a", vec![fast]), ("b", vec![Step::Answer])]);
+    let house = hedged(&[("a", vec![fast]), ("b", vec![Step::Answer])]);
     let told = house.ask().await.unwrap();
     assert_eq!((told.endpoint.as_str(), told.attempts), ("a", 1));
     assert_eq!(house.calls(), ["a"]);
@@ -34,7 +39,7 @@ async fn a_first_choice_that_is_fast_enough_has_no_rival() {
 
 #[tokio::test(start_paused = true)]
 async fn the_faster_one_wins_and_the_other_is_cancelled_and_paid() {
-    let house = House::hedged(AFTER, &[("a", vec![Step::Stall]), ("b", vec![Step::Answer])]);
+    let house = hedged(&[("a", vec![Step::Stall]), ("b", vec![Step::Answer])]);
     let began = Instant::now();
     let told = house.ask().await.unwrap();
     assert_eq!((told.endpoint.as_str(), began.elapsed()), ("b", AFTER));
@@ -45,7 +50,7 @@ async fn the_faster_one_wins_and_the_other_is_cancelled_and_paid() {
 
     let slow = Step::AnswerAfter(AFTER + Duration::from_millis(10));
     let slower = Step::AnswerAfter(AFTER);
-    let house = House::hedged(AFTER, &[("a", vec![slow]), ("b", vec![slower])]);
+    let house = hedged(&[("a", vec![slow]), ("b", vec![slower])]);
     let told = house.ask().await.unwrap();
     assert_eq!(told.endpoint, "a");
     let lines = [line("a", Reason::First, Fate::Answered), line("b", Reason::Hedge, Fate::Lost)];
@@ -60,7 +65,7 @@ async fn where_one_fails_the_other_is_awaited() {
         (Step::AnswerAfter(AFTER * 3), failing(AFTER), "a"),
     ];
     for (first, second, winner) in cases {
-        let house = House::hedged(AFTER, &[("a", vec![first]), ("b", vec![second])]);
+        let house = hedged(&[("a", vec![first]), ("b", vec![second])]);
         let told = house.ask().await.unwrap();
         assert_eq!((told.endpoint.as_str(), told.attempts), (winner, 2));
         let failed = told.lines.iter().filter(|line| line.2 == Fate::Failed(Kind::Malformed));
@@ -76,7 +81,7 @@ async fn where_both_fail_the_plan_goes_on() {
         ("b", vec![failing(AFTER), Step::Answer]),
         ("c", vec![Step::Answer]),
     ];
-    let house = House::hedged(AFTER, &endpoints);
+    let house = hedged(&endpoints);
     let told = house.ask().await.unwrap();
     assert_eq!(told.endpoint, "c");
     assert_eq!(house.calls(), ["a", "b", "c"], "each had its turn");
@@ -86,7 +91,7 @@ async fn where_both_fail_the_plan_goes_on() {
 async fn a_failure_before_its_time_is_a_matter_of_retries() {
     let busy = Failure::new(Kind::ProviderError, "500");
     let endpoints = [("a", vec![Step::Fail(busy), Step::Answer]), ("b", vec![Step::Answer])];
-    let house = House::hedged(AFTER, &endpoints);
+    let house = hedged(&endpoints);
     let told = house.ask().await.unwrap();
     assert_eq!((told.endpoint.as_str(), house.calls()), ("a", vec!["a", "a"]));
     assert_eq!(told.lines[1], line("a", Reason::Again, Fate::Answered));

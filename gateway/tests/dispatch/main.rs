@@ -1,32 +1,18 @@
 //! The plan carried out against scripted endpoints, in paused time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod caller;
 mod hedges;
 mod memory;
 mod places;
 mod scripted;
+mod stalls;
 
 use std::time::Duration;
 
 use isthmus_inference::capability::{Capabilities, Capability};
 use isthmus_inference::failure::{Failure, Kind};
-use scripted::{House, Step};
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_is_silent_far_beyond_the_usual_is_given_up_before_its_time() {
-    const STREAM: &str = r#""stream":true"#;
-    let mut steps = vec![Step::Stream; 150];
-    steps.push(Step::Stall);
-    let house = House::new(&[("a", steps), ("b", vec![Step::Stream])]);
-    for _ in 0..150 {
-        tokio::time::advance(Duration::from_millis(100)).await;
-        assert_eq!(house.ask_with(STREAM).await.unwrap().endpoint, "a");
-    }
-    let asked = tokio::time::Instant::now();
-    assert_eq!(house.ask_with(STREAM).await.unwrap().endpoint, "b");
-    let waited = asked.elapsed();
-    assert!(waited < scripted::ATTEMPT_LIMIT / 2, "{waited:?}");
-}
+use scripted::{House, Rules, Step};
 
 #[tokio::test(start_paused = true)]
 async fn a_healthy_endpoint_answers_at_once() {
@@ -112,13 +98,14 @@ async fn an_endpoint_that_lacks_a_capability_is_passed_over() {
         "plain" => Some(Capabilities::default().with(Capability::Chat)),
         _ => None,
     };
+    let limited = || Rules { capabilities: Some(able), ..Rules::default() };
     let endpoints = [("plain", vec![Step::Answer; 2]), ("tools", vec![Step::Answer])];
-    let house = House::limited(&endpoints, able);
+    let house = House::under(limited(), &endpoints);
     let tools = r#""tools":[{"type":"function","function":{"name":"f"}}]"#;
     assert_eq!(house.ask().await.unwrap().endpoint, "plain");
     assert_eq!(house.ask_with(tools).await.unwrap().endpoint, "tools");
 
-    let house = House::limited(&endpoints[..1], able);
+    let house = House::under(limited(), &endpoints[..1]);
     let failure = house.ask_with(tools).await.unwrap_err();
     assert_eq!((failure.kind, house.calls().len()), (Kind::Unsupported, 0));
     assert!(failure.message.contains("`plain` lacks `tools`"), "{}", failure.message);

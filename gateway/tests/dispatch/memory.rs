@@ -6,21 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{join, join_all};
-use http::{HeaderMap, HeaderName};
-use http_body_util::{BodyExt, Full};
 use isthmus_config::settings::Settings;
 use isthmus_config::settings::cache::{Cache, PoolCache};
 use isthmus_config::settings::keeper::Keeper;
-use isthmus_gateway::http::render;
-use isthmus_gateway::pipeline::settle::{Outcome, Ticket};
-use isthmus_gateway::pipeline::{self, Call};
 use isthmus_inference::failure::Failure;
-use isthmus_inference::request::{Dialect, Operation};
 use tokio::time::{Instant, timeout};
 
-use crate::scripted::{House, Step};
+use crate::caller::{Heard, ask, ask_with};
+use crate::scripted::{House, Rules, Step};
 use server::Server;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,27 +23,6 @@ const EVENTS: &[&str] = &[
     "data: {\"id\":\"old\",\"created\":1,\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
     "data: {\"id\":\"old\",\"created\":1,\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
 ];
-
-/// What a caller is told.
-struct Heard {
-    status: u16,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Heard {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    fn cache(&self) -> &str {
-        self.header("x-isthmus-cache")
-    }
-
-    fn id(&self) -> &str {
-        self.body.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap()
-    }
-}
 
 fn say() -> Step {
     Step::SayAfter(Duration::ZERO, ANSWER)
@@ -60,60 +33,10 @@ fn house(steps: Vec<Step>) -> House {
 }
 
 fn changed(endpoints: &[(&'static str, Vec<Step>)], more: impl FnOnce(&mut Settings)) -> House {
-    House::changed(
-        endpoints,
-        |_| None,
-        None,
-        None,
-        |settings| {
-            settings.models.get_mut("chat").unwrap().cache = Some(PoolCache::default());
-            more(settings);
-        },
-    )
-}
-
-async fn ask(house: &House, members: &str) -> Heard {
-    ask_with(house, members, &[], Duration::from_mins(1)).await
-}
-
-async fn ask_with(
-    house: &House,
-    members: &str,
-    headers: &[(&'static str, &str)],
-    time: Duration,
-) -> Heard {
-    let messages = r#"[{"role":"user","content":"x"}]"#;
-    let body = format!(r#"{{"model":"chat","messages":{messages}{members}}}"#);
-    let header = |(name, value): &(&'static str, &str)| {
-        (HeaderName::from_static(name), value.parse().unwrap())
-    };
-    let arrived = Instant::now();
-    let call = Call {
-        id: "test".into(),
-        arrived,
-        operation: Operation::Chat,
-        dialect: Dialect::OpenAi,
-        headers: headers.iter().map(header).collect(),
-        query: None,
-        deadline: arrived + time,
-    };
-    let app = &house.app;
-    let mut ticket = Ticket::open(&app.metrics, &app.reaper, &call);
-    let response = match pipeline::run(app, call, Full::new(Bytes::from(body)), &mut ticket).await {
-        Ok(answer) => {
-            let (response, release) = render::answer(app, answer, ticket);
-            release.granted().await.unwrap();
-            response
-        }
-        Err(failure) => {
-            let response = render::refusal(&failure, ticket.record());
-            drop(ticket.settle(&app.metrics, Outcome::Failed(&failure)));
-            response
-        }
-    };
-    let (head, body) = response.into_parts();
-    let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-    Heard { status: head.status.as_u16(), headers: head.headers, body }
+    House::changed(Rules::default(), endpoints, |settings| {
+        settings.models.get_mut("chat").unwrap().cache = Some(PoolCache::default());
+        more(settings);
+    })
 }
 
 /// Asks for something else, so that later calls need not wait for policy and go in their order.

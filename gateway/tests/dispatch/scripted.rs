@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::HeaderMap;
 use http_body_util::Full;
 use isthmus_adapters::adapter::{
@@ -24,10 +25,12 @@ use isthmus_gateway::pipeline::{self, Call};
 use isthmus_gateway::pool::{Endpoint, EndpointParts, Learnt, Pool};
 use isthmus_gateway::quota::Quota;
 use isthmus_gateway::telemetry::metrics::Metrics;
+use isthmus_inference::answer::FinishReason;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::money::{Money, Price, Rate};
 use isthmus_inference::request::{Dialect, Operation};
+use isthmus_inference::stream::Event;
 use isthmus_inference::tariff::Tariff;
 use isthmus_inference::usage::Usage;
 use isthmus_ledger::journal::Journal;
@@ -54,6 +57,10 @@ pub(crate) enum Step {
     SayAfter(Duration, &'static str),
     /// Says these events and comes to an end, for ten tokens.
     StreamOf(&'static [&'static str]),
+    /// Says these events and then nothing more.
+    StreamThatStalls(&'static [&'static str]),
+    /// Goes on with an answer by this text, for ten tokens.
+    GoOn(&'static str),
 }
 
 /// What a caller is told.
@@ -88,6 +95,19 @@ pub(crate) struct Begun {
     pub(crate) answer: pipeline::dispatch::Answer,
 }
 
+/// The rules of a house's pool.
+#[derive(Default)]
+pub(crate) struct Rules {
+    /// What the operator says that each endpoint can do.
+    pub(crate) capabilities: Option<fn(&str) -> Option<Capabilities>>,
+    /// Places at each endpoint.
+    pub(crate) places: Option<u32>,
+    /// After which time a second copy of a request is sent.
+    pub(crate) hedge: Option<Duration>,
+    /// Whether streams that break are gone on with, by any endpoint.
+    pub(crate) splice: bool,
+}
+
 pub(crate) struct House {
     pub(crate) app: Arc<App>,
     reaper: Option<Reaper>,
@@ -98,42 +118,18 @@ pub(crate) struct House {
 impl House {
     /// A house with one pool, `chat`, of these endpoints.
     pub(crate) fn new(endpoints: &[(&'static str, Vec<Step>)]) -> Self {
-        Self::limited(endpoints, |_| None)
+        Self::under(Rules::default(), endpoints)
     }
 
-    /// The same with a second copy of a request after this time.
-    pub(crate) fn hedged(after: Duration, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
-        Self::built(endpoints, |_| None, None, Some(after))
+    /// The same under these rules.
+    pub(crate) fn under(rules: Rules, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
+        Self::changed(rules, endpoints, |_| {})
     }
 
-    /// The same with so many places at each endpoint.
-    pub(crate) fn crowded(places: u32, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
-        Self::built(endpoints, |_| None, Some(places), None)
-    }
-
-    /// The same, with what the operator says that each can do.
-    pub(crate) fn limited(
-        endpoints: &[(&'static str, Vec<Step>)],
-        capabilities: fn(&str) -> Option<Capabilities>,
-    ) -> Self {
-        Self::built(endpoints, capabilities, None, None)
-    }
-
-    fn built(
-        endpoints: &[(&'static str, Vec<Step>)],
-        capabilities: fn(&str) -> Option<Capabilities>,
-        places: Option<u32>,
-        hedge: Option<Duration>,
-    ) -> Self {
-        Self::changed(endpoints, capabilities, places, hedge, |_| {})
-    }
-
-    /// The same under other settings.
+    /// The same under other settings too.
     pub(crate) fn changed(
+        rules: Rules,
         endpoints: &[(&'static str, Vec<Step>)],
-        capabilities: fn(&str) -> Option<Capabilities>,
-        places: Option<u32>,
-        hedge: Option<Duration>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let cancelled = Calls::default();
@@ -151,12 +147,12 @@ impl House {
                 adapter,
                 narrows: false,
                 charging: Charging::Tokens(Tariff::flat(price(), "test").into()),
-                capabilities: capabilities(name),
-                continues: false,
+                capabilities: rules.capabilities.and_then(|of| of(name)),
+                continues: rules.splice,
                 in_process: false,
                 facts: Arc::new(Facts::default()),
                 limits: Limits {
-                    concurrency: places.and_then(NonZeroU32::new),
+                    concurrency: rules.places.and_then(NonZeroU32::new),
                     ..Limits::default()
                 },
                 timeouts: Timeouts {
@@ -173,10 +169,11 @@ impl House {
             label: "chat".into(),
             endpoints: endpoints.collect(),
             strategy: Strategy {
-                hedge: hedge.map(|after| HedgeRules {
+                hedge: rules.hedge.map(|after| HedgeRules {
                     after: HedgeAfter::Fixed(after),
                     max_extra_cost_percent: 100.0,
                 }),
+                splice: rules.splice,
                 ..Strategy::default()
             },
             baseline: None,
@@ -338,6 +335,11 @@ impl Adapter for Scripted {
                     dropped: vec!["seed".into()],
                 })),
                 Step::StreamOf(events) => Ok(all_of(events)),
+                Step::StreamThatStalls(events) => {
+                    let pieces = relayed(events).chain(stream::pending()).boxed();
+                    Ok(stream_of(pieces))
+                }
+                Step::GoOn(text) => Ok(gone_on(text)),
                 Step::Fail(failure) => Err(failure),
                 Step::Stream => Ok(streamed(Ok(Piece::Relay(Bytes::from_static(b"data: {}\n\n"))))),
                 Step::StreamThatBreaks(failure) => Ok(streamed(Err(failure))),
@@ -355,24 +357,39 @@ impl Adapter for Scripted {
 }
 
 fn streamed(piece: Result<Piece, Failure>) -> Answer {
-    let pieces = stream::iter([piece]).boxed();
+    stream_of(stream::iter([piece]).boxed())
+}
+
+fn stream_of(pieces: BoxStream<'static, Result<Piece, Failure>>) -> Answer {
     Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] })
 }
 
+fn relayed(
+    events: &'static [&'static str],
+) -> impl Stream<Item = Result<Piece, Failure>> + Send + 'static {
+    stream::iter(events).map(|event| Ok(Piece::Relay(Bytes::from_static(event.as_bytes()))))
+}
+
 /// A stream that comes to its end, with its usage.
-fn all_of(events: &[&'static str]) -> Answer {
-    let mut pieces: Vec<_> =
-        events.iter().map(|event| Ok(Piece::Relay(Bytes::from_static(event.as_bytes())))).collect();
+fn all_of(events: &'static [&'static str]) -> Answer {
     let event = r#"data: {"id":"old","created":1,"choices":[],"usage":{"total_tokens":10}}"#;
-    pieces.push(Ok(Piece::Usage {
+    let usage = Piece::Usage {
         usage: ten_tokens(),
         event: format!("{event}\n\n").into(),
         only_usage: true,
         so_far: false,
-    }));
-    pieces.push(Ok(Piece::Done { event: Some(Bytes::from_static(b"data: [DONE]\n\n")) }));
-    let pieces = stream::iter(pieces).boxed();
-    Answer::Stream(AnswerStream { pieces, upstream_request_id: None, dropped: vec![] })
+    };
+    let done = Piece::Done { event: Some(Bytes::from_static(b"data: [DONE]\n\n")) };
+    stream_of(relayed(events).chain(stream::iter([Ok(usage), Ok(done)])).boxed())
+}
+
+/// The rest of an answer, as whoever goes on tells it.
+fn gone_on(text: &str) -> Answer {
+    let text = Event::Text { choice: 0, text: text.to_owned(), logprobs: vec![] };
+    let reason = FinishReason::Stop;
+    let finish = Event::Finish { choice: 0, reason, stop_sequence: None };
+    let events = [text, finish, Event::Usage(ten_tokens())].map(|event| Ok(Piece::Event(event)));
+    stream_of(stream::iter(events).chain(stream::iter([Ok(Piece::Done { event: None })])).boxed())
 }
 
 fn ten_tokens() -> Usage {

@@ -13,7 +13,7 @@ use isthmus_policies::allowance::{Allowance, RETRIES};
 use isthmus_policies::bounds::Bounds;
 use isthmus_policies::chance::Chance;
 use isthmus_policies::endpoint_set::EndpointSet;
-use isthmus_policies::estimate::Calibration;
+use isthmus_policies::estimate::{Calibration, Size};
 use isthmus_policies::facts::{Fact, Facts};
 use isthmus_policies::hedge::{self, HedgeAfter, HedgeBudget, HedgeRules};
 use isthmus_policies::lease::Lease;
@@ -162,7 +162,7 @@ impl Isthmus {
     }
 
     fn demand(&self, ask: &Ask<'_>) -> Demand {
-        let expected = self.calibration.expect(ask.prompt_bytes as usize, None);
+        let expected = self.calibration.expect(Size::of_text(ask.prompt_bytes as usize), None);
         let warm = match self.settings.affinity {
             true => self.prefixes.warm(Moment::from_nanos(ask.now), ask.prefixes),
             false => Warm::default(),
@@ -285,8 +285,8 @@ impl Router for Isthmus {
             output_tokens: attempt.output_tokens,
         };
         if ending == Some(Ending::Whole) {
-            let bytes = attempt.ask.prompt_bytes as usize;
-            self.calibration.observe(bytes, attempt.input_tokens, attempt.output_tokens);
+            let size = Size::of_text(attempt.ask.prompt_bytes as usize);
+            self.calibration.observe(size, attempt.input_tokens, attempt.output_tokens);
         }
         let outcome = match ending {
             None => Outcome::Abandoned,

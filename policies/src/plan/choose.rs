@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use super::rank::Standing;
+use super::rank::{Judge, Standing};
 use crate::chance::Chance;
 use crate::objective::{Tuning, Unit};
 
@@ -44,19 +44,14 @@ pub(super) struct Choice {
 }
 
 /// Chooses among those that may be the first choice; `None` if nobody may.
-pub(super) fn first(
-    ranked: &[Standing],
-    unit: Unit,
-    tuning: &Tuning,
-    incumbent: Option<usize>,
-    chance: &mut Chance,
-) -> Option<Choice> {
+pub(super) fn first(judge: &Judge<'_>, ranked: &[Standing], chance: &mut Chance) -> Option<Choice> {
+    let (tuning, incumbent) = (&judge.strategy.tuning, judge.situation.incumbent);
     let best = ranked.iter().position(|standing| standing.may.route)?;
     let plain = Choice { first: best, reference: best, picked: Picked::Best };
-    if unit == Unit::Place {
+    if judge.aim.unit == Unit::Place {
         return Some(plain);
     }
-    if let Some(first) = explored(ranked, best, tuning, chance) {
+    if let Some(first) = explored(judge, ranked, best, chance) {
         return Some(Choice { first, picked: Picked::Explored, ..plain });
     }
     let reference = reference(ranked, best, tuning, incumbent);
@@ -76,11 +71,12 @@ pub(super) fn first(
 /// caller put behind others. The less is known of somebody, the sooner his turn comes: a stranger's
 /// share is [`HASTE`] times that of one who is nearly known, and all of them have no more than that.
 fn explored(
+    judge: &Judge<'_>,
     ranked: &[Standing],
     best: usize,
-    tuning: &Tuning,
     chance: &mut Chance,
 ) -> Option<usize> {
+    let tuning = &judge.strategy.tuning;
     let mut left = chance.fraction();
     if left >= tuning.exploration * HASTE {
         return None;
@@ -89,10 +85,10 @@ fn explored(
         let certain = standing.score.total - standing.score.measured;
         let might_be_better = at != best
             && standing.may.route
-            && standing.hopeful
             && standing.samples < tuning.seldom
             && certain <= ranked[best].score.total
-            && standing.class.may_be_explored_beside(ranked[best].class);
+            && standing.class.may_be_explored_beside(ranked[best].class)
+            && judge.is_hopeful(standing);
         if might_be_better {
             let unknown = f64::from(tuning.seldom) / f64::from(standing.samples + 1);
             left -= tuning.exploration * unknown.min(HASTE);

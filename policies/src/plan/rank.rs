@@ -39,8 +39,6 @@ pub(super) struct Standing {
     pub(super) score: Score,
     pub(super) pending: u32,
     pub(super) samples: u32,
-    /// Whether it may turn out to keep the bounds on time, for all that is known.
-    pub(super) hopeful: bool,
 }
 
 /// In which ways it may be contacted.
@@ -137,7 +135,6 @@ impl Judge<'_> {
             score,
             pending: live.pending,
             samples: live.samples,
-            hopeful: objective.bounds.are_hoped_for(&terms),
         })
     }
 
@@ -145,6 +142,12 @@ impl Judge<'_> {
     pub(super) fn terms_of(&self, standing: &Standing) -> Terms {
         let place = standing.place as usize;
         self.terms(place, &self.situation.candidates[place])
+    }
+
+    /// Whether one who is ranked may turn out to keep the bounds on time, for all that is known. That
+    /// takes logarithms, and is asked only where somebody is to be explored.
+    pub(super) fn is_hopeful(&self, standing: &Standing) -> bool {
+        self.strategy.objective.bounds.are_hoped_for(&self.terms_of(standing))
     }
 
     fn terms(&self, place: usize, candidate: &Candidate<'_>) -> Terms {

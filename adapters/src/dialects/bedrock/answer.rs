@@ -130,7 +130,7 @@ pub(super) fn decode(body: &[u8], format: &'static str) -> Result<ChatAnswer, Fa
 /// A rough count of an answer that tells none.
 fn estimated(choice: &Choice) -> Usage {
     let arguments: usize = choice.tool_calls().map(|call| call.arguments.len()).sum();
-    Usage::estimated(0, choice.text().len() + choice.reasoning().len() + arguments)
+    Usage::of_answer(choice.text().len() + choice.reasoning().len() + arguments)
 }
 
 /// The stop text that was met, where the model was asked to say it.

@@ -135,7 +135,7 @@ impl Reader {
             Said::Event { name: "metadata" } => {
                 let Metadata { usage, service_tier } = read(body)?;
                 let counted = usage.map(|usage| usage.apart(service_tier.as_ref()));
-                self.usage = Some(counted.unwrap_or_else(|| Usage::estimated(0, self.said)));
+                self.usage = Some(counted.unwrap_or_else(|| Usage::of_answer(self.said)));
             }
             // `messageStart`, and whatever there will be.
             Said::Event { .. } => {}

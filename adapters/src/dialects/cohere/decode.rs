@@ -389,7 +389,7 @@ impl Teller {
         let reason = word.and_then(known).map_or(FinishReason::Stop, |(_, reason)| *reason);
         events.push(Event::Finish { choice: 0, reason, stop_sequence: None });
         let counted = counts.and_then(|counts| counts.of_chat());
-        events.push(Event::Usage(counted.unwrap_or_else(|| Usage::estimated(0, self.told))));
+        events.push(Event::Usage(counted.unwrap_or_else(|| Usage::of_answer(self.told))));
     }
 }
 

@@ -170,7 +170,7 @@ impl Reader {
             };
             events.push(Event::Finish { choice, reason, stop_sequence: None });
         }
-        let usage = self.told.unwrap_or_else(|| Usage::estimated(0, self.bytes));
+        let usage = self.told.unwrap_or_else(|| Usage::of_answer(self.bytes));
         events.push(Event::Usage(usage));
         Ok(())
     }

@@ -163,7 +163,7 @@ impl Reader {
         for (choice, index) in self.choices.iter_mut().zip(0..) {
             choice.close(index, events);
         }
-        let usage = self.usage.unwrap_or_else(|| Usage::estimated(0, self.said));
+        let usage = self.usage.unwrap_or_else(|| Usage::of_answer(self.said));
         events.push(Event::Usage(usage));
         Ok(())
     }

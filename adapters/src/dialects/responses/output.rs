@@ -171,7 +171,7 @@ impl Reader {
         }
         let reason = self.finish(response)?;
         events.push(Event::Finish { choice: 0, reason, stop_sequence: None });
-        let usage = usage::of_value(response).unwrap_or_else(|| Usage::estimated(0, self.said));
+        let usage = usage::of_value(response).unwrap_or_else(|| Usage::of_answer(self.said));
         events.push(Event::Usage(usage));
         Ok(())
     }

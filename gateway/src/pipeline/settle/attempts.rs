@@ -7,7 +7,7 @@ use std::time::Duration;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
 use isthmus_inference::tier::Tier;
-use isthmus_inference::usage::Usage;
+use isthmus_inference::usage::{Usage, estimate_tokens};
 use isthmus_policies::monitor::{Outcome, Started, Work};
 use tokio::time::Instant;
 
@@ -31,12 +31,12 @@ pub struct Attempted {
     pub began: Instant,
     /// From then to the first piece of its answer.
     pub first_output: Option<Duration>,
-    /// Bytes of what was sent there, roughly.
-    pub input_bytes: usize,
+    /// How many tokens it was sent, as expected.
+    pub expected_input: u64,
     /// The service tier that was asked for, if one was.
     pub tier: Option<Tier>,
-    /// Server-sent events relayed; about one token each.
-    pub relayed_events: u64,
+    /// What was passed on of its answer.
+    pub relayed: Relayed,
     /// What the endpoint reported.
     pub usage: Option<Usage>,
     /// What it reported before it was done.
@@ -45,6 +45,15 @@ pub struct Attempted {
     ended: Option<Instant>,
     /// Its place under the endpoint's monitor, until it is known how it ended.
     pub(super) watched: Option<Started>,
+}
+
+/// What was passed on of an answer, as far as it is counted on the way.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Relayed {
+    /// Server-sent events; about one token each, unless the provider puts several into one.
+    pub events: u64,
+    /// Bytes of text, where the answer was translated, and so read.
+    pub text_bytes: usize,
 }
 
 /// Why an endpoint was tried.
@@ -115,6 +124,15 @@ impl Fate {
     }
 }
 
+// === impl Relayed ===
+
+impl Relayed {
+    /// How many tokens that was, roughly, and no fewer than can be seen.
+    fn tokens(self) -> u64 {
+        self.events.max(estimate_tokens(self.text_bytes))
+    }
+}
+
 // === impl Attempted ===
 
 impl Attempted {
@@ -133,7 +151,7 @@ impl Attempted {
     /// where the answer does not say by which it came.
     pub fn usage_or_estimate(&self) -> Usage {
         let usage = self.usage.unwrap_or_else(|| {
-            Usage::of_cut(self.usage_so_far, self.input_bytes, self.relayed_events)
+            Usage::of_cut(self.usage_so_far, self.expected_input, self.relayed.tokens())
         });
         Usage { tier: usage.tier.or(self.tier), ..usage }
     }
@@ -209,7 +227,7 @@ impl Attempts {
         &mut self,
         endpoint: Arc<Endpoint>,
         reason: Reason,
-        input_bytes: usize,
+        expected_input: u64,
         tier: Option<Tier>,
         watched: Started,
     ) -> u32 {
@@ -222,9 +240,9 @@ impl Attempts {
             fate: Fate::Open,
             began: Instant::now(),
             first_output: None,
-            input_bytes,
+            expected_input,
             tier,
-            relayed_events: 0,
+            relayed: Relayed::default(),
             usage: None,
             usage_so_far: None,
             ended: None,

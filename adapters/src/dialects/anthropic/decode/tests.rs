@@ -243,6 +243,6 @@ fn what_was_never_counted_is_estimated() {
     assert!(!events.iter().any(|event| matches!(event, Event::UsageSoFar(_))), "{events:?}");
     let whole = json!({"type": "message", "content": [text], "stop_reason": "end_turn"});
     let whole = decode(whole.to_string().as_bytes()).unwrap().usage;
-    let expected = isthmus_inference::usage::Usage::estimated(0, 12);
+    let expected = isthmus_inference::usage::Usage::of_answer(12);
     assert_eq!((events.last(), whole), (Some(&Event::Usage(expected)), expected));
 }

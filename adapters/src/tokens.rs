@@ -1,0 +1,30 @@
+//! Tokens, counted as a model's own tokenizer counts them, where that is known.
+//!
+//! Counting is work: tens of milliseconds for a megabyte of text. It is done off the reactor, and only
+//! where no endpoint has counted yet.
+//!
+//! * [`vocabulary`]: the tokenizers that are public, by the names of models
+//! * [`prompt`]: what a tokenizer makes of a request
+
+use std::sync::Arc;
+
+use isthmus_inference::failure::{Failure, Kind};
+use isthmus_inference::request::Request;
+
+mod prompt;
+mod vocabulary;
+
+pub use prompt::of_request;
+pub use vocabulary::{Vocabulary, nearest};
+
+/// Counts the tokens of texts as one model does.
+pub trait Tokenizer: Send + Sync {
+    /// How many tokens a text is; words that look like control tokens are text.
+    fn count(&self, text: &str) -> u64;
+}
+
+/// The tokens of a request's text ([`of_request`]), counted off the reactor.
+pub async fn count(request: Arc<Request>, tokenizer: Arc<dyn Tokenizer>) -> Result<u64, Failure> {
+    let counted = tokio::task::spawn_blocking(move || of_request(&request, &*tokenizer)).await;
+    counted.unwrap_or_else(|_| Err(Failure::new(Kind::Internal, "the tokens could not be counted")))
+}

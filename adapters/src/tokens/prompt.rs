@@ -1,0 +1,204 @@
+//! What a tokenizer makes of a request.
+//!
+//! Providers put a request's turns and tools into words of their own before they count, which only some
+//! have published: what is said is counted exactly here, and what is put around it by OpenAI's figures.
+
+use isthmus_inference::chat::{AnswerFormat, ChatRequest, Prompt, Tool};
+use isthmus_inference::embedding::EmbeddingInput;
+use isthmus_inference::failure::Failure;
+use isthmus_inference::part::{Media, Part};
+use isthmus_inference::request::{Operation, Request};
+
+use super::Tokenizer;
+use crate::dialects::caller;
+
+/// Tokens around a turn, with its role, and before the answer (OpenAI's cookbook, "How to count tokens
+/// with tiktoken").
+const AROUND_TURN: u64 = 4;
+const BEFORE_ANSWER: u64 = 3;
+/// Tokens around a function, from the same page.
+const AROUND_FUNCTION: u64 = 12;
+
+/// Bytes of text that are counted in full. Of more, so many are looked at, evenly.
+const MOST_COUNTED: usize = 64 << 10;
+/// How much of it is looked at in one place.
+const LOOK: usize = 1024;
+
+/// The texts of a request, and the tokens around them.
+#[derive(Default)]
+struct Texts {
+    texts: Vec<String>,
+    around: u64,
+}
+
+/// How many tokens the text of a request is; the files in it are [not
+/// counted](Request::file_tokens). Fails where the request cannot be read.
+pub fn of_request(request: &Request, tokenizer: &dyn Tokenizer) -> Result<u64, Failure> {
+    let mut texts = Texts::default();
+    match request.operation {
+        Operation::Embedding => {
+            for input in caller(request.dialect).embedding(request)?.inputs {
+                match input {
+                    EmbeddingInput::Text(text) => texts.texts.push(text),
+                    EmbeddingInput::Tokens(tokens) => texts.around += tokens.len() as u64,
+                }
+            }
+        }
+        Operation::Chat | Operation::Completion | Operation::CountTokens => {
+            texts.chat(caller(request.dialect).chat(request)?);
+        }
+    }
+    Ok(texts.count(tokenizer))
+}
+
+// === impl Texts ===
+
+impl Texts {
+    fn chat(&mut self, chat: ChatRequest) {
+        match chat.prompt {
+            Prompt::Messages(messages) => {
+                self.around += BEFORE_ANSWER + AROUND_TURN * messages.len() as u64;
+                for message in messages {
+                    self.texts.extend(message.name);
+                    message.content.into_iter().for_each(|part| self.part(part));
+                }
+            }
+            Prompt::Text(text) => self.texts.push(text),
+            Prompt::Tokens(tokens) => self.around += tokens.len() as u64,
+        }
+        chat.tools.into_iter().for_each(|tool| self.tool(tool));
+        self.texts.extend(chat.native_tools.into_iter().map(|tool| tool.value.to_string()));
+        match chat.format {
+            AnswerFormat::JsonSchema(schema) => {
+                self.texts.extend([schema.name, schema.schema.to_string()]);
+            }
+            AnswerFormat::Grammar(grammar) => self.texts.push(grammar),
+            AnswerFormat::Text | AnswerFormat::JsonObject => {}
+        }
+    }
+
+    fn part(&mut self, part: Part) {
+        match part {
+            Part::Text(text) | Part::Refusal(text) | Part::Thinking { text, .. } => {
+                self.texts.push(text);
+            }
+            Part::ToolCall(call) => self.texts.extend([call.name, call.arguments]),
+            Part::ToolResult(result) => {
+                result.content.into_iter().for_each(|part| self.part(part));
+            }
+            Part::Document { media: Media::Text(text), name } => {
+                self.texts.extend(name);
+                self.texts.push(text);
+            }
+            Part::Native { value, .. } => self.texts.push(value.to_string()),
+            Part::Image { .. }
+            | Part::Document { .. }
+            | Part::Audio(_)
+            | Part::Video(_)
+            | Part::CachePoint(_) => {}
+        }
+    }
+
+    fn tool(&mut self, tool: Tool) {
+        self.around += AROUND_FUNCTION;
+        self.texts.push(tool.name);
+        self.texts.extend(tool.description);
+        self.texts.push(tool.parameters.to_string());
+    }
+
+    fn count(&self, tokenizer: &dyn Tokenizer) -> u64 {
+        let bytes: usize = self.texts.iter().map(String::len).sum();
+        let every = bytes.div_ceil(MOST_COUNTED).max(1);
+        let (mut tokens, mut counted) = (0, 0);
+        for look in self.looks(every) {
+            tokens += tokenizer.count(look);
+            counted += look.len();
+        }
+        let whole = if counted == 0 { 0 } else { tokens * bytes as u64 / counted as u64 };
+        whole + self.around
+    }
+
+    /// The texts, or where there are too many, a piece of them in `every` so many.
+    fn looks(&self, every: usize) -> impl Iterator<Item = &str> {
+        let length = if every == 1 { usize::MAX } else { LOOK };
+        let looks = self.texts.iter().flat_map(move |text| looks(text, length));
+        looks.step_by(every)
+    }
+}
+
+fn looks(mut text: &str, length: usize) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (look, rest) = text.split_at(text.ceil_char_boundary(length));
+        text = rest;
+        Some(look).filter(|look| !look.is_empty())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use isthmus_inference::request::Dialect;
+    use serde_json::{Value, json};
+
+    use super::super::nearest;
+    use super::*;
+
+    fn counted(dialect: Dialect, operation: Operation, body: &Value) -> u64 {
+        let request = caller(dialect).read(operation, body.to_string().into()).unwrap();
+        of_request(&request, &nearest()).unwrap()
+    }
+
+    #[test]
+    fn a_chat_is_what_openai_counts() {
+        // The example of OpenAI's cookbook, with the counts that the API gave for it.
+        let say = |role: &str, name: Option<&str>, content: &str| match name {
+            Some(name) => json!({"role": role, "name": name, "content": content}),
+            None => json!({"role": role, "content": content}),
+        };
+        let (user, assistant) = (Some("example_user"), Some("example_assistant"));
+        let body = json!({"model": "gpt-4o", "messages": [
+            say("system", None, "You are a helpful, pattern-following assistant that translates corporate jargon into plain English."),
+            say("system", user, "New synergies will help drive top-line growth."),
+            say("system", assistant, "Things working well together will increase revenue."),
+            say("system", user, "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."),
+            say("system", assistant, "Let's talk later when we're less busy about how to do better."),
+            say("user", None, "This late pivot means we don't have time to boil the ocean for the client deliverable."),
+        ]});
+        let tokens = counted(Dialect::OpenAi, Operation::Chat, &body);
+        assert!(tokens.abs_diff(124) <= 4, "{tokens}, where the API counts 124");
+    }
+
+    #[test]
+    fn everything_that_is_said_counts_in_every_language() {
+        let words = "one two three four five six seven eight nine ten";
+        let tool = json!({"type": "object", "properties": {"place": {"type": "string"}}});
+        let bare = counted(
+            Dialect::Anthropic,
+            Operation::CountTokens,
+            &json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": words}]}),
+        );
+        assert!((14..=20).contains(&bare), "{bare}");
+        let more = counted(
+            Dialect::Anthropic,
+            Operation::CountTokens,
+            &json!({"model": "m", "max_tokens": 1, "system": words,
+            "tools": [{"name": "weather", "description": words, "input_schema": tool}],
+            "messages": [{"role": "user", "content": [{"type": "text", "text": words}]}]}),
+        );
+        assert!((bare + 40..bare + 60).contains(&more), "{more}");
+        let input = counted(
+            Dialect::OpenAi,
+            Operation::Embedding,
+            &json!({"model": "m", "input": [words, words]}),
+        );
+        assert_eq!(input, 20);
+    }
+
+    #[test]
+    fn of_much_text_a_part_is_looked_at() {
+        let text = "The quick brown fox jumps over the lazy dog. ".repeat(20_000);
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
+        let whole = nearest().count(&text);
+        let tokens = counted(Dialect::OpenAi, Operation::Chat, &body);
+        assert!(tokens.abs_diff(whole) < whole / 50, "{tokens} {whole}");
+    }
+}
