@@ -99,7 +99,11 @@ impl<S: Service> HttpAdapter<S> {
     async fn count(&self, attempt: &Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
         let tokenizer = self.tokenizer(&attempt.model).unwrap_or_else(|| Arc::new(nearest()));
-        let tokens = tokens::count(Arc::clone(request), tokenizer).await? + request.file_tokens();
+        // What cannot be read in full is estimated as a whole.
+        let tokens = match tokens::count(Arc::clone(request), tokenizer).await {
+            Ok(text) => text + request.outline.encoded.tokens,
+            Err(_) => request.rough_tokens(),
+        };
         Ok(whole(Content::TokenCount(tokens), Usage::default()))
     }
 

@@ -1,15 +1,16 @@
 //! Tokens, counted as a model's own tokenizer counts them, where that is known.
 //!
-//! Counting is work: tens of milliseconds for a megabyte of text. It is done off the reactor, and only
-//! where no endpoint has counted yet.
+//! Counting is work: a few milliseconds for a long conversation, of which a part is looked at. It is
+//! done off the reactor, and only where no provider counts.
 //!
-//! * [`vocabulary`]: the tokenizers that are public, by the names of models
-//! * [`prompt`]: what a tokenizer makes of a request
+//! * `vocabulary`: the tokenizers that are public, by the names of models
+//! * `prompt`: what a tokenizer makes of a request
 
 use std::sync::Arc;
 
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
+use tokio::sync::Semaphore;
 
 mod prompt;
 mod vocabulary;
@@ -23,8 +24,17 @@ pub trait Tokenizer: Send + Sync {
     fn count(&self, text: &str) -> u64;
 }
 
+/// So many requests are counted at the same time; the others wait, and those whose callers leave
+/// meanwhile are not counted.
+static PLACES: Semaphore = Semaphore::const_new(2);
+
 /// The tokens of a request's text ([`of_request`]), counted off the reactor.
 pub async fn count(request: Arc<Request>, tokenizer: Arc<dyn Tokenizer>) -> Result<u64, Failure> {
-    let counted = tokio::task::spawn_blocking(move || of_request(&request, &*tokenizer)).await;
+    let place = PLACES.acquire().await;
+    let count = move || {
+        let _place = place;
+        of_request(&request, &*tokenizer)
+    };
+    let counted = tokio::task::spawn_blocking(count).await;
     counted.unwrap_or_else(|_| Err(Failure::new(Kind::Internal, "the tokens could not be counted")))
 }

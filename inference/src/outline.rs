@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use crate::usage;
+
 /// The places of all top-level members, in the order of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
@@ -20,10 +22,10 @@ pub struct Outline {
 /// Pictures, sound and files that stand in the text in base64.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Encoded {
-    /// How many there are.
-    pub strings: usize,
     /// How many bytes of the text they take.
     pub bytes: usize,
+    /// How many tokens they are, [roughly](usage::file_tokens).
+    pub tokens: u64,
 }
 
 /// The place of one member, in bytes from the beginning of the text.
@@ -43,11 +45,17 @@ pub struct NotAnObject(pub usize);
 struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
+    /// The last key.
+    key: Range<usize>,
     encoded: Encoded,
 }
 
 /// Bytes of the shortest string that is taken for a file's.
 const SHORTEST_FILE: usize = 2048;
+/// Where files stand in the languages of callers, and what providers want to see again. A long word
+/// anywhere else is text.
+const FILE_KEYS: [&[u8]; 6] =
+    [b"url", b"image_url", b"data", b"file_data", b"signature", b"encrypted_content"];
 
 type Scan<T> = Result<T, NotAnObject>;
 
@@ -56,7 +64,8 @@ type Scan<T> = Result<T, NotAnObject>;
 impl Outline {
     /// The outline of a text, which must be one JSON object and nothing else.
     pub fn of(text: &str) -> Scan<Self> {
-        let mut scanner = Scanner { text: text.as_bytes(), at: 0, encoded: Encoded::default() };
+        let mut scanner =
+            Scanner { text: text.as_bytes(), at: 0, key: 0..0, encoded: Encoded::default() };
         scanner.skip_space();
         let members = scanner.object()?;
         scanner.skip_space();
@@ -104,6 +113,7 @@ impl Scanner<'_> {
             self.expect(b':')?;
             self.skip_space();
             let start = self.at;
+            self.key = key.clone();
             self.value()?;
             members.push(Member { key, value: start..self.at });
             self.skip_space();
@@ -132,7 +142,10 @@ impl Scanner<'_> {
     /// follows is a value again, and the answer is true.
     fn opens(&mut self, open: &mut Vec<u8>) -> Scan<bool> {
         match self.peek() {
-            Some(b'"') => self.string().map(drop)?,
+            Some(b'"') => {
+                let string = self.string()?;
+                self.note(string);
+            }
             Some(b'{') => {
                 self.at += 1;
                 self.skip_space();
@@ -178,7 +191,7 @@ impl Scanner<'_> {
     }
 
     fn member_key(&mut self) -> Scan<()> {
-        self.string()?;
+        self.key = self.string()?;
         self.skip_space();
         self.expect(b':')?;
         self.skip_space();
@@ -198,10 +211,6 @@ impl Scanner<'_> {
                 Some(skipped) if self.text[self.at + skipped] == b'"' => {
                     let end = self.at + skipped;
                     self.at = end + 1;
-                    if end - start >= SHORTEST_FILE && is_base64(&self.text[start..end]) {
-                        self.encoded.strings += 1;
-                        self.encoded.bytes += end - start;
-                    }
                     return Ok(start..end);
                 }
                 Some(skipped) => {
@@ -209,6 +218,17 @@ impl Scanner<'_> {
                     self.escape()?;
                 }
             }
+        }
+    }
+
+    /// Notes a string that is a file.
+    fn note(&mut self, string: Range<usize>) {
+        if string.len() >= SHORTEST_FILE
+            && FILE_KEYS.contains(&&self.text[self.key.clone()])
+            && is_base64(&self.text[string.clone()])
+        {
+            self.encoded.bytes += string.len();
+            self.encoded.tokens += usage::file_tokens(string.len());
         }
     }
 
@@ -284,13 +304,18 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether a long string is base64, by a look at three places of it: before the first one may stand a
-/// `data:` URL's head. Line breaks are written `\n` here.
+/// Whether a long string is base64 (RFC 4648), by samples of it: before the first one may stand a `data:`
+/// URL's head. Line breaks are written `\n` here, and `+` by some `\u002B`; characters outside ASCII,
+/// escaped or not, are language, and so is anything with a space.
 fn is_base64(string: &[u8]) -> bool {
-    const LOOK: usize = 64;
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\\".contains(byte);
-    let quarter = string.len() / 4;
-    (1..4).all(|place| string[place * quarter..][..LOOK].iter().all(is_digit))
+    const SAMPLES: usize = 16;
+    const SAMPLE: usize = 32;
+    let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\\".contains(byte);
+    let is_foreign = |four: &[u8]| four.starts_with(b"\\u") && !four.ends_with(b"00");
+    let stride = string.len() / (SAMPLES + 1);
+    let mut samples = (1..=SAMPLES).map(|place| &string[place * stride..][..SAMPLE]);
+    samples.all(|sample| sample.iter().all(in_alphabet) && !sample.windows(4).any(is_foreign))
+        && memchr::memchr(b' ', string).is_none()
 }
 
 #[cfg(test)]
@@ -328,9 +353,24 @@ mod tests {
         let language = "a picture of a fox ".repeat(400);
         let lines = file.replace("Ggo", "Ggo\\n");
         let url = format!("data:image/png;base64,{file}");
-        let text = format!(r#"{{"a":[{{"u":"{url}"}},"{language}"],"b":"{lines}","c":"iVBOR"}}"#);
+        let text = format!(r#"{{"a":[{{"url":"{url}"}},"{language}"],"data":"{lines}","c":"iV"}}"#);
         let encoded = Outline::of(&text).unwrap().encoded;
-        assert_eq!(encoded, Encoded { strings: 2, bytes: url.len() + lines.len() });
+        assert_eq!(encoded.bytes, url.len() + lines.len());
+        assert_eq!(encoded.tokens, usage::file_tokens(url.len()) + usage::file_tokens(lines.len()));
+    }
+
+    #[test]
+    fn language_is_not_taken_for_a_file() {
+        let words = "x".repeat(64) + &"a picture of a fox ".repeat(40);
+        for (key, value) in [
+            ("content", "iVBORw0KGgo+/".repeat(400)),
+            ("data", "\\u4eba\\u5de5\\u667a\\u80fd".repeat(200)),
+            ("data", "\u{4eba}\u{5de5}".repeat(1000)),
+            ("data", words.repeat(20)),
+        ] {
+            let text = format!(r#"{{"a":{{"{key}":"{value}"}}}}"#);
+            assert_eq!(Outline::of(&text).unwrap().encoded, Encoded::default(), "{key}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::ident::ModelName;
-use crate::outline::{Encoded, Outline};
+use crate::outline::Outline;
 use crate::usage;
 
 /// A call, decoded just as far as routing and accounting need.
@@ -67,15 +67,9 @@ impl Request {
         self.body.len().saturating_sub(self.outline.encoded.bytes)
     }
 
-    /// How many tokens the files in it are, roughly.
-    pub fn file_tokens(&self) -> u64 {
-        let Encoded { strings, bytes } = self.outline.encoded;
-        usage::file_tokens(strings, bytes)
-    }
-
     /// How many tokens it is, roughly.
     pub fn rough_tokens(&self) -> u64 {
-        usage::estimate_tokens(self.text_bytes()) + self.file_tokens()
+        usage::estimate_tokens(self.text_bytes()) + self.outline.encoded.tokens
     }
 }
 

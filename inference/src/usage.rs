@@ -77,13 +77,13 @@ pub fn estimate_tokens(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(BYTES_PER_TOKEN)
 }
 
-/// How many tokens so many files of so many bytes of base64 are, roughly. A picture of a megapixel is
-/// 765 tokens to GPT-4o, 1,290 to Gemini and about 1,400 to Claude, however many bytes it has; of a PDF
-/// and of sound, longer ones are more.
-pub fn file_tokens(files: usize, bytes: usize) -> u64 {
-    const OF_ANY: u64 = 1000;
-    const BYTES_PER_TOKEN: u64 = 500;
-    files as u64 * OF_ANY + bytes as u64 / BYTES_PER_TOKEN
+/// How many tokens a file of so many bytes of base64 is, roughly. A picture of a megapixel is 765 tokens
+/// to GPT-4o, 1,290 to Gemini and about 1,400 to Claude, however many bytes it has; of PDFs and sound,
+/// longer ones are more.
+pub fn file_tokens(bytes: usize) -> u64 {
+    const OF_PICTURE: u64 = 1000;
+    const BYTES_PER_MORE: u64 = 500;
+    estimate_tokens(bytes).min(OF_PICTURE) + bytes as u64 / BYTES_PER_MORE
 }
 
 impl Usage {
@@ -95,10 +95,11 @@ impl Usage {
     }
 
     /// A rough count for an answer that was cut: what its endpoint had said until then, if anything,
-    /// else what the request was expected to be; and no less output than the tokens that came.
+    /// else what the request was expected to be; and no less output than the tokens that came, thinking
+    /// included.
     pub fn of_cut(so_far: Option<Self>, input: u64, output: u64) -> Self {
         let known = so_far.unwrap_or(Self { uncached_input: input, ..Self::default() });
-        let text_output = known.text_output.max(output);
+        let text_output = known.text_output.max(output.saturating_sub(known.reasoning_output));
         Self { text_output, source: Source::Estimated, ..known }
     }
 
@@ -198,6 +199,8 @@ mod tests {
         let cut = Usage::of_cut(Some(told), 1000, 6);
         assert_eq!((cut.input(), cut.output(), cut.source), (13, 6, Source::Estimated));
         assert_eq!(Usage::of_cut(Some(cut), 1000, 2).output(), 6);
+        let thought = Usage { reasoning_output: 4, ..told };
+        assert_eq!(Usage::of_cut(Some(thought), 1000, 6).output(), 6, "thinking counts once");
         let silent = Usage::of_cut(None, 1000, 2);
         assert_eq!((silent.input(), silent.output()), (1000, 2));
     }

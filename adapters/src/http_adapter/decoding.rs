@@ -18,7 +18,7 @@ pub(super) struct Decoding {
     decoder: Box<dyn StreamDecoder>,
     format: FormatTool,
     stand_ins: StandIns,
-    /// Bytes of the request, for an answer whose input nobody counted.
+    /// Tokens of the request, roughly, for an answer whose input nobody counted.
     asked: u64,
     events: Vec<Event>,
     pieces: VecDeque<Piece>,

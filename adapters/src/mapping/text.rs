@@ -21,8 +21,9 @@ pub struct TextPieces {
     ready: VecDeque<Piece>,
     /// The beginning of a character whose rest is still to come: at most three bytes.
     partial: Vec<u8>,
-    /// Bytes of the request, and of the answer so far.
+    /// Tokens of the request, roughly,
     asked: u64,
+    /// and bytes of the answer so far.
     answered: usize,
 }
 

@@ -1,7 +1,8 @@
 //! What a tokenizer makes of a request.
 //!
 //! Providers put a request's turns and tools into words of their own before they count, which only some
-//! have published: what is said is counted exactly here, and what is put around it by OpenAI's figures.
+//! have published: what is said is counted here (of much text, samples), and what is put around it by
+//! OpenAI's figures.
 
 use isthmus_inference::chat::{AnswerFormat, ChatRequest, Prompt, Tool};
 use isthmus_inference::embedding::EmbeddingInput;
@@ -21,8 +22,8 @@ const AROUND_FUNCTION: u64 = 12;
 
 /// Bytes of text that are counted in full. Of more, so many are looked at, evenly.
 const MOST_COUNTED: usize = 64 << 10;
-/// How much of it is looked at in one place.
-const LOOK: usize = 1024;
+/// How large a sample is.
+const SAMPLE: usize = 1024;
 
 /// The texts of a request, and the tokens around them.
 #[derive(Default)]
@@ -108,34 +109,41 @@ impl Texts {
 
     fn count(&self, tokenizer: &dyn Tokenizer) -> u64 {
         let bytes: usize = self.texts.iter().map(String::len).sum();
-        let every = bytes.div_ceil(MOST_COUNTED).max(1);
         let (mut tokens, mut counted) = (0, 0);
-        for look in self.looks(every) {
-            tokens += tokenizer.count(look);
-            counted += look.len();
+        for sample in self.samples(bytes) {
+            tokens += tokenizer.count(sample);
+            counted += sample.len();
         }
         let whole = if counted == 0 { 0 } else { tokens * bytes as u64 / counted as u64 };
         whole + self.around
     }
 
-    /// The texts, or where there are too many, a piece of them in `every` so many.
-    fn looks(&self, every: usize) -> impl Iterator<Item = &str> {
-        let length = if every == 1 { usize::MAX } else { LOOK };
-        let looks = self.texts.iter().flat_map(move |text| looks(text, length));
-        looks.step_by(every)
+    /// The texts; or where they have too many bytes, a piece of them for each stride of bytes.
+    fn samples(&self, bytes: usize) -> impl Iterator<Item = &str> {
+        let every = bytes.div_ceil(MOST_COUNTED).max(1);
+        let longest = if every == 1 { usize::MAX } else { SAMPLE };
+        let (stride, mut at) = (every * SAMPLE, 0);
+        let pieces = self.texts.iter().flat_map(move |text| pieces(text, longest));
+        pieces.filter(move |piece| {
+            let before = at;
+            at += piece.len();
+            every == 1 || before == 0 || before / stride != at / stride
+        })
     }
 }
 
-fn looks(mut text: &str, length: usize) -> impl Iterator<Item = &str> {
+fn pieces(mut text: &str, longest: usize) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
-        let (look, rest) = text.split_at(text.ceil_char_boundary(length));
+        let (piece, rest) = text.split_at(text.ceil_char_boundary(longest));
         text = rest;
-        Some(look).filter(|look| !look.is_empty())
+        Some(piece).filter(|piece| !piece.is_empty())
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
     use isthmus_inference::request::Dialect;
     use serde_json::{Value, json};
 
@@ -194,11 +202,34 @@ mod tests {
     }
 
     #[test]
-    fn of_much_text_a_part_is_looked_at() {
-        let text = "The quick brown fox jumps over the lazy dog. ".repeat(20_000);
-        let body = json!({"model": "m", "messages": [{"role": "user", "content": text}]});
-        let whole = nearest().count(&text);
+    fn of_much_text_samples_are_counted() {
+        let english = "The quick brown fox jumps over the lazy dog. ".repeat(10);
+        let japanese = "\u{304a}\u{8a95}\u{751f}\u{65e5}".repeat(40);
+        let turns: Vec<_> = (0..2000)
+            .map(|turn| if turn % 2 == 0 { &english } else { &japanese })
+            .map(|text| json!({"role": "user", "content": text}))
+            .collect();
+        let body = json!({"model": "m", "messages": turns});
+        let around = AROUND_TURN * 2000 + BEFORE_ANSWER;
+        let whole = 1000 * (nearest().count(&english) + nearest().count(&japanese)) + around;
         let tokens = counted(Dialect::OpenAi, Operation::Chat, &body);
-        assert!(tokens.abs_diff(whole) < whole / 50, "{tokens} {whole}");
+        assert!(tokens.abs_diff(whole) < whole / 20, "{tokens} {whole}");
+    }
+
+    #[test]
+    fn what_is_looked_at_is_bounded() {
+        struct Bytes(AtomicU64);
+        impl Tokenizer for Bytes {
+            fn count(&self, text: &str) -> u64 {
+                self.0.fetch_add(text.len() as u64, Relaxed);
+                text.len() as u64
+            }
+        }
+        for texts in [vec!["x".repeat(5 << 20)], vec!["xyz".to_owned(); 1 << 18]] {
+            let (seen, bytes) =
+                (Bytes(AtomicU64::new(0)), texts.iter().map(String::len).sum::<usize>());
+            assert_eq!(Texts { texts, around: 0 }.count(&seen), bytes as u64);
+            assert!(seen.0.load(Relaxed) <= (MOST_COUNTED + 2 * SAMPLE) as u64);
+        }
     }
 }

@@ -103,7 +103,7 @@ async fn within(
     let judged = judge(app, &pool, &asked).await?;
     ticket.judged(&judged);
     app.metrics.judged(!judged.permitted.route.allowed.is_empty());
-    if pool.learnt.is_uncalibrated() {
+    if !judged.permitted.route.allowed.is_empty() && pool.learnt.counts_first(asked.request) {
         count_first(&pool, asked.request).await;
     }
     let rates: SmallVec<[_; 4]> = pool.rates().collect();
@@ -122,7 +122,8 @@ async fn within(
     Ok(Planned { request, pool, deadline, route, input_tokens, admitted })
 }
 
-/// What a plan would rest on, and be, if this were asked now. Nothing comes of it.
+/// What a plan would rest on, and be, if this were asked now. Nothing comes of it, and a pool's first
+/// request is not counted for it.
 pub async fn consider(app: &App, asked: &Asked<'_>) -> Result<Considered, Failure> {
     let pool = app.directory.resolve(&asked.request.model)?;
     let (narrowed, narrowing) = narrowed(asked, &pool)?;
@@ -137,7 +138,7 @@ async fn judge(app: &App, pool: &Pool, asked: &Asked<'_>) -> Result<Judged, Fail
     app.permits.judge(pool, Question { principal, context }, asked.key_hash).await
 }
 
-/// The tokens of the first requests are counted, where a tokenizer is known: what a request will cost
+/// The tokens of a pool's first request are counted, where a tokenizer is known: what a request will cost
 /// should be known before anybody has reported. A request that cannot be read is refused later.
 async fn count_first(pool: &Pool, request: &Arc<Request>) {
     if let Some(tokenizer) = pool.tokenizer() {

@@ -459,7 +459,9 @@ impl Record {
         if let Some(number) = number.filter(|_| answering.caches()) {
             pool.learnt.began(moment(Instant::now()), reading, number);
         }
-        if let Some(usage) = answering.usage.filter(|usage| usage.source == Source::Reported) {
+        if let Some(usage) =
+            answering.usage.filter(|usage| usage.source == Source::Reported && usage.input() > 0)
+        {
             pool.learnt.reported(reading, usage.input(), usage.output());
         }
     }

@@ -21,8 +21,8 @@ pub struct Learnt {
     /// The endpoint that the last plan was measured by; [`NOBODY`] before the first.
     incumbent: AtomicU32,
     calibrations: Mutex<Calibrations>,
-    /// Whether anything is known of how many tokens texts are.
-    calibrated: AtomicBool,
+    /// Whether anybody has counted the tokens of a text, or does.
+    counted: AtomicBool,
     prefixes: Mutex<PrefixMap>,
     retries: Mutex<Allowance>,
     hedges: Mutex<HedgeBudget>,
@@ -108,18 +108,21 @@ impl Learnt {
     /// An endpoint reported what a request was.
     pub fn reported(&self, reading: &Reading, input: u64, output: u64) {
         lock(&self.calibrations).observe(reading.sort, ANY_SORT, reading.size, input, output);
-        self.calibrated.store(true, Relaxed);
+        if reading.size.file_tokens == 0 {
+            self.counted.store(true, Relaxed);
+        }
     }
 
-    /// Whether nothing is known of how many tokens texts are.
-    pub fn is_uncalibrated(&self) -> bool {
-        !self.calibrated.load(Relaxed)
+    /// Whether this request is the one whose tokens are counted by a tokenizer: the first of text alone,
+    /// if no endpoint has reported.
+    pub fn counts_first(&self, request: &Request) -> bool {
+        let may = !self.counted.load(Relaxed) && request.outline.encoded.bytes == 0;
+        may && !self.counted.swap(true, Relaxed)
     }
 
     /// A tokenizer made so many tokens of the text of a request.
     pub fn counted(&self, request: &Request, tokens: u64) {
         lock(&self.calibrations).counted(ANY_SORT, request.text_bytes(), tokens);
-        self.calibrated.store(true, Relaxed);
     }
 
     /// The endpoint that the last plan was measured by.
@@ -148,7 +151,7 @@ impl Default for Learnt {
         Self {
             incumbent: AtomicU32::new(NOBODY),
             calibrations: Mutex::new(Calibrations::new(MOST_SORTS)),
-            calibrated: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
             prefixes: Mutex::new(PrefixMap::new(MOST_PREFIXES)),
             retries: Mutex::new(Allowance::new(RETRIES)),
             hedges: Mutex::default(),
@@ -162,7 +165,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn size_of(request: &Request) -> Size {
-    Size { text_bytes: request.text_bytes(), file_tokens: request.file_tokens() }
+    Size { text_bytes: request.text_bytes(), file_tokens: request.outline.encoded.tokens }
 }
 
 /// The bytes of a member of the body.

@@ -7,6 +7,7 @@ mod memory;
 mod places;
 mod scripted;
 mod stalls;
+mod tokens;
 
 use std::time::Duration;
 

@@ -14,6 +14,7 @@ use http_body_util::Full;
 use isthmus_adapters::adapter::{
     Adapter, Answer, AnswerStream, Attempt, Content, Piece, Timeouts, Whole,
 };
+use isthmus_adapters::tokens::Tokenizer;
 use isthmus_config::settings::Settings;
 use isthmus_config::settings::charging::Charging;
 use isthmus_gateway::app::{App, Built};
@@ -28,6 +29,7 @@ use isthmus_gateway::telemetry::metrics::Metrics;
 use isthmus_inference::answer::FinishReason;
 use isthmus_inference::capability::Capabilities;
 use isthmus_inference::failure::Failure;
+use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::money::{Money, Price, Rate};
 use isthmus_inference::request::{Dialect, Operation};
 use isthmus_inference::stream::Event;
@@ -72,6 +74,8 @@ pub(crate) struct Told {
     pub(crate) lines: Vec<(String, Reason, Fate)>,
     /// In pico-dollars.
     pub(crate) cost: Option<i128>,
+    /// How many tokens the prompt was expected to be.
+    pub(crate) expected_input: u64,
 }
 
 /// How long one attempt may take here.
@@ -84,6 +88,7 @@ struct Scripted {
     steps: Mutex<VecDeque<Step>>,
     calls: Calls,
     cancelled: Calls,
+    tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
 /// Tells of a call that was dropped before it was answered.
@@ -106,6 +111,8 @@ pub(crate) struct Rules {
     pub(crate) hedge: Option<Duration>,
     /// Whether streams that break are gone on with, by any endpoint.
     pub(crate) splice: bool,
+    /// The tokenizer of all models, if there is one.
+    pub(crate) tokenizer: Option<Arc<dyn Tokenizer>>,
 }
 
 pub(crate) struct House {
@@ -138,7 +145,8 @@ impl House {
         let endpoints = endpoints.iter().map(|(name, steps)| {
             let steps = Mutex::new(steps.clone().into());
             let (calls, cancelled) = (Arc::clone(&calls), Arc::clone(&cancelled));
-            let adapter = Arc::new(Scripted { name, steps, calls, cancelled });
+            let tokenizer = rules.tokenizer.clone();
+            let adapter = Arc::new(Scripted { name, steps, calls, cancelled, tokenizer });
             Arc::new(Endpoint::new(EndpointParts {
                 name: (*name).into(),
                 provider: "scripted".into(),
@@ -241,6 +249,7 @@ impl House {
                 attempts: attempts.made(),
                 lines: attempts.iter().map(line).collect(),
                 cost: attempts.cost().map(Money::pico_dollars),
+                expected_input: attempts.current().map_or(0, |at| at.expected_input),
             }
         });
         let outcome = told.as_ref().err().map_or(Outcome::Answered, Outcome::Failed);
@@ -349,6 +358,10 @@ impl Adapter for Scripted {
             }
         }
         .boxed()
+    }
+
+    fn tokenizer(&self, _: &UpstreamModel) -> Option<Arc<dyn Tokenizer>> {
+        self.tokenizer.clone()
     }
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<String>, Failure>> {
