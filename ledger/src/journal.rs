@@ -8,6 +8,7 @@ mod pace;
 mod posting;
 mod segments;
 mod shared;
+mod waiters;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ use pace::Pace;
 pub use posting::{Posting, post_left_behind, recover, write_and_post};
 pub use segments::Segments;
 use shared::Shared;
+use waiters::{Waiter, Waiters};
 
 /// When entries must be on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub struct NotWritten;
 
 #[derive(Debug)]
 enum Handed {
-    Entry(Entry, Option<oneshot::Sender<()>>),
+    Entry(Entry, Option<Waiter>),
     /// Nothing comes behind it.
     Finish,
 }
@@ -149,15 +151,15 @@ impl Journal {
 
     /// Hands an entry over. Its place in the chain is that of the order in which entries come.
     pub fn write(&self, entry: Entry) -> Written {
-        let (sender, receiver) = match self.promises.durability {
+        let (waiter, receiver) = match self.promises.durability {
             Durability::Relaxed => (None, None),
             Durability::BeforeAnswer | Durability::BeforeDispatch => {
-                let (sender, receiver) = oneshot::channel();
-                (Some(sender), Some(receiver))
+                let (waiter, receiver) = Waiter::here();
+                (Some(waiter), Some(receiver))
             }
         };
         // The writer outlives every call; if it is gone, whoever waits is told by the closed channel.
-        let send = || self.queue.send(Handed::Entry(entry, sender)).is_ok();
+        let send = || self.queue.send(Handed::Entry(entry, waiter)).is_ok();
         self.shared.hand_over(send);
         Written(receiver)
     }
@@ -184,24 +186,26 @@ impl JournalWriter {
         let mut pace = Pace::default();
         self.shared.writes_here();
         loop {
-            if links.is_empty() && self.queue.blocking_recv_many(&mut handed, LARGEST_BATCH) == 0 {
-                return;
-            }
+            // Where many come, the first of them is not waited for by itself.
             if let Some(pause) = pace.pause(Instant::now()) {
                 self.shared.gather(pause);
-                while handed.len() < LARGEST_BATCH
-                    && let Ok(more) = self.queue.try_recv()
-                {
-                    handed.push(more);
-                }
+            }
+            self.take(&mut handed);
+            if handed.is_empty()
+                && links.is_empty()
+                && self.queue.blocking_recv_many(&mut handed, LARGEST_BATCH) == 0
+            {
+                return;
             }
             pace.commit(Instant::now(), handed.len());
-            let (mut waiting, mut count, mut finish) = (Vec::new(), 0, false);
+            let (mut waiting, mut count, mut finish) = (Waiters::default(), 0, false);
             for handed in handed.drain(..) {
                 match handed {
-                    Handed::Entry(entry, written) => {
+                    Handed::Entry(entry, waiter) => {
                         links.push(self.chain.link(entry));
-                        waiting.extend(written);
+                        if let Some(waiter) = waiter {
+                            waiting.add(waiter);
+                        }
                         count += 1;
                     }
                     Handed::Finish => finish = true,
@@ -215,20 +219,26 @@ impl JournalWriter {
         }
     }
 
+    /// Takes what is there, without waiting for more.
+    fn take(&mut self, handed: &mut Vec<Handed>) {
+        while handed.len() < LARGEST_BATCH
+            && let Ok(more) = self.queue.try_recv()
+        {
+            handed.push(more);
+        }
+    }
+
     /// Writes links; those that could not be written stay.
     fn commit(
         &mut self,
         links: &mut Vec<Chained>,
-        waiting: Vec<oneshot::Sender<()>>,
+        waiting: Waiters,
         failed: &impl Fn(&StoreError),
     ) {
         match self.segments.append(links, self.durability != Durability::Relaxed) {
             Ok(()) => {
                 self.shared.failing.store(false, Relaxed);
-                for written in waiting {
-                    // Whoever left does not listen any more.
-                    let _ = written.send(());
-                }
+                waiting.tell();
                 self.shared.written.store(self.chain.head().sequence, Relaxed);
                 self.shared.remember(links);
             }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::caller::ask;
 use crate::scripted::{ATTEMPT_LIMIT, House, Rules, Step};
 
-const STREAM: &str = r#","stream":true"#;
+const STREAM: &str = r#","stream":true,"stream_options":{"include_usage":true}"#;
 const BEGINNING: &[&str] = &[
     "data: {\"id\":\"x\",\"created\":1,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Once upon\"}}]}\n\n",
 ];
