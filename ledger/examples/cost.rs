@@ -1,7 +1,7 @@
 //! What the ledger costs, in CPU time: `cargo run --release -p isthmus-ledger --example cost`.
 //!
 //! Plays what a gateway does at a steady rate, faster than time: holds and settlements are handed over
-//! in turns, commits take what has come in a window of 8 ms, and posts what has come in half a second.
+//! in turns, commits take what has come in a window of 8 ms, and posts what has come in a second.
 //! User and system time of all threads, from the kernel, over the exchanges.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on should panic")]
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
@@ -39,7 +39,7 @@ async fn main() {
         let links: Vec<_> = holds.chain(settlements).map(|entry| chain.link(entry)).collect();
         segments.append(&links, true).unwrap();
         gathered.extend(links);
-        if gathered.len() as u64 >= RATE {
+        if gathered.len() as u64 >= 2 * RATE {
             books.post(&gathered).await.unwrap();
             gathered.clear();
         }

@@ -5,6 +5,7 @@
 //! the exchange is forgotten. A hold without a settlement is money that may have been spent: it
 //! survives a crash, and whoever starts next settles it as [`Outcome::Interrupted`].
 
+mod body;
 mod chain;
 mod id;
 
@@ -15,6 +16,7 @@ use isthmus_inference::money::Money;
 use isthmus_inference::usage::{Source, Usage};
 use serde::{Deserialize, Serialize};
 
+pub use body::Body;
 pub use chain::{Chain, Chained, Hash, Head, NodeId};
 pub use id::ExchangeId;
 

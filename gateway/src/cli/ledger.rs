@@ -102,7 +102,7 @@ impl Entries {
             match &self.request {
                 Some(request) => {
                     let links = books.of_request(request).await.map_err(CommandError::of)?;
-                    links.iter().for_each(|link| say(&link.body));
+                    links.iter().for_each(|link| say(link.body.as_str()));
                     if links.is_empty() {
                         let error =
                             format!("no exchange with the request id `{request}` is in the books");
@@ -110,7 +110,7 @@ impl Entries {
                     }
                 }
                 None => {
-                    let printed = each_link(&books, |link| say(&link.body)).await;
+                    let printed = each_link(&books, |link| say(link.body.as_str())).await;
                     printed.map_err(CommandError::of)?;
                 }
             }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::Entry;
+use super::body::{Body, Draft};
 
 /// The journal that an entry was written in. A process has one; where several write at the same time,
 /// each has its own.
@@ -36,7 +37,7 @@ pub struct Chained {
     /// Counts from 1, without a gap.
     pub sequence: u64,
     /// The entry as JSON, exactly as it was hashed.
-    pub body: String,
+    pub body: Body,
     /// SHA-256 of the hash before, the number and the body.
     pub hash: Hash,
     /// The entry itself, where it need not be read from the body,
@@ -50,8 +51,7 @@ pub struct Chained {
 pub struct Chain {
     node: NodeId,
     head: Head,
-    /// Where bodies are written, before it is known how long they are.
-    draft: Vec<u8>,
+    draft: Draft,
 }
 
 // === impl NodeId ===
@@ -87,25 +87,30 @@ impl Hash {
         &self.0
     }
 
-    /// The link behind this one.
-    pub(crate) fn link(&self, sequence: u64, body: &str) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(self.0);
-        hasher.update(sequence.to_be_bytes());
-        hasher.update(body.as_bytes());
-        Self(hasher.finalize().into())
-    }
-}
-
-impl fmt::Debug for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// 64 hexadecimal digits.
+    pub(crate) fn digits(&self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for (byte, digits) in self.0.iter().zip(text.chunks_exact_mut(2)) {
             digits[0] = DIGITS[usize::from(byte >> 4)];
             digits[1] = DIGITS[usize::from(byte & 15)];
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        text
+    }
+
+    /// The link behind this one.
+    pub(crate) fn link(&self, sequence: u64, body: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(self.0);
+        hasher.update(sequence.to_be_bytes());
+        hasher.update(body);
+        Self(hasher.finalize().into())
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -132,7 +137,7 @@ impl Head {
 
     /// Whether `next` is the link behind this one.
     pub fn continues(&self, next: &Chained) -> bool {
-        let follows = || next.hash == self.hash.link(next.sequence, &next.body);
+        let follows = || next.hash == self.hash.link(next.sequence, next.body.as_bytes());
         // One that this process made itself follows on the one that it says.
         let made = || next.behind == Some(self.hash);
         next.sequence == self.sequence + 1 && (made() || follows())
@@ -144,14 +149,14 @@ impl Head {
 impl Chained {
     /// A link as it was kept.
     pub fn new(node: NodeId, sequence: u64, body: String, hash: Hash) -> Self {
-        Self { node, sequence, body, hash, entry: None, behind: None }
+        Self { node, sequence, body: body.into(), hash, entry: None, behind: None }
     }
 
     /// The entry.
     pub fn entry(&self) -> Result<Cow<'_, Entry>, serde_json::Error> {
         match &self.entry {
             Some(entry) => Ok(Cow::Borrowed(entry)),
-            None => serde_json::from_str(&self.body).map(Cow::Owned),
+            None => serde_json::from_slice(self.body.as_bytes()).map(Cow::Owned),
         }
     }
 
@@ -175,7 +180,7 @@ impl Eq for Chained {}
 impl Chain {
     /// Goes on behind what was written before.
     pub fn behind(node: NodeId, head: Head) -> Self {
-        Self { node, head, draft: vec![] }
+        Self { node, head, draft: Draft::default() }
     }
 
     /// Where it ends.
@@ -185,12 +190,9 @@ impl Chain {
 
     /// The next link.
     pub fn link(&mut self, entry: Entry) -> Chained {
-        self.draft.clear();
-        // Numbers, words and texts: it can always be written, and is text.
-        let _ = serde_json::to_writer(&mut self.draft, &entry);
-        let body = std::str::from_utf8(&self.draft).unwrap_or_default().to_owned();
+        let body = self.draft.write(&entry);
         let (sequence, behind) = (self.head.sequence + 1, Some(self.head.hash));
-        let hash = self.head.hash.link(sequence, &body);
+        let hash = self.head.hash.link(sequence, body.as_bytes());
         self.head = Head { sequence, hash };
         let entry = Some(Arc::new(entry));
         Chained { node: self.node.clone(), sequence, body, hash, entry, behind }
@@ -229,11 +231,12 @@ mod tests {
         let mut changed = links[1].clone();
         changed.body = links[2].body.clone();
         let Chained { node, sequence, body, hash, .. } = changed;
-        let changed = Chained::new(node, sequence, body, hash);
+        let changed = Chained::new(node, sequence, body.as_str().to_owned(), hash);
         assert!(!links[0].head().continues(&changed));
         assert_eq!(chain.head(), links[2].head());
         assert_eq!(links[2].entry().unwrap().into_owned(), hold(2));
-        let read = Chained::new(NodeId::new("n"), 3, links[2].body.clone(), links[2].hash);
+        let read =
+            Chained::new(NodeId::new("n"), 3, links[2].body.as_str().to_owned(), links[2].hash);
         assert_eq!((&read, read.entry().unwrap().into_owned()), (&links[2], hold(2)));
         assert_eq!(format!("{:?}", read.hash).parse(), Ok(read.hash));
     }

@@ -26,7 +26,7 @@ pub struct Posting {
 const MOST_AT_ONCE: usize = 8192;
 /// How long entries may gather before they are posted. Sums are made of more at once, and reports see
 /// them soon enough.
-const GATHERED: Duration = Duration::from_millis(500);
+const GATHERED: Duration = Duration::from_secs(1);
 /// How long is waited after the books refused.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -44,16 +44,14 @@ impl Posting {
         failed: impl Fn(&StoreError),
     ) {
         loop {
-            let pause = match self.catch_up(books).await {
-                Ok(()) => GATHERED,
-                Err(error) => {
-                    failed(&error);
-                    PAUSE
-                }
-            };
+            let caught_up = self.catch_up(books).await;
+            let pause = if caught_up.is_ok() { GATHERED } else { PAUSE };
+            if let Err(error) = &caught_up {
+                failed(error);
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.shared.much.notified(), if pause == GATHERED => {}
+                () = self.shared.much.notified(), if caught_up.is_ok() => {}
                 () = finish.cancelled() => break,
             }
         }

@@ -156,9 +156,14 @@ impl Segments {
             Some(current) => current,
             None => self.begin()?,
         };
-        let mut lines = Vec::with_capacity(links.iter().map(|link| link.body.len() + 96).sum());
+        let mut lines =
+            Vec::with_capacity(links.iter().map(|link| link.body.as_bytes().len() + 96).sum());
         for Chained { sequence, hash, body, .. } in links {
-            writeln!(lines, "{sequence} {hash:?} {body}")?;
+            write!(lines, "{sequence} ")?;
+            lines.extend_from_slice(&hash.digits());
+            lines.push(b' ');
+            lines.extend_from_slice(body.as_bytes());
+            lines.push(b'\n');
         }
         current.write(&lines)?;
         if durable {

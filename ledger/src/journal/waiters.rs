@@ -45,14 +45,18 @@ impl Waiters {
     /// All that they wait for is written.
     pub(super) fn tell(self) {
         for (runtime, waiting) in self.by_runtime {
-            // Whoever left does not listen any more.
-            let tell = move || waiting.into_iter().for_each(|written| drop(written.send(())));
+            let tell = move || waiting.into_iter().for_each(tell_one);
             match runtime {
                 Some(runtime) => drop(runtime.spawn(async move { tell() })),
                 None => tell(),
             }
         }
     }
+}
+
+fn tell_one(written: Sender<()>) {
+    // Whoever left does not listen any more.
+    let _ = written.send(());
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ async fn a_gap_or_a_change_is_refused_and_nothing_of_it_kept(books: &impl Books)
     assert!(matches!(gap, StoreError::Broken { sequence: 2, .. }), "{gap}");
     let mut changed = links.clone();
     let Chained { node, sequence, body, hash, .. } = changed[1].clone();
-    changed[1] = Chained::new(node, sequence, body.replace("req-22", "req-99"), hash);
+    changed[1] = Chained::new(node, sequence, body.as_str().replace("req-22", "req-99"), hash);
     let refused = books.post(&changed).await.unwrap_err();
     assert!(matches!(refused, StoreError::Broken { sequence: 2, .. }), "{refused}");
     assert_eq!(books.head(&NodeId::new("broken")).await.unwrap(), Head::START);

@@ -105,7 +105,8 @@ pub(super) async fn of_request(
 }
 
 fn frame(start: Head, fresh: &[Fresh<'_>]) -> Result<Vec<u8>, sqlx::Error> {
-    let mut bodies = Vec::with_capacity(fresh.iter().map(|(link, _)| link.body.len() + 1).sum());
+    let mut bodies =
+        Vec::with_capacity(fresh.iter().map(|(link, _)| link.body.as_bytes().len() + 1).sum());
     for (link, _) in fresh {
         bodies.extend_from_slice(link.body.as_bytes());
         bodies.push(b'\n');
@@ -142,7 +143,7 @@ fn unpack(node: &NodeId, frame: &[u8], links: &mut Vec<Chained>) -> Result<(), s
     let bodies = String::from_utf8(bodies).map_err(decode)?;
     let (mut sequence, mut hash) = (u64::from_le_bytes(*first), Hash::from_bytes(*start));
     for body in bodies.lines() {
-        hash = hash.link(sequence, body);
+        hash = hash.link(sequence, body.as_bytes());
         links.push(Chained::new(node.clone(), sequence, body.to_owned(), hash));
         sequence += 1;
     }

@@ -1,0 +1,63 @@
+//! Entries as JSON.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Entry;
+
+/// An entry as JSON, exactly as it was hashed. Bodies that were written one after the other share their
+/// memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body(Bytes);
+
+/// Where bodies are written.
+#[derive(Debug, Clone)]
+pub(super) struct Draft(BytesMut);
+
+/// So much memory is shared. Later chunks are as large as the first.
+const CHUNK: usize = 64 << 10;
+
+// === impl Body ===
+
+impl Body {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // It is made of texts alone.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+// === impl Draft ===
+
+impl Draft {
+    /// Writes an entry.
+    pub(super) fn write(&mut self, entry: &Entry) -> Body {
+        // Numbers, words and texts: it can always be written, and is text.
+        let _ = serde_json::to_writer((&mut self.0).writer(), entry);
+        Body(self.0.split().freeze())
+    }
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self(BytesMut::with_capacity(CHUNK))
+    }
+}
