@@ -12,7 +12,7 @@ const AFTER: Duration = Duration::from_secs(1);
 
 /// A house that sends second copies.
 fn hedged(endpoints: &[(&'static str, Vec<Step>)]) -> House {
-    House::under(Rules { hedge: Some(AFTER), ..Rules::default() }, endpoints)
+    House::under(&Rules { hedge: Some(AFTER), ..Rules::default() }, endpoints)
 }
 
 fn sick() -> Failure {

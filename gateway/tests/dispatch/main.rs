@@ -101,12 +101,12 @@ async fn an_endpoint_that_lacks_a_capability_is_passed_over() {
     };
     let limited = || Rules { capabilities: Some(able), ..Rules::default() };
     let endpoints = [("plain", vec![Step::Answer; 2]), ("tools", vec![Step::Answer])];
-    let house = House::under(limited(), &endpoints);
+    let house = House::under(&limited(), &endpoints);
     let tools = r#""tools":[{"type":"function","function":{"name":"f"}}]"#;
     assert_eq!(house.ask().await.unwrap().endpoint, "plain");
     assert_eq!(house.ask_with(tools).await.unwrap().endpoint, "tools");
 
-    let house = House::under(limited(), &endpoints[..1]);
+    let house = House::under(&limited(), &endpoints[..1]);
     let failure = house.ask_with(tools).await.unwrap_err();
     assert_eq!((failure.kind, house.calls().len()), (Kind::Unsupported, 0));
     assert!(failure.message.contains("`plain` lacks `tools`"), "{}", failure.message);

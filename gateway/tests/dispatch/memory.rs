@@ -33,7 +33,7 @@ fn house(steps: Vec<Step>) -> House {
 }
 
 fn changed(endpoints: &[(&'static str, Vec<Step>)], more: impl FnOnce(&mut Settings)) -> House {
-    House::changed(Rules::default(), endpoints, |settings| {
+    House::changed(&Rules::default(), endpoints, |settings| {
         settings.models.get_mut("chat").unwrap().cache = Some(PoolCache::default());
         more(settings);
     })

@@ -13,7 +13,7 @@ fn one_place() -> Rules {
 #[tokio::test(start_paused = true)]
 async fn a_place_is_taken_until_the_stream_is_over() {
     let house =
-        House::under(one_place(), &[("a", vec![Step::Stream; 3]), ("b", vec![Step::Stream; 3])]);
+        House::under(&one_place(), &[("a", vec![Step::Stream; 3]), ("b", vec![Step::Stream; 3])]);
     let first = house.begin().await;
     let second = house.begin().await;
     assert_eq!((first.endpoint.as_str(), second.endpoint.as_str()), ("a", "b"));
@@ -24,7 +24,7 @@ async fn a_place_is_taken_until_the_stream_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn where_nobody_else_is_a_place_is_waited_for() {
-    let house = House::under(one_place(), &[("a", vec![Step::Stream, Step::Answer])]);
+    let house = House::under(&one_place(), &[("a", vec![Step::Stream, Step::Answer])]);
     let first = house.begin().await;
     let failure = house.ask_within(Duration::from_secs(5)).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Overloaded);

@@ -125,17 +125,17 @@ pub(crate) struct House {
 impl House {
     /// A house with one pool, `chat`, of these endpoints.
     pub(crate) fn new(endpoints: &[(&'static str, Vec<Step>)]) -> Self {
-        Self::under(Rules::default(), endpoints)
+        Self::under(&Rules::default(), endpoints)
     }
 
     /// The same under these rules.
-    pub(crate) fn under(rules: Rules, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
+    pub(crate) fn under(rules: &Rules, endpoints: &[(&'static str, Vec<Step>)]) -> Self {
         Self::changed(rules, endpoints, |_| {})
     }
 
     /// The same under other settings too.
     pub(crate) fn changed(
-        rules: Rules,
+        rules: &Rules,
         endpoints: &[(&'static str, Vec<Step>)],
         change: impl FnOnce(&mut Settings),
     ) -> Self {

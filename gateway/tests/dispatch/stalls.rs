@@ -23,7 +23,7 @@ async fn house(stall: Step, second: Step) -> House {
     let mut steps = vec![Step::StreamOf(WHOLE); USUAL];
     steps.push(stall);
     let rules = Rules { splice: true, ..Rules::default() };
-    let house = House::under(rules, &[("a", steps), ("b", vec![second])]);
+    let house = House::under(&rules, &[("a", steps), ("b", vec![second])]);
     for _ in 0..USUAL {
         tokio::time::advance(Duration::from_millis(100)).await;
         assert_eq!(ask(&house, STREAM).await.header("x-isthmus-endpoint"), "a");
@@ -58,7 +58,7 @@ async fn where_nobody_goes_on_it_is_waited_for() {
     let rules = Rules { splice: true, ..Rules::default() };
     let mut steps = vec![Step::StreamOf(WHOLE); USUAL];
     steps.push(Step::StreamThatStalls(BEGINNING));
-    let house = House::under(rules, &[("a", steps)]);
+    let house = House::under(&rules, &[("a", steps)]);
     for _ in 0..USUAL {
         assert_eq!(ask(&house, STREAM).await.status, 200);
     }

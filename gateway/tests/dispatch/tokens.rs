@@ -24,7 +24,7 @@ async fn the_first_request_of_a_pool_is_counted_and_no_other() {
     let tokenizer = Some(Arc::clone(&verbose) as Arc<dyn Tokenizer>);
     let answers = vec![Step::Answer; 2];
     let usual = House::new(&[("a", answers.clone())]).ask().await.unwrap().expected_input;
-    let house = House::under(Rules { tokenizer, ..Rules::default() }, &[("a", answers)]);
+    let house = House::under(&Rules { tokenizer, ..Rules::default() }, &[("a", answers)]);
     for _ in 0..2 {
         let expected = house.ask().await.unwrap().expected_input;
         // At most two tokens of a byte are believed, where a quarter is usual.
@@ -37,7 +37,8 @@ async fn the_first_request_of_a_pool_is_counted_and_no_other() {
 async fn a_file_is_neither_counted_nor_text() {
     let verbose = Arc::new(Verbose::default());
     let tokenizer = Some(Arc::clone(&verbose) as Arc<dyn Tokenizer>);
-    let house = House::under(Rules { tokenizer, ..Rules::default() }, &[("a", vec![Step::Answer])]);
+    let house =
+        House::under(&Rules { tokenizer, ..Rules::default() }, &[("a", vec![Step::Answer])]);
     let picture = "iVBORw0KGgoAAAANSUhEUgAA".repeat(40_000);
     let picture = format!(r#""picture":{{"url":"data:image/png;base64,{picture}"}}"#);
     let expected = house.ask_with(&picture).await.unwrap().expected_input;
