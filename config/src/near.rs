@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::tree::shown;
+
 /// How many known names a hint lists when none of them is near.
 const LISTED: usize = 12;
 
@@ -31,12 +33,12 @@ fn begins(one: &str, other: &str) -> bool {
 pub fn hint<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     if let Some(name) = nearest(wrong, known.iter().copied()) {
-        return format!("; did you mean `{name}`?");
+        return format!("; did you mean `{}`?", shown(name));
     }
     let mut hint = String::new();
     for (index, name) in known.iter().take(LISTED).enumerate() {
         let before = if index == 0 { "; there are " } else { ", " };
-        let _ = write!(hint, "{before}`{name}`");
+        let _ = write!(hint, "{before}`{}`", shown(name));
     }
     if known.len() > LISTED {
         let _ = write!(hint, " and {} more", known.len() - LISTED);
@@ -75,6 +77,8 @@ mod tests {
         assert_eq!(hint("zzz", ["alpha", "beta"]), "; there are `alpha`, `beta`");
         assert_eq!(hint("zzz", ["alpha"]), "; there is only `alpha`");
         assert_eq!(hint("zzz", []), "");
+        assert_eq!(hint("llama", ["l\tlama"]), "; did you mean `l\\tlama`?");
+        assert_eq!(hint("zzz", ["a\nb"]), "; there is only `a\\nb`");
         assert!(hint("zzz", ["alphabet"; 20]).ends_with("`alphabet` and 8 more"));
     }
 }
