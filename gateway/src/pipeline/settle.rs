@@ -21,7 +21,6 @@ use isthmus_policies::classify::Classified;
 use isthmus_policies::monitor::{self, Work};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Call;
 use super::recall::Cache;
@@ -30,6 +29,7 @@ use attempts::{Attempts, Fate, Reason};
 
 use considered::{Came, Considered};
 pub use entry::Held;
+pub use reaper::Reaper;
 pub use release::Release;
 
 use crate::calendar::{moment, unix_milliseconds};
@@ -43,6 +43,7 @@ use crate::telemetry::metrics::Metrics;
 pub mod attempts;
 pub mod considered;
 mod entry;
+mod reaper;
 mod release;
 
 /// What is known of a call so far; owed a settlement.
@@ -465,37 +466,4 @@ impl Record {
             pool.learnt.reported(reading, usage.input(), usage.output());
         }
     }
-}
-
-/// Settles what was dropped open.
-pub struct Reaper {
-    dropped: mpsc::UnboundedReceiver<Box<Record>>,
-}
-
-impl Reaper {
-    /// A reaper, and what tickets need to reach it. The queue is bounded by the number of calls
-    /// in flight, each of which can be dropped once.
-    pub fn new() -> (mpsc::UnboundedSender<Box<Record>>, Self) {
-        let (sender, dropped) = mpsc::unbounded_channel();
-        (sender, Self { dropped })
-    }
-
-    /// Settles until the order to finish, and then what is left: once no connection is open, no
-    /// ticket can come any more.
-    pub async fn run(mut self, metrics: Arc<Metrics>, finish: CancellationToken) {
-        loop {
-            tokio::select! {
-                Some(record) = self.dropped.recv() => abandon(record, &metrics),
-                () = finish.cancelled() => break,
-            }
-        }
-        while let Ok(record) = self.dropped.try_recv() {
-            abandon(record, &metrics);
-        }
-    }
-}
-
-/// Nobody is left who waits for it to be written down.
-fn abandon(record: Box<Record>, metrics: &Metrics) {
-    drop(record.settle(metrics, Outcome::Abandoned));
 }
