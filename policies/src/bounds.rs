@@ -70,6 +70,11 @@ pub enum Then {
 // === impl Bounds ===
 
 impl Bounds {
+    /// Whether there are any.
+    pub(crate) fn are_any(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// The bounds that an endpoint breaks. An unknown price breaks every bound on it; a lease is
     /// held to its price at full capacity.
     pub fn broken(&self, terms: &Terms, pricing: &Pricing) -> BoundSet {

@@ -169,7 +169,8 @@ impl Strategy {
             return Err(NoRoute::TooLate);
         }
         let fine = self.fine(situation, aim);
-        let judge = rank::Judge { strategy: self, situation, aim, weights, fine };
+        let is_bounded = self.objective.bounds.are_any();
+        let judge = rank::Judge { strategy: self, situation, aim, weights, is_bounded, fine };
         let ranked = judge.rank(recorder)?;
         let mut chance = situation.chance;
         let choice = choose::first(&judge, &ranked, &mut chance).ok_or(NoRoute::Denied)?;

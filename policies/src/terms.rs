@@ -112,6 +112,10 @@ impl Terms {
     /// The cost in pico-dollars; nothing where it is unknown, since those are compared among
     /// themselves. Exact up to 9,007 dollars, beyond any exchange.
     pub(crate) fn pico_dollars(&self) -> f64 {
-        self.cost.map_or(0.0, |cost| cost.pico_dollars() as f64)
+        // Numbers of 128 bits become floating ones only by a call.
+        self.cost.map_or(0.0, |cost| match i64::try_from(cost.pico_dollars()) {
+            Ok(usual) => usual as f64,
+            Err(_) => cost.pico_dollars() as f64,
+        })
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Judge<'a> {
     pub(super) situation: &'a Situation<'a>,
     pub(super) aim: &'static Aim,
     pub(super) weights: Weights,
+    /// Whether the objective has bounds at all.
+    pub(super) is_bounded: bool,
     /// What a late first token weighs, in pico-dollars.
     pub(super) fine: f64,
 }
@@ -113,15 +115,11 @@ impl Judge<'_> {
         if !live.gate.is_clear() {
             return Err(Fate::Closed { gate: live.gate });
         }
-        let objective = &self.strategy.objective;
         let terms = self.terms(place, candidate);
-        let broken = objective.bounds.broken(&terms, &offer.pricing);
-        let counts = match self.tolerates(&terms) {
-            true => broken.without(Bound::P95Ttft),
-            false => broken,
+        let (broken, relaxed) = match self.is_bounded {
+            true => self.relaxed(&terms, &offer.pricing)?,
+            false => (BoundSet::default(), 0),
         };
-        let steps = objective.when_infeasible.steps(counts);
-        let Some(relaxed) = steps else { return Err(Fate::OutOfBounds { broken }) };
 
         let class = self.class(candidate, &terms, relaxed);
         let score = (self.aim.score)(&terms, &self.weights, &self.strategy.tuning);
@@ -136,6 +134,20 @@ impl Judge<'_> {
             pending: live.pending,
             samples: live.samples,
         })
+    }
+
+    /// The bounds that an endpoint breaks, and how many steps are taken for it.
+    fn relaxed(&self, terms: &Terms, pricing: &Pricing) -> Result<(BoundSet, u8), Fate> {
+        let objective = &self.strategy.objective;
+        let broken = objective.bounds.broken(terms, pricing);
+        let counts = match self.tolerates(terms) {
+            true => broken.without(Bound::P95Ttft),
+            false => broken,
+        };
+        match objective.when_infeasible.steps(counts) {
+            Some(steps) => Ok((broken, steps)),
+            None => Err(Fate::OutOfBounds { broken }),
+        }
     }
 
     /// The terms of one who is ranked, once more.
@@ -153,6 +165,9 @@ impl Judge<'_> {
     fn terms(&self, place: usize, candidate: &Candidate<'_>) -> Terms {
         let Candidate { number, offer, live } = candidate;
         let mut terms = Terms::of(self.situation.demand, *number, place, &offer.pricing, live);
+        if !self.is_bounded {
+            return terms;
+        }
         let bounds = &self.strategy.objective.bounds;
         terms.late = bounds.late(&terms);
         terms.fine = self.fine * terms.late;
