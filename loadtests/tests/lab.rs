@@ -46,3 +46,20 @@ fn the_same_seed_gives_the_same_figures_and_every_plot_is_drawn() {
         assert!(!text.contains("NaN"), "{name}");
     }
 }
+
+#[test]
+fn figures_are_written_into_folders_that_were_not_there() {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    let (plots, json) = (folder.path().join("plots/new"), folder.path().join("new/figures.json"));
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_isthmus-load"))
+        .args(["lab", "synthetic", "--seeds", "1", "--requests", "300", "--figures"])
+        .arg(&plots)
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .expect("the program runs");
+    let told = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{told}");
+    let drawn = std::fs::read_dir(&plots).expect("the plots are there").count();
+    assert!(drawn > 0 && json.exists(), "{told}");
+}

@@ -57,6 +57,12 @@ impl Arguments {
                 self.noise
             )));
         }
+        // Before minutes are spent on what could not be written down.
+        let beside = self.json.as_ref().and_then(|path| path.parent());
+        for folder in self.figures.iter().map(PathBuf::as_path).chain(beside) {
+            let doing = || format!("make the folder `{}`", folder.display());
+            fs::create_dir_all(folder).doing(doing)?;
+        }
         let market = Market::read(&self.market)?.with_noise(self.noise);
         let mut comparisons = vec![];
         for trace in self.traces(&note)? {
