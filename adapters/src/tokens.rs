@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 mod prompt;
 mod vocabulary;
 
-pub use prompt::of_request;
+use prompt::of_request;
 pub use vocabulary::{Vocabulary, nearest};
 
 /// Counts the tokens of texts as one model does.
@@ -24,11 +24,21 @@ pub trait Tokenizer: Send + Sync {
     fn count(&self, text: &str) -> u64;
 }
 
+/// A text in pieces, each as long as `cut` says of what is left.
+fn pieces(mut text: &str, cut: impl Fn(&str) -> usize) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, rest) = text.split_at(cut(text));
+        text = rest;
+        Some(piece).filter(|piece| !piece.is_empty())
+    })
+}
+
 /// So many requests are counted at the same time; the others wait, and those whose callers leave
 /// meanwhile are not counted.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
-/// The tokens of a request's text ([`of_request`]), counted off the reactor.
+/// The tokens of a request's text, counted off the reactor. The files in it are not counted
+/// ([`isthmus_inference::outline::Encoded`]). Fails where the request cannot be read.
 pub async fn count(request: Arc<Request>, tokenizer: Arc<dyn Tokenizer>) -> Result<u64, Failure> {
     let place = PLACES.acquire().await;
     let count = move || {

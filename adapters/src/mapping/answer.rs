@@ -29,8 +29,8 @@ pub struct AnswerFields {
 // === impl AnswerFields ===
 
 impl AnswerFields {
-    /// Reads an answer to a request of about `asked` tokens. Its usage is an estimate unless both counts are
-    /// mapped and there.
+    /// Reads an answer to a request of about `asked` tokens. Its usage is an estimate unless both counts
+    /// are mapped and there.
     pub fn read(&self, answer: &Value, asked: u64) -> Result<(String, Usage), Failure> {
         let text = at(answer, &self.text).and_then(Value::as_str).ok_or_else(|| {
             let message = "the provider's answer has no text where the mapping expects it";

@@ -10,7 +10,7 @@ use isthmus_inference::failure::Failure;
 use isthmus_inference::part::{Media, Part};
 use isthmus_inference::request::{Operation, Request};
 
-use super::Tokenizer;
+use super::{Tokenizer, pieces};
 use crate::dialects::caller;
 
 /// Tokens around a turn, with its role, and before the answer (OpenAI's cookbook, "How to count tokens
@@ -32,9 +32,8 @@ struct Texts {
     around: u64,
 }
 
-/// How many tokens the text of a request is; the files in it are [not
-/// counted](Request::file_tokens). Fails where the request cannot be read.
-pub fn of_request(request: &Request, tokenizer: &dyn Tokenizer) -> Result<u64, Failure> {
+/// How many tokens the text of a request is.
+pub(super) fn of_request(request: &Request, tokenizer: &dyn Tokenizer) -> Result<u64, Failure> {
     let mut texts = Texts::default();
     match request.operation {
         Operation::Embedding => {
@@ -123,21 +122,16 @@ impl Texts {
         let every = bytes.div_ceil(MOST_COUNTED).max(1);
         let longest = if every == 1 { usize::MAX } else { SAMPLE };
         let (stride, mut at) = (every * SAMPLE, 0);
-        let pieces = self.texts.iter().flat_map(move |text| pieces(text, longest));
-        pieces.filter(move |piece| {
+        let parts = self
+            .texts
+            .iter()
+            .flat_map(move |text| pieces(text, move |rest| rest.ceil_char_boundary(longest)));
+        parts.filter(move |piece| {
             let before = at;
             at += piece.len();
             every == 1 || before == 0 || before / stride != at / stride
         })
     }
-}
-
-fn pieces(mut text: &str, longest: usize) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        let (piece, rest) = text.split_at(text.ceil_char_boundary(longest));
-        text = rest;
-        Some(piece).filter(|piece| !piece.is_empty())
-    })
 }
 
 #[cfg(test)]

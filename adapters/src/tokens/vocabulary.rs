@@ -4,7 +4,7 @@ use isthmus_inference::ident::UpstreamModel;
 use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{self, Tokenizer as Encoding};
 
-use super::Tokenizer;
+use super::{Tokenizer, pieces};
 
 /// A vocabulary of OpenAI's. The first count with it takes about a tenth of a second, to read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,23 +46,12 @@ impl Vocabulary {
 impl Tokenizer for Vocabulary {
     fn count(&self, text: &str) -> u64 {
         let encoding = self.encoding();
-        pieces(text).map(|piece| encoding.count_ordinary(piece) as u64).sum()
+        pieces(text, cut).map(|piece| encoding.count_ordinary(piece) as u64).sum()
     }
 }
 
-/// A text in pieces of bounded size, cut before a space and a word where there are any: tokens begin
+/// Where a text is cut that is too long: before a space and a word where there are any. Tokens begin
 /// there, so that nothing is counted twice.
-fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        if text.is_empty() {
-            return None;
-        }
-        let (piece, rest) = text.split_at(cut(text));
-        text = rest;
-        Some(piece)
-    })
-}
-
 fn cut(text: &str) -> usize {
     if text.len() <= LONGEST_PIECE {
         return text.len();
@@ -144,8 +133,8 @@ mod tests {
 
         #[test]
         fn pieces_are_the_text(text in "([a-z ]{0,40}|[\u{e4}\u{1f98a} \n]{0,40}){0,400}") {
-            prop_assert_eq!(pieces(&text).collect::<String>(), text.clone());
-            prop_assert!(pieces(&text).all(|piece| !piece.is_empty() && piece.len() <= LONGEST_PIECE));
+            prop_assert_eq!(pieces(&text, cut).collect::<String>(), text.clone());
+            prop_assert!(pieces(&text, cut).all(|piece| !piece.is_empty() && piece.len() <= LONGEST_PIECE));
         }
     }
 }

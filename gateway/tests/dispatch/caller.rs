@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use isthmus_gateway::http::render;
-use isthmus_gateway::pipeline::settle::{Outcome, Ticket};
-use isthmus_gateway::pipeline::{self, Call};
-use isthmus_inference::request::{Dialect, Operation};
-use tokio::time::Instant;
+use isthmus_gateway::pipeline::settle::Outcome;
 
 use crate::scripted::House;
 
@@ -44,24 +40,13 @@ pub(crate) async fn ask_with(
     headers: &[(&'static str, &str)],
     time: Duration,
 ) -> Heard {
-    let messages = r#"[{"role":"user","content":"x"}]"#;
-    let body = format!(r#"{{"model":"chat","messages":{messages}{members}}}"#);
     let header = |(name, value): &(&'static str, &str)| {
         (HeaderName::from_static(name), value.parse().unwrap())
     };
-    let arrived = Instant::now();
-    let call = Call {
-        id: "test".into(),
-        arrived,
-        operation: Operation::Chat,
-        dialect: Dialect::OpenAi,
-        headers: headers.iter().map(header).collect(),
-        query: None,
-        deadline: arrived + time,
-    };
     let app = &house.app;
-    let mut ticket = Ticket::open(&app.metrics, &app.reaper, &call);
-    let response = match pipeline::run(app, call, Full::new(Bytes::from(body)), &mut ticket).await {
+    let headers = headers.iter().map(header).collect();
+    let (answer, ticket) = house.run("chat", members, headers, time).await;
+    let response = match answer {
         Ok(answer) => {
             let (response, release) = render::answer(app, answer, ticket);
             release.granted().await.unwrap();

@@ -240,7 +240,8 @@ impl House {
     }
 
     async fn sent(&self, model: &str, members: &str, time: Duration) -> Result<Told, Failure> {
-        let (answer, ticket) = self.run(model, members, time).await;
+        let members = format!(",{members}");
+        let (answer, ticket) = self.run(model, &members, HeaderMap::new(), time).await;
         let told = answer.map(|answer| {
             let attempts = &ticket.record().attempts;
             let line = |at: &Attempted| (at.endpoint.name.to_string(), at.reason, at.fate);
@@ -259,27 +260,30 @@ impl House {
 
     /// Asks, and keeps the answer open.
     pub(crate) async fn begin(&self) -> Begun {
-        let (answer, ticket) = self.run("chat", r#""n":1"#, Duration::from_secs(60)).await;
+        let (answer, ticket) =
+            self.run("chat", r#","n":1"#, HeaderMap::new(), Duration::from_secs(60)).await;
         let answer = answer.unwrap();
         drop(ticket.settle(&self.app.metrics, Outcome::Answered));
         Begun { endpoint: answer.endpoint.name.to_string(), answer }
     }
 
-    async fn run(
+    /// Asks with these further members, each behind a comma, and leaves the ticket open.
+    pub(crate) async fn run(
         &self,
         model: &str,
         members: &str,
+        headers: HeaderMap,
         time: Duration,
     ) -> (Result<pipeline::dispatch::Answer, Failure>, Ticket) {
         let messages = r#"[{"role":"user","content":"x"}]"#;
-        let body = format!(r#"{{"model":"{model}","messages":{messages},{members}}}"#);
+        let body = format!(r#"{{"model":"{model}","messages":{messages}{members}}}"#);
         let arrived = Instant::now();
         let call = Call {
             id: "test".into(),
             arrived,
             operation: Operation::Chat,
             dialect: Dialect::OpenAi,
-            headers: HeaderMap::new(),
+            headers,
             query: None,
             deadline: arrived + time,
         };
