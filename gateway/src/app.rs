@@ -14,6 +14,7 @@ use isthmus_inference::secret::Secret;
 use isthmus_ledger::journal::Journal;
 use isthmus_ledger::store::StoreError;
 use isthmus_ledger::stores::Ledger;
+use isthmus_policies::affinity::Prompt;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::offer::Pricing;
 use isthmus_runtime::{Engine, EngineSettings, LoadError};
@@ -227,7 +228,7 @@ impl App {
         for pool in self.directory.pools() {
             for endpoint in &pool.endpoints {
                 let name = endpoint.name.as_str();
-                self.metrics.gate(name, endpoint.monitor.view(now, 0).gate);
+                self.metrics.gate(name, endpoint.monitor.view(now, Prompt::default()).gate);
                 self.metrics.priced(name, endpoint.rates().offer.pricing != Pricing::Unknown);
             }
         }

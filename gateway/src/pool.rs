@@ -16,12 +16,14 @@ use isthmus_inference::capability::Capabilities;
 use isthmus_inference::ident::{EndpointName, ModelName, ProviderName, UpstreamModel};
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
+use isthmus_policies::affinity::Prompt;
 use isthmus_policies::facts::Facts;
 use isthmus_policies::monitor::{Limits, Monitor};
 use isthmus_policies::offer::{Offer, Pricing};
 use isthmus_policies::permit::Described;
 use isthmus_policies::plan::Strategy;
 use isthmus_policies::prior::Prior;
+use isthmus_policies::terms::Demand;
 use tokio::sync::Semaphore;
 
 pub use learnt::{Learnt, Reading};
@@ -128,6 +130,17 @@ impl Pool {
     /// The first tokenizer that is known of its models.
     pub fn tokenizer(&self) -> Option<&Arc<dyn Tokenizer>> {
         self.endpoints.iter().find_map(|endpoint| endpoint.tokenizer.as_ref())
+    }
+
+    /// The number of one of its endpoints.
+    pub fn number(&self, endpoint: &Endpoint) -> Option<usize> {
+        self.endpoints.iter().position(|it| std::ptr::eq(&**it, endpoint))
+    }
+
+    /// A request's prompt as one of its endpoints sees it.
+    pub fn prompt(&self, demand: &Demand, endpoint: &Endpoint) -> Prompt {
+        let number = self.number(endpoint);
+        number.map_or(Prompt::new(demand.input_tokens), |number| demand.prompt(number))
     }
 
     /// What its endpoints charge now, in their order.

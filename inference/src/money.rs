@@ -272,6 +272,16 @@ impl Price {
             tokens => counted + self.each(self.dearest()) * tokens,
         }
     }
+
+    /// The same for a plain exchange of text: so many tokens of input that are computed, so many that
+    /// are read from a cache, and so many of output. Every endpoint of every decision is asked this, and
+    /// ten meters are too many for it.
+    pub fn cost_of_text(&self, uncached_input: u64, cache_read: u64, output: u64) -> Money {
+        self.input * uncached_input
+            + self.cache_read.unwrap_or(self.input) * cache_read
+            + self.output * output
+            + self.request
+    }
 }
 
 #[cfg(test)]
@@ -314,6 +324,22 @@ mod tests {
         }
         assert!(matches!("0.0000001".parse::<Rate>(), Err(RateError::TooFine(_))));
         assert!(matches!("10000000000".parse::<Rate>(), Err(RateError::TooLarge(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn text_costs_what_its_meters_say(
+            rates in proptest::array::uniform9(proptest::option::of(0u64..1_000_000_000)),
+            fee in 0i64..1_000_000_000,
+            (uncached_input, cache_read, text_output) in (0u64..1_000_000, 0u64..1_000_000, 0u64..1_000_000),
+        ) {
+            let price = Price::made(rates, fee);
+            let usage = Usage { uncached_input, cache_read, text_output, ..Usage::default() };
+            prop_assert_eq!(
+                price.cost_of_text(uncached_input, cache_read, text_output),
+                price.cost(&usage)
+            );
+        }
     }
 
     #[test]

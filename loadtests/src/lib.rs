@@ -20,6 +20,7 @@ pub mod load;
 pub mod mock;
 pub mod pin;
 pub mod process;
+pub mod relay;
 pub mod request;
 pub mod schedule;
 pub mod table;

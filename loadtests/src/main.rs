@@ -21,6 +21,7 @@ use isthmus_loadtests::mock::Mock;
 use isthmus_loadtests::mock::script::Script;
 use isthmus_loadtests::pin;
 use isthmus_loadtests::process::ProcessTree;
+use isthmus_loadtests::relay;
 use isthmus_loadtests::request::{ChatRequest, Destination, Language};
 use isthmus_loadtests::schedule::Pace;
 use isthmus_loadtests::table;
@@ -43,6 +44,11 @@ enum Command {
         after_help = "Example:\n  isthmus-load mock --listen 127.0.0.1:9001 --first-token-ms 200"
     )]
     Mock(MockArguments),
+    /// Be a proxy that does nothing: what HTTP by hyper costs in itself.
+    #[command(
+        after_help = "Example:\n  isthmus-load relay --listen 127.0.0.1:9002 --upstream 127.0.0.1:9001"
+    )]
+    Relay(RelayArguments),
     /// Send one request again and again, and say how long the answers took.
     #[command(
         after_help = "Example:\n  isthmus-load load --address 127.0.0.1:8080 --rate 200 --stream"
@@ -72,6 +78,16 @@ struct MockArguments {
     listen: SocketAddr,
     #[command(flatten)]
     script: Script,
+}
+
+#[derive(Debug, clap::Args)]
+struct RelayArguments {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:9002")]
+    listen: SocketAddr,
+    /// Where requests go.
+    #[arg(long, default_value = "127.0.0.1:9001")]
+    upstream: SocketAddr,
 }
 
 #[derive(Debug, clap::Args)]
@@ -154,6 +170,7 @@ struct CompareArguments {
 async fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Mock(arguments) => arguments.run().await,
+        Command::Relay(arguments) => until_interrupted(arguments.run()).await,
         Command::Load(arguments) => arguments.run().await,
         Command::Idle(arguments) => arguments.run().await,
         Command::Compare(arguments) => until_interrupted(arguments.run()).await,
@@ -198,6 +215,13 @@ impl MockArguments {
         let mock = Mock::start(self.listen, self.script).await?;
         println!("the mock listens on http://{}/v1", mock.address());
         interrupted().await?;
+        Ok(true)
+    }
+}
+
+impl RelayArguments {
+    async fn run(self) -> Result<bool, Fault> {
+        relay::serve(self.listen, self.upstream).await?;
         Ok(true)
     }
 }

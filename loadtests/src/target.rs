@@ -1,4 +1,4 @@
-//! What is compared: nothing in between, nginx, and Isthmus, each started for one case.
+//! What is compared: nothing in between, a bare relay, nginx, and Isthmus, each started for one case.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -22,6 +22,8 @@ use crate::request::Destination;
 pub enum Target {
     /// No proxy: what all others are compared with.
     Direct,
+    /// This program as a bare relay: what HTTP by hyper costs in itself.
+    Relay,
     /// nginx's `proxy_pass`, as in `nginx.conf`.
     Nginx,
     /// The gateway, as in `isthmus.yaml`.
@@ -61,6 +63,7 @@ impl Target {
     pub async fn start(self, mock: SocketAddr, isthmus: &Path) -> Result<Running, Fault> {
         match self {
             Self::Direct => Ok(self.running(mock, None, None)),
+            Self::Relay => self.start_relay(mock).await,
             Self::Nginx => self.start_nginx(mock).await,
             Self::Isthmus => self.start_isthmus(mock, isthmus).await,
         }
@@ -70,9 +73,19 @@ impl Target {
     pub fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
+            Self::Relay => "relay",
             Self::Nginx => "nginx",
             Self::Isthmus => "isthmus",
         }
+    }
+
+    async fn start_relay(self, mock: SocketAddr) -> Result<Running, Fault> {
+        let this = std::env::current_exe().doing(|| "find this program".to_owned())?;
+        let listen = free_address()?;
+        let mut command = pin::command(pin::PROXY_CORE, this);
+        command.args(["relay", "--listen", &listen.to_string(), "--upstream", &mock.to_string()]);
+        let program = Program::start(command, new_folder()?)?;
+        self.ready(listen, program, None).await
     }
 
     async fn start_nginx(self, mock: SocketAddr) -> Result<Running, Fault> {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use isthmus_inference::date::Date;
 use isthmus_inference::money::Price;
-use isthmus_policies::affinity::{PrefixMap, Prefixes};
+use isthmus_policies::affinity::{PrefixMap, Prefixes, Prompt};
 use isthmus_policies::bounds::Bounds;
 use isthmus_policies::chance::Chance;
 use isthmus_policies::class::{Class, DataClass};
@@ -26,7 +26,7 @@ use isthmus_policies::facts::{Facts, Network};
 use isthmus_policies::hedge::{HedgeAfter, HedgeRules};
 use isthmus_policies::live::Quantile;
 use isthmus_policies::moment::Moment;
-use isthmus_policies::monitor::{Limits, Monitor, Outcome, Work};
+use isthmus_policies::monitor::{Limits, Monitor, Outcome, Served, Work};
 use isthmus_policies::narrow::Narrowing;
 use isthmus_policies::objective::{Aim, Objective};
 use isthmus_policies::offer::{Offer, Pricing};
@@ -135,7 +135,7 @@ impl House {
         let permitted = &self.permits[&key(round % 1000)];
         let mut candidates = smallvec::SmallVec::<[Candidate<'_>; 32]>::new();
         for (number, offer) in self.offers.iter().enumerate() {
-            let live = self.monitors[number].view(self.now, demand.fresh_input(number));
+            let live = self.monitors[number].view(self.now, demand.prompt(number));
             candidates.push(Candidate { number, offer, live });
         }
         let situation = Situation {
@@ -182,12 +182,13 @@ fn offer(number: usize) -> Offer {
 
 /// Some hundred answers, the later endpoints slower than the earlier ones.
 fn warm_up(monitor: &Monitor, number: u64, now: Moment) {
-    let work = Work { input_tokens: 2000, output_tokens: 250 };
+    let work = Work { prompt: Prompt::new(2000), output_tokens: 250 };
+    let served = Served { input_tokens: 2000, cached_tokens: None, output_tokens: 250 };
     for round in 0..300 {
         let ttft = Duration::from_millis(200 + 40 * number + round);
         let mut started = monitor.start(now, work).unwrap();
         monitor.first_token(&mut started, now + ttft);
-        monitor.finish(started, now + ttft * 5, Outcome::Answered(work));
+        monitor.finish(started, now + ttft * 5, Outcome::Answered(served));
     }
     monitor.refresh(now);
 }

@@ -36,14 +36,20 @@ pub struct Warm {
 /// At how many bytes prompts are hashed: providers cache from about 1024 tokens on.
 const LENGTHS: [usize; 7] = [4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
 
+/// A prompt as one endpoint sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Prompt {
+    /// All of its tokens.
+    pub tokens: u64,
+    /// The share of it that the endpoint has read lately, `0.0..=1.0`.
+    pub read: f32,
+}
+
 /// So many endpoints are remembered for each prefix.
 const HOLDERS: usize = 4;
 
 /// How long providers keep a prefix that nobody uses.
 const KEPT: Duration = Duration::from_mins(5);
-
-/// A cache may have been evicted, or another machine may answer.
-const BELIEF: f32 = 0.8;
 
 // === impl Prefixes ===
 
@@ -140,10 +146,10 @@ impl PrefixMap {
 // === impl Warm ===
 
 impl Warm {
-    /// How many tokens of a prompt an endpoint is expected to have in its cache.
-    pub fn cached(&self, number: usize, input_tokens: u64) -> u64 {
+    /// The share of the prompt that an endpoint has read lately, `0.0..=1.0`.
+    pub fn read(&self, number: usize) -> f32 {
         let share = self.holders.iter().flatten().find(|(it, _)| *it as usize == number);
-        share.map_or(0, |(_, share)| (input_tokens as f64 * f64::from(*share * BELIEF)) as u64)
+        share.map_or(0.0, |(_, share)| *share)
     }
 
     /// An endpoint that holds this share of a prompt. A longer share stays.
@@ -153,6 +159,25 @@ impl Warm {
         {
             *place = Some((number, share));
         }
+    }
+}
+
+// === impl Prompt ===
+
+impl Prompt {
+    /// One that is new to the endpoint.
+    pub const fn new(tokens: u64) -> Self {
+        Self { tokens, read: 0.0 }
+    }
+
+    /// How many of its tokens are in the cache of an endpoint that keeps this share of what it reads.
+    pub fn cached(&self, kept: f64) -> u64 {
+        if self.read > 0.0 { (self.known() * kept) as u64 } else { 0 }
+    }
+
+    /// How many tokens the endpoint has read lately.
+    pub(crate) fn known(&self) -> f64 {
+        self.tokens as f64 * f64::from(self.read)
     }
 }
 
@@ -179,8 +204,7 @@ mod tests {
         let longer = Prefixes::of(0, &text(32_768, b'y'));
         let warm = map.warm(at(299), &longer);
         // Both have their first 16384 bytes in common, half of the longer one.
-        assert_eq!(warm.cached(7, 1000), 400);
-        assert_eq!(warm.cached(8, 1000), 0);
+        assert_eq!((warm.read(7), warm.read(8)), (0.5, 0.0));
         assert_eq!(map.warm(at(300), &longer), Warm::default());
     }
 
@@ -191,7 +215,14 @@ mod tests {
         assert_eq!(map.warm(at(1), &Prefixes::of(2, &text(8192, b'x'))), Warm::default());
         assert_eq!(Prefixes::of(0, b"short").count, 0);
         let other_end = map.warm(at(1), &Prefixes::of(1, &text(8192, b'z')));
-        assert_eq!(other_end.cached(7, 1000), 400, "half of it is the same");
+        assert_eq!(other_end.read(7), 0.5, "half of it is the same");
+    }
+
+    #[test]
+    fn as_much_is_cached_as_an_endpoint_keeps_of_what_it_read() {
+        let prompt = Prompt { tokens: 1000, read: 0.5 };
+        assert_eq!([0.0, 0.8, 1.0].map(|kept| prompt.cached(kept)), [0, 400, 500]);
+        assert_eq!(Prompt::new(1000).cached(1.0), 0);
     }
 
     #[test]
@@ -202,7 +233,7 @@ mod tests {
             map.saw(at(number), &prefixes, number as usize);
         }
         let warm = map.warm(at(10), &prefixes);
-        let known: Vec<bool> = (0..6).map(|number| warm.cached(number, 100) > 0).collect();
+        let known: Vec<bool> = (0..6).map(|number| warm.read(number) > 0.0).collect();
         assert_eq!(known, [false, false, true, true, true, true]);
     }
 

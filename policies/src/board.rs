@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::affinity::Prompt;
 use crate::live::{Gate, LiveView, Quantiles};
 use crate::moment::Moment;
 use crate::stats::{BUCKETS, bucket, scale};
@@ -24,8 +25,9 @@ pub(crate) struct Board {
     pace_and_failure: Pair,
     /// How first tokens grow with the prompt: seconds for an empty one, and per thousand tokens.
     shape: Pair,
-    /// By which share of their length those delay the next; and nothing.
-    crowding: Pair,
+    /// By which share of their length those delay the next; and the share of what was read that a prompt
+    /// cache keeps.
+    crowding_and_kept: Pair,
     ttft: [Row; BUCKETS],
 }
 
@@ -53,18 +55,23 @@ pub(crate) struct Gates {
 // === impl Board ===
 
 impl Board {
-    pub(crate) fn view(&self, now: Moment, input_tokens: u64) -> LiveView {
+    #[inline]
+    pub(crate) fn view(&self, now: Moment, prompt: Prompt) -> LiveView {
+        let (crowding, kept) = self.crowding_and_kept.read();
+        let cached_tokens = prompt.cached(kept);
+        let input_tokens = prompt.tokens - cached_tokens;
         let row = &self.ttft[bucket(input_tokens)];
         let (p50, p90) = row.p50_and_p90.read();
         let (p95, p99) = row.p95_and_p99.read();
         let (base, slope) = self.shape.read();
         let ahead = read(&self.line_empty_at).seconds_since(now);
-        let delay = self.crowding.read().0 * ahead;
+        let delay = crowding * ahead;
         let scale = scale(base, slope, input_tokens);
         let (tokens_per_second, failure) = self.pace_and_failure.read();
         let pending = self.pending.load(Relaxed);
         LiveView {
             gate: self.gates().at(now, pending),
+            cached_tokens,
             ttft: Quantiles { p50, p90, p95, p99 }.map(|seconds| seconds * scale).behind(delay),
             samples: row.samples.load(Relaxed),
             tokens_per_second,
@@ -106,9 +113,12 @@ impl Board {
         self.pace_and_failure.write(tokens_per_second, failure);
     }
 
-    pub(crate) fn put_shape(&self, (base, slope): (f64, f64), crowding: f64) {
+    pub(crate) fn put_shape(&self, (base, slope): (f64, f64)) {
         self.shape.write(base, slope);
-        self.crowding.write(crowding, 0.0);
+    }
+
+    pub(crate) fn put_crowding(&self, crowding: f64, kept: f64) {
+        self.crowding_and_kept.write(crowding, kept);
     }
 
     pub(crate) fn put_ttft(&self, bucket: usize, ttft: Quantiles, samples: u32) {
@@ -119,6 +129,7 @@ impl Board {
     }
 }
 
+#[inline]
 fn read(moment: &AtomicU64) -> Moment {
     Moment::from_nanos(moment.load(Relaxed))
 }
@@ -127,6 +138,7 @@ fn read(moment: &AtomicU64) -> Moment {
 
 impl Gates {
     /// What keeps the endpoint from being asked; of several reasons, the one that lasts longest.
+    #[inline]
     pub(crate) fn at(self, now: Moment, pending: u32) -> Gate {
         let last = self.sick_until.max(self.cooling_until).max(self.spent_until);
         if last <= now {
@@ -145,6 +157,7 @@ impl Gates {
 // === impl Pair ===
 
 impl Pair {
+    #[inline]
     fn read(&self) -> (f64, f64) {
         let both = self.0.load(Relaxed);
         (f32::from_bits((both >> 32) as u32).into(), f32::from_bits(both as u32).into())

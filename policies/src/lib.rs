@@ -40,6 +40,7 @@ mod board;
 pub mod bounds;
 pub mod breaker;
 pub mod budget;
+pub mod caching;
 pub mod chance;
 pub mod class;
 pub mod classify;

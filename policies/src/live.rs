@@ -12,6 +12,9 @@ use crate::moment::Moment;
 pub struct LiveView {
     /// Whether it may be asked at all now.
     pub gate: Gate,
+    /// Tokens of the prompt that its cache is expected to have.
+    #[serde(default)]
+    pub cached_tokens: u64,
     /// Seconds to the first token of a request of this size: what was seen, leaning on the prior
     /// where little was.
     pub ttft: Quantiles,

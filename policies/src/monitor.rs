@@ -4,23 +4,27 @@
 //! Shared by all threads. [`Monitor::view`] takes no lock; the others hold one for a moment and
 //! never wait for anything while they do.
 
+mod attempt;
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use isthmus_inference::failure::{Blame, Failure, Kind};
-
+use crate::affinity::Prompt;
 use crate::board::{Board, Gates};
 use crate::breaker::{Breaker, BreakerState};
+use crate::caching::Caching;
 use crate::concurrency::Concurrency;
-use crate::crowding::{Line, Place};
+use crate::crowding::Line;
 use crate::lease::{Backlog, Lease};
 use crate::live::{Gate, LiveView};
 use crate::moment::Moment;
 use crate::prior::Prior;
 use crate::quota::PerMinute;
 use crate::stats::{BUCKETS, EndpointStats, bucket};
+
+pub use attempt::{Outcome, Served, Started, Work};
 
 /// One endpoint under watch.
 pub struct Monitor {
@@ -39,57 +43,9 @@ pub struct Limits {
     pub concurrency: Option<NonZeroU32>,
 }
 
-/// How much an attempt is expected to be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Tokens of the prompt.
-    pub input_tokens: u64,
-    /// Tokens of the answer.
-    pub output_tokens: u64,
-}
-
-/// An attempt that is under way. Whoever drops it without [`Monitor::finish`] leaves its place
-/// taken.
-#[derive(Debug)]
-#[must_use = "an attempt that is not finished keeps its place for ever"]
-pub struct Started {
-    at: Moment,
-    first_token_at: Option<Moment>,
-    work: Work,
-    /// Its place among the prompts that a machine of one's own has before it.
-    line: Place,
-    /// How many others were under way when it began.
-    beside: u32,
-    probe: bool,
-}
-
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// With a whole answer of these tokens, as far as they are known.
-    Answered(Work),
-    /// The endpoint failed: no connection, a broken stream, an error of its own.
-    Failed,
-    /// It was silent for too long, before the first token or after it.
-    Stalled,
-    /// It said that it has no room (503, 529).
-    Overloaded {
-        /// How long it asked to be left alone.
-        retry_after: Option<Duration>,
-    },
-    /// It said that the house asks too much of it (429).
-    Limited {
-        /// How long it asked to be left alone.
-        retry_after: Option<Duration>,
-    },
-    /// It refused the request for what is in it, which shows that it is well.
-    Declined,
-    /// The house broke it off: the caller left, or another copy of the request was faster.
-    Abandoned,
-}
-
 struct State {
     stats: EndpointStats,
+    caching: Caching,
     breaker: Breaker,
     concurrency: Concurrency,
     requests: Option<PerMinute>,
@@ -123,6 +79,7 @@ impl Monitor {
     pub fn new(prior: Prior, limits: Limits, lease: Option<Lease>) -> Self {
         let state = State {
             stats: EndpointStats::new(prior, lease.is_some()),
+            caching: Caching::default(),
             breaker: Breaker::new(),
             concurrency: Concurrency::new(limits.concurrency),
             requests: limits.rpm.map(PerMinute::new),
@@ -139,9 +96,10 @@ impl Monitor {
         monitor
     }
 
-    /// How it fares, for a request with so many input tokens that no cache holds.
-    pub fn view(&self, now: Moment, input_tokens: u64) -> LiveView {
-        self.board.view(now, input_tokens)
+    /// How it fares, for a request with this prompt.
+    #[inline]
+    pub fn view(&self, now: Moment, prompt: Prompt) -> LiveView {
+        self.board.view(now, prompt)
     }
 
     /// Begins an attempt, if the endpoint may be asked. A plan read the figures a moment before;
@@ -169,18 +127,20 @@ impl Monitor {
     fn begin(&self, state: &mut State, now: Moment, work: Work, probe: bool) -> Started {
         let pending = self.board.pending.load(Relaxed);
         self.board.pending.store(pending.saturating_add(1), Relaxed);
-        state.take(now, work);
+        let cached = work.prompt.cached(state.caching.kept());
+        let fresh = work.prompt.tokens - cached;
+        state.take(now, work, fresh);
         self.put_up(state, now);
-        let own = state.stats.undisturbed(work.input_tokens);
+        let own = state.stats.undisturbed(fresh);
         let line = own.map(|seconds| state.line.join(now, seconds)).unwrap_or_default();
         self.board.put_line(state.line.empty_at());
-        Started { at: now, first_token_at: None, work, line, beside: pending, probe }
+        Started { at: now, first_token_at: None, work, cached, fresh, line, beside: pending, probe }
     }
 
     /// A whole answer is here at once. Its first token was not seen; it came when the rest, at this
     /// endpoint's usual pace, had still to be generated.
     pub fn whole(&self, started: &mut Started, now: Moment, output_tokens: u64) {
-        let pace = self.view(now, started.work.input_tokens).tokens_per_second.max(0.001);
+        let pace = self.view(now, started.computed()).tokens_per_second.max(0.001);
         let all = now.since(started.at);
         let generation = Duration::try_from_secs_f64(output_tokens as f64 / pace);
         let first = all.saturating_sub(generation.unwrap_or(all)).max(all / WHOLE);
@@ -196,14 +156,14 @@ impl Monitor {
             let ttft = now.since(started.at);
             state.line.read(now, started.line);
             self.board.put_line(state.line.empty_at());
-            let Started { work, line, beside, .. } = *started;
-            if state.stats.waited(now, work.input_tokens, line.ahead, ttft, beside) {
+            let Started { fresh, line, beside, .. } = *started;
+            if state.stats.waited(now, fresh, line.ahead, ttft, beside) {
                 state.concurrency.was_full(beside);
                 self.put_up(&state, now);
                 return;
             }
-            state.stats.first_token(now, work.input_tokens, line.ahead, ttft);
-            self.put_up_ttft(&mut state, now, started.work.input_tokens);
+            state.stats.first_token(now, fresh, line.ahead, ttft);
+            self.put_up_ttft(&mut state, now, fresh);
         }
     }
 
@@ -213,13 +173,13 @@ impl Monitor {
         let mut state = self.lock();
         let pending = self.board.pending.load(Relaxed);
         self.board.pending.store(pending.saturating_sub(1), Relaxed);
-        let usual_first = self.board.view(now, started.work.input_tokens).ttft.p50;
+        let usual_first = self.board.view(now, started.computed()).ttft.p50;
         state.learn(now, &started, outcome, pending, usual_first);
-        let (size, waited) = (started.work.input_tokens, now.since(started.at));
+        let (size, waited) = (started.fresh, now.since(started.at));
         if started.first_token_at.is_none() {
             state.line.leave(now, started.line);
             self.board.put_line(state.line.empty_at());
-            if self.shows_slowness(outcome, size, waited) {
+            if self.shows_slowness(outcome, started.computed(), waited) {
                 state.stats.first_token(now, size, started.line.ahead, waited);
                 self.put_up_ttft(&mut state, now, size);
             }
@@ -231,7 +191,7 @@ impl Monitor {
     /// seconds.
     pub fn refresh(&self, now: Moment) {
         let mut state = self.lock();
-        self.board.put_shape(state.stats.shape(), state.stats.crowding());
+        self.board.put_shape(state.stats.shape());
         for bucket in 0..BUCKETS {
             let (ttft, samples) = state.stats.ttft(now, bucket);
             self.board.put_ttft(bucket, ttft, samples);
@@ -254,6 +214,7 @@ impl Monitor {
         self.board.put_gates(state.gates());
         self.board.put_queue(state.backlog.empty_at());
         let stats = &state.stats;
+        self.board.put_crowding(stats.crowding(), state.caching.kept());
         self.board.put_rates(stats.tokens_per_second(now), stats.failure(now));
     }
 
@@ -264,7 +225,8 @@ impl Monitor {
             return;
         }
         let (ttft, samples) = state.stats.ttft(now, bucket);
-        self.board.put_shape(state.stats.shape(), state.stats.crowding());
+        self.board.put_shape(state.stats.shape());
+        self.board.put_crowding(state.stats.crowding(), state.caching.kept());
         self.board.put_ttft(bucket, ttft, samples);
         state.put_up_at[bucket] = now;
     }
@@ -272,11 +234,11 @@ impl Monitor {
     /// Whether the lack of a first token, after so long, is news: it would have taken longer still. A
     /// failure that is fast says nothing of the kind, and its haste is not taken for speed; nor is
     /// that of a caller who leaves early.
-    fn shows_slowness(&self, outcome: Outcome, input_tokens: u64, waited: Duration) -> bool {
+    fn shows_slowness(&self, outcome: Outcome, prompt: Prompt, waited: Duration) -> bool {
         match outcome {
             Outcome::Stalled => true,
             Outcome::Abandoned => {
-                waited.as_secs_f64() > self.board.view(Moment::START, input_tokens).ttft.p95
+                waited.as_secs_f64() > self.board.view(Moment::START, prompt).ttft.p95
             }
             Outcome::Answered(_)
             | Outcome::Failed
@@ -305,26 +267,31 @@ impl State {
         }
     }
 
-    fn take(&mut self, now: Moment, work: Work) {
+    /// All tokens count for what a provider allows, and those that are computed for a machine's time.
+    fn take(&mut self, now: Moment, work: Work, fresh: u64) {
         if let Some(requests) = &mut self.requests {
             requests.take(now, 1);
         }
         if let Some(tokens) = &mut self.tokens {
-            tokens.take(now, work.tokens());
+            tokens.take(now, work.prompt.tokens.saturating_add(work.output_tokens));
         }
         if let Some(lease) = self.lease {
-            self.backlog.add(now, lease.time_for(work.input_tokens, work.output_tokens));
+            self.backlog.add(now, lease.time_for(fresh, work.output_tokens));
         }
     }
 
     /// Corrects what was taken by what it was.
-    fn give_back(&mut self, now: Moment, thought: Work, was: Work) {
+    fn give_back(&mut self, now: Moment, started: &Started, was: Served) {
+        let thought = started.work;
         if let Some(tokens) = &mut self.tokens {
-            tokens.correct(thought.tokens(), was.tokens());
+            let taken = thought.prompt.tokens.saturating_add(thought.output_tokens);
+            tokens.correct(taken, was.input_tokens.saturating_add(was.output_tokens));
         }
         if let Some(lease) = self.lease {
-            let time = |work: Work| lease.time_for(work.input_tokens, work.output_tokens);
-            self.backlog.correct(now, time(thought), time(was));
+            let cached = was.cached_tokens.unwrap_or(started.cached);
+            let fresh = was.input_tokens.saturating_sub(cached);
+            let taken = lease.time_for(started.fresh, thought.output_tokens);
+            self.backlog.correct(now, taken, lease.time_for(fresh, was.output_tokens));
         }
     }
 
@@ -338,7 +305,10 @@ impl State {
     ) {
         match outcome {
             Outcome::Answered(was) => {
-                self.give_back(now, started.work, was);
+                self.give_back(now, started, was);
+                if let Some(cached) = was.cached_tokens {
+                    self.caching.observe(started.work.prompt.known(), cached);
+                }
                 self.stats.generated(now, was.output_tokens, started.generation(now, usual_first));
                 self.concurrency.went_well(pending);
                 self.well(now, started.probe);
@@ -362,7 +332,7 @@ impl State {
         let was_no_work =
             !matches!(outcome, Outcome::Answered(_)) && started.first_token_at.is_none();
         if was_no_work {
-            self.give_back(now, started.work, Work::default());
+            self.give_back(now, started, Served::default());
         }
         if started.probe {
             // Whatever was learnt has moved the breaker on; this is for the rest.
@@ -392,79 +362,6 @@ impl State {
         }
         let wait = asked.unwrap_or(doubled).min(LONGEST_COOLING);
         self.cooling_until = self.cooling_until.max(now + wait);
-    }
-}
-
-// === impl Work ===
-
-impl Work {
-    const fn tokens(self) -> u64 {
-        self.input_tokens.saturating_add(self.output_tokens)
-    }
-}
-
-// === impl Started ===
-
-impl Started {
-    /// When it began.
-    pub const fn at(&self) -> Moment {
-        self.at
-    }
-
-    /// When its first token came.
-    pub const fn first_token_at(&self) -> Option<Moment> {
-        self.first_token_at
-    }
-
-    /// How long it took to generate the answer. Of one that came whole, that is the time without what
-    /// the first token usually takes.
-    fn generation(&self, now: Moment, usual_first: f64) -> Duration {
-        match self.first_token_at {
-            Some(first) => now.since(first),
-            None => {
-                let whole = now.since(self.at);
-                let usual_first = Duration::try_from_secs_f64(usual_first).unwrap_or_default();
-                whole.saturating_sub(usual_first).max(whole / 10)
-            }
-        }
-    }
-
-    /// Whether it shows if an endpoint has recovered.
-    pub const fn is_probe(&self) -> bool {
-        self.probe
-    }
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// How an attempt ended that failed like this.
-    pub fn of(failure: &Failure) -> Self {
-        let retry_after = failure.retry_after;
-        match failure.kind {
-            // Credit that is used up does not come back within seconds.
-            Kind::QuotaExhausted => {
-                Self::Limited { retry_after: retry_after.or(Some(Duration::from_mins(1))) }
-            }
-            Kind::RateLimited => Self::Limited { retry_after },
-            Kind::Overloaded => Self::Overloaded { retry_after },
-            Kind::Timeout => Self::Stalled,
-            Kind::Internal => Self::Abandoned,
-            _ if failure.blame == Blame::Caller => Self::Declined,
-            Kind::InvalidRequest
-            | Kind::TooLarge
-            | Kind::ContextLength
-            | Kind::Unauthenticated
-            | Kind::Forbidden
-            | Kind::PolicyDenied
-            | Kind::NotFound
-            | Kind::ContentFilter
-            | Kind::Unreachable
-            | Kind::Malformed
-            | Kind::ProviderError
-            | Kind::UpstreamAuth
-            | Kind::Unsupported => Self::Failed,
-        }
     }
 }
 

@@ -36,7 +36,32 @@ pub enum Pricing {
     Unknown,
 }
 
+/// Tokens that an exchange of text is expected to consume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Of the prompt, those that are computed.
+    pub uncached_input: u64,
+    /// Of the prompt, those that are read from a cache.
+    pub cache_read: u64,
+    /// Of the answer.
+    pub output_tokens: u64,
+}
+
 const MILLION: u64 = 1_000_000;
+
+// === impl Expected ===
+
+impl Expected {
+    /// The same in buckets.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            uncached_input: self.uncached_input,
+            cache_read: self.cache_read,
+            text_output: self.output_tokens,
+            ..Usage::default()
+        }
+    }
+}
 
 // === impl Pricing ===
 
@@ -44,10 +69,13 @@ impl Pricing {
     /// What an exchange of these tokens would add to the bill, with so many seconds of work
     /// waiting: exact for tokens, nothing for a lease that has room, the lease's share for one that
     /// has none, and `None` where nobody knows.
-    pub fn marginal(&self, usage: &Usage, queue: f64) -> Option<Money> {
+    pub fn marginal(&self, expected: &Expected, queue: f64) -> Option<Money> {
         match self {
-            Self::Tokens(price) => Some(price.cost(usage)),
-            Self::Lease(lease) if lease.is_saturated(queue) => Some(lease.share(usage)),
+            Self::Tokens(price) => {
+                let Expected { uncached_input, cache_read, output_tokens } = *expected;
+                Some(price.cost_of_text(uncached_input, cache_read, output_tokens))
+            }
+            Self::Lease(lease) if lease.is_saturated(queue) => Some(lease.share(&expected.usage())),
             Self::Lease(_) => Some(Money::ZERO),
             Self::Unknown => None,
         }

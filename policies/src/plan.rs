@@ -23,7 +23,7 @@ use crate::narrow::Narrowing;
 use crate::objective::{Aim, Objective, Tuning, Unit};
 use crate::offer::{Offer, Pricing};
 use crate::retry::RetryRules;
-use crate::terms::Demand;
+use crate::terms::{Demand, approximate};
 
 pub use choose::Picked;
 
@@ -74,7 +74,7 @@ pub struct Candidate<'a> {
     pub number: usize,
     /// What it offers.
     pub offer: &'a Offer,
-    /// How it fares, for [`Demand::fresh_input`].
+    /// How it fares, for [`Demand::prompt`].
     pub live: LiveView,
 }
 
@@ -171,7 +171,8 @@ impl Strategy {
         let fine = self.fine(situation, aim);
         let is_bounded = self.objective.bounds.are_any();
         let judge = rank::Judge { strategy: self, situation, aim, weights, is_bounded, fine };
-        let ranked = judge.rank(recorder)?;
+        let mut ranked = rank::Ranked::new();
+        judge.rank(&mut ranked, recorder)?;
         let mut chance = situation.chance;
         let choice = choose::first(&judge, &ranked, &mut chance).ok_or(NoRoute::Denied)?;
         let first = &ranked[choice.first];
@@ -219,7 +220,7 @@ impl Strategy {
             }
         }
         let (input_tokens, output_tokens) = situation.demand.at_least_usual();
-        let sum = input as f64 * input_tokens + output as f64 * output_tokens;
+        let sum = approximate(input) * input_tokens + approximate(output) * output_tokens;
         if count > 0.0 { self.tuning.late * sum / count } else { 0.0 }
     }
 }

@@ -45,6 +45,7 @@ mod tests {
         let limit = Duration::from_mins(2);
         let mut live = LiveView {
             gate: Gate::Clear,
+            cached_tokens: 0,
             ttft: Quantiles { p50: 0.5, p90: 1.0, p95: 1.5, p99: 3.0 },
             samples: 100,
             tokens_per_second: 20.0,

@@ -58,11 +58,13 @@ const PRIOR_TOKENS: f64 = 100.0;
 const HALF_LIFE: f64 = 60.0;
 
 /// In which bucket a prompt of this size is.
+#[inline]
 pub fn bucket(input_tokens: u64) -> usize {
     BUCKET_ENDS.iter().take_while(|end| input_tokens > **end).count()
 }
 
 /// A size that stands for a bucket: about its middle.
+#[inline]
 pub(crate) fn typical(bucket: usize) -> u64 {
     match bucket {
         0 => 128,
@@ -72,6 +74,7 @@ pub(crate) fn typical(bucket: usize) -> u64 {
 
 /// How much longer a prompt of this size takes than the one that stands for its bucket, by a line.
 /// No line is believed about more than a factor of four.
+#[inline]
 pub(crate) fn scale(base: f64, slope: f64, input_tokens: u64) -> f64 {
     let at = |tokens: u64| base + slope * tokens as f64 / 1000.0;
     let scale = at(input_tokens) / at(typical(bucket(input_tokens)));

@@ -1,13 +1,12 @@
 //! What a decision weighs of one endpoint, for one request. Kept as it was, it explains the decision.
 
 use isthmus_inference::money::Money;
-use isthmus_inference::usage::Usage;
 use serde::{Deserialize, Serialize};
 
-use crate::affinity::Warm;
+use crate::affinity::{Prompt, Warm};
 use crate::lease;
 use crate::live::{LiveView, Quantiles};
-use crate::offer::Pricing;
+use crate::offer::{Expected, Pricing};
 
 /// What is expected of a request, and how long it may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -54,9 +53,10 @@ const USUAL_OUTPUT: u64 = 200;
 // === impl Demand ===
 
 impl Demand {
-    /// How many tokens of the prompt an endpoint has to compute: what its figures are looked up by.
-    pub fn fresh_input(&self, number: usize) -> u64 {
-        self.input_tokens - self.warm.cached(number, self.input_tokens).min(self.input_tokens)
+    /// The prompt as an endpoint sees it: what its figures are looked up by.
+    #[inline]
+    pub fn prompt(&self, number: usize) -> Prompt {
+        Prompt { tokens: self.input_tokens, read: self.warm.read(number) }
     }
 
     /// The exchange by which others are measured, in tokens of prompt and of answer: of usual size, or half as large as this one. Measured
@@ -67,14 +67,10 @@ impl Demand {
         (input.max(USUAL_INPUT) as f64, output.max(USUAL_OUTPUT) as f64)
     }
 
-    /// What the exchange is expected to consume there.
-    pub(crate) fn usage(&self, cached_tokens: u64, output_tokens: u64) -> Usage {
-        Usage {
-            uncached_input: self.input_tokens - cached_tokens,
-            cache_read: cached_tokens,
-            text_output: output_tokens,
-            ..Usage::default()
-        }
+    /// What the exchange is expected to consume of an endpoint with so much of the prompt in its cache.
+    pub(crate) const fn expected(&self, cached_tokens: u64, output_tokens: u64) -> Expected {
+        let uncached_input = self.input_tokens.saturating_sub(cached_tokens);
+        Expected { uncached_input, cache_read: self.input_tokens - uncached_input, output_tokens }
     }
 }
 
@@ -82,22 +78,15 @@ impl Demand {
 
 impl Terms {
     /// The terms of one endpoint; [`Terms::over`] is left to the bounds.
-    pub(crate) fn of(
-        demand: &Demand,
-        number: usize,
-        place: usize,
-        pricing: &Pricing,
-        live: &LiveView,
-    ) -> Self {
-        let cached_tokens =
-            demand.warm.cached(number, demand.input_tokens).min(demand.input_tokens);
-        let usage = demand.usage(cached_tokens, demand.output_tokens);
+    #[inline]
+    pub(crate) fn of(demand: &Demand, place: usize, pricing: &Pricing, live: &LiveView) -> Self {
+        let expected = demand.expected(live.cached_tokens, demand.output_tokens);
         let generation = demand.output_tokens as f64 / live.tokens_per_second.max(0.001);
         let waiting = lease::waiting(live.queue);
         Self {
             place,
-            cost: pricing.marginal(&usage, live.queue),
-            cached_tokens,
+            cost: pricing.marginal(&expected, live.queue),
+            cached_tokens: expected.cache_read,
             ttft: live.ttft,
             queue: waiting,
             latency: live.ttft.p95 + waiting + generation,
@@ -110,12 +99,24 @@ impl Terms {
     }
 
     /// The cost in pico-dollars; nothing where it is unknown, since those are compared among
-    /// themselves. Exact up to 9,007 dollars, beyond any exchange.
+    /// themselves.
     pub(crate) fn pico_dollars(&self) -> f64 {
-        // Numbers of 128 bits become floating ones only by a call.
-        self.cost.map_or(0.0, |cost| match i64::try_from(cost.pico_dollars()) {
-            Ok(usual) => usual as f64,
-            Err(_) => cost.pico_dollars() as f64,
-        })
+        self.cost.map_or(0.0, |cost| approximate(cost.pico_dollars()))
     }
+}
+
+/// A number of pico-dollars to reckon with; exact up to 9,007 dollars, beyond any exchange.
+pub(crate) fn approximate(pico_dollars: i128) -> f64 {
+    match i64::try_from(pico_dollars) {
+        Ok(usual) => usual as f64,
+        Err(_) => huge(pico_dollars),
+    }
+}
+
+/// Numbers of 128 bits become floating ones by a long calculation, which in one place with the short one
+/// would be made each time, wanted or not.
+#[cold]
+#[inline(never)]
+const fn huge(pico_dollars: i128) -> f64 {
+    pico_dollars as f64
 }

@@ -101,7 +101,7 @@ impl Subject {
             let decided = decided.iter().filter_map(|rule| rules.get(usize::from(*rule)));
             let network = endpoint.described.facts.network.as_ref().map(|fact| fact.value);
             let monitor = Monitor::new(Prior::of(network), Default::default(), None);
-            let live = monitor.view(Moment::START, demand.fresh_input(number));
+            let live = monitor.view(Moment::START, demand.prompt(number));
             Seen {
                 name: endpoint.offer.name.clone(),
                 may: [0, 1, 2].map(|way| decisions[way].allowed.has(number)),

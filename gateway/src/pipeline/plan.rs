@@ -15,6 +15,7 @@ use isthmus_inference::date::Date;
 use isthmus_inference::failure::Failure;
 use isthmus_inference::ident::ModelName;
 use isthmus_inference::request::Request;
+use isthmus_policies::affinity::Prompt;
 use isthmus_policies::chance::Chance;
 use isthmus_policies::live::Gate;
 use isthmus_policies::moment::Moment;
@@ -23,6 +24,7 @@ use isthmus_policies::plan::{Candidate, NoRoute, Permits, RoutePlan, Situation};
 use isthmus_policies::question::{Context, Principal};
 use isthmus_policies::recorded::Narrowed;
 use isthmus_policies::retry::{Next, Progress};
+use isthmus_policies::terms::Demand;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -40,8 +42,8 @@ pub struct Planned {
     pub(super) pool: Arc<Pool>,
     pub(super) deadline: Instant,
     route: RoutePlan,
-    /// Tokens that the prompt is expected to be.
-    input_tokens: u64,
+    /// What is expected of the request.
+    demand: Demand,
     /// What it was made for, should another pool have to serve it. The room that its body takes is held
     /// until the plan is carried out.
     admitted: Admitted,
@@ -110,7 +112,7 @@ async fn within(
     let weighed = weigh(&pool, &rates, &asked, &judged, &narrowing)?;
     ticket.expected(weighed.reading);
     let (now, plan) = (weighed.now, weighed.plan);
-    let input_tokens = weighed.reading.demand.input_tokens;
+    let demand = weighed.reading.demand;
     if app.decisions.is_open() {
         ticket.considered(weighed.considered(app, &pool, &asked, &judged, narrowed));
     }
@@ -119,7 +121,7 @@ async fn within(
     pool.learnt.keep_incumbent(route.reference);
     pool.learnt.planned(now, pool.strategy.hedge.as_ref(), &route);
     let (request, deadline) = (Arc::clone(&admitted.request), admitted.deadline);
-    Ok(Planned { request, pool, deadline, route, input_tokens, admitted })
+    Ok(Planned { request, pool, deadline, route, demand, admitted })
 }
 
 /// What a plan would rest on, and be, if this were asked now. Nothing comes of it, and a pool's first
@@ -167,7 +169,7 @@ fn weigh<'p>(
         .map(|number| Candidate {
             number: *number,
             offer: &rates[*number].offer,
-            live: pool.endpoints[*number].monitor.view(now, reading.demand.fresh_input(*number)),
+            live: pool.endpoints[*number].monitor.view(now, reading.demand.prompt(*number)),
         })
         .collect();
     let permitted = &judged.permitted;
@@ -318,9 +320,9 @@ impl Planned {
         self.route.hedge.is_some_and(|hedge| self.pool.learnt.hedges().spend(now, &hedge))
     }
 
-    /// Tokens that the prompt is expected to be.
-    pub(super) fn input_tokens(&self) -> u64 {
-        self.input_tokens
+    /// The prompt, as one of the pool's endpoints sees it.
+    pub(super) fn prompt(&self, endpoint: &Endpoint) -> Prompt {
+        self.pool.prompt(&self.demand, endpoint)
     }
 
     /// What to do after a failure.

@@ -87,13 +87,13 @@ fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
 /// it yet, and all of the answer that the caller allows.
 pub(super) fn most(planned: &Planned, ticket: &Ticket) -> Usage {
     let record = ticket.record();
-    let (work, bound) = (record.work(), record.output_bound());
+    let (demand, bound) = (record.demand(), record.output_bound());
     let text_output = match planned.request.operation {
         Operation::Embedding => 0,
-        _ => bound.unwrap_or(USUAL_BOUND.max(work.output_tokens)),
+        _ => bound.unwrap_or(USUAL_BOUND.max(demand.output_tokens)),
     };
     Usage {
-        uncached_input: work.input_tokens + work.input_tokens / 4,
+        uncached_input: demand.input_tokens + demand.input_tokens / 4,
         text_output,
         source: Source::Estimated,
         ..Usage::default()

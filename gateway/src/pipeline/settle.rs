@@ -17,8 +17,10 @@ use isthmus_inference::stream::Event;
 use isthmus_inference::tier::Tier;
 use isthmus_inference::usage::{Source, Usage};
 use isthmus_ledger::journal::{NotWritten, Written};
+use isthmus_policies::affinity::Prompt;
 use isthmus_policies::classify::Classified;
 use isthmus_policies::monitor::{self, Work};
+use isthmus_policies::terms::Demand;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -255,12 +257,17 @@ impl Ticket {
     /// An attempt begins; its number.
     pub(super) fn attempting(&mut self, endpoint: &Arc<Endpoint>, reason: Reason) -> u32 {
         let record = self.record_mut();
-        let work = record.work();
+        let demand = record.demand();
+        let prompt = match &record.pool {
+            Some(pool) => pool.prompt(&demand, endpoint),
+            None => Prompt::new(demand.input_tokens),
+        };
+        let work = Work { prompt, output_tokens: demand.output_tokens };
         let now = moment(Instant::now());
         let watched = endpoint.monitor.start(now, work);
         // The plan looked a moment ago; whoever is asked in spite of what it saw is asked anyway.
         let watched = watched.unwrap_or_else(|_| endpoint.monitor.start_anyway(now, work));
-        record.attempts.begin(Arc::clone(endpoint), reason, work.input_tokens, record.tier, watched)
+        record.attempts.begin(Arc::clone(endpoint), reason, prompt.tokens, record.tier, watched)
     }
 
     /// The endpoint answers: its first piece is here.
@@ -370,9 +377,9 @@ impl Record {
         self.first_output.unwrap_or_else(|| self.arrived.elapsed()).saturating_sub(self.waited)
     }
 
-    /// How much an attempt was expected to be.
-    pub(super) fn work(&self) -> Work {
-        self.reading.map(|reading| reading.work()).unwrap_or_default()
+    /// What was expected of the request.
+    pub(super) fn demand(&self) -> Demand {
+        self.reading.map(|reading| reading.demand).unwrap_or_default()
     }
 
     /// The endpoint that answers or answered before, or else was tried last.
@@ -456,7 +463,7 @@ impl Record {
         let Some(answering) = self.attempts.current().filter(|it| it.first_output.is_some()) else {
             return;
         };
-        let number = pool.endpoints.iter().position(|it| Arc::ptr_eq(it, &answering.endpoint));
+        let number = pool.number(&answering.endpoint);
         if let Some(number) = number.filter(|_| answering.caches()) {
             pool.learnt.began(moment(Instant::now()), reading, number);
         }

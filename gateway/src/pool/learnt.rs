@@ -12,7 +12,6 @@ use isthmus_policies::allowance::{Allowance, RETRIES};
 use isthmus_policies::estimate::{Calibrations, Size};
 use isthmus_policies::hedge::{HedgeBudget, HedgeRules};
 use isthmus_policies::moment::Moment;
-use isthmus_policies::monitor::Work;
 use isthmus_policies::plan::RoutePlan;
 use isthmus_policies::terms::Demand;
 
@@ -55,15 +54,6 @@ const ANY_SORT: u64 = 0;
 const BOUNDS: [&str; 3] = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
 /// What holds the prompt, in the words of each dialect.
 const PROMPTS: [&str; 3] = ["messages", "input", "prompt"];
-
-// === impl Reading ===
-
-impl Reading {
-    /// How much an attempt is expected to be.
-    pub const fn work(&self) -> Work {
-        Work { input_tokens: self.demand.input_tokens, output_tokens: self.demand.output_tokens }
-    }
-}
 
 // === impl Learnt ===
 

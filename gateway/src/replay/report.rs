@@ -207,6 +207,7 @@ mod tests {
         let ttft = Quantiles { p50, p90: p50 * 2.0, p95: p50 * 3.0, p99: p50 * 5.0 };
         let live = LiveView {
             gate: Gate::Clear,
+            cached_tokens: 0,
             ttft,
             samples: 9,
             tokens_per_second: 50.0,

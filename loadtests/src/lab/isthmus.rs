@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use isthmus_inference::date::Date;
 use isthmus_inference::failure::Failure;
+use isthmus_inference::money::Price;
 use isthmus_policies::affinity::{PrefixMap, Warm};
 use isthmus_policies::allowance::{Allowance, RETRIES};
 use isthmus_policies::bounds::Bounds;
@@ -19,7 +20,7 @@ use isthmus_policies::hedge::{self, HedgeAfter, HedgeBudget, HedgeRules};
 use isthmus_policies::lease::Lease;
 use isthmus_policies::live::{Gate, LiveView, Quantile, Quantiles};
 use isthmus_policies::moment::Moment;
-use isthmus_policies::monitor::{Limits, Monitor, Outcome, Started, Work};
+use isthmus_policies::monitor::{Limits, Monitor, Outcome, Served, Started, Work};
 use isthmus_policies::objective::{Aim, Objective};
 use isthmus_policies::offer::{Offer, Pricing};
 use isthmus_policies::plan::{Candidate, Permits, Situation, Strategy};
@@ -171,7 +172,7 @@ impl Isthmus {
     }
 
     fn view(&self, now: Moment, demand: &Demand, endpoint: usize) -> LiveView {
-        let mut live = self.monitors[endpoint].view(now, demand.fresh_input(endpoint));
+        let mut live = self.monitors[endpoint].view(now, demand.prompt(endpoint));
         if self.settings.median {
             // What is hoped of a stranger stays what it was: it is judged by the square of the median
             // over the p95.
@@ -242,10 +243,8 @@ impl Router for Isthmus {
     fn starts(&mut self, attempt: &Attempt<'_>) -> bool {
         let now = Moment::from_nanos(attempt.now);
         let demand = self.demand(attempt.ask);
-        let work = Work {
-            input_tokens: demand.fresh_input(attempt.endpoint),
-            output_tokens: demand.output_tokens,
-        };
+        let prompt = demand.prompt(attempt.endpoint);
+        let work = Work { prompt, output_tokens: demand.output_tokens };
         let started = self.monitors[attempt.endpoint].start(now, work);
         let unwatched = !self.settings.breaker && matches!(started, Err(Gate::Sick { .. }));
         let may = started.is_ok() || unwatched;
@@ -275,22 +274,33 @@ impl Router for Isthmus {
         if let Some(started) = &mut self.started[attempt.number] {
             self.monitors[attempt.endpoint].first_token(started, now);
         }
-        self.prefixes.saw(now, attempt.ask.prefixes, attempt.endpoint);
     }
 
     fn ended(&mut self, attempt: &Attempt<'_>, ending: Option<Ending>) {
         let now = Moment::from_nanos(attempt.now);
-        let work = Work {
-            input_tokens: attempt.input_tokens - attempt.cached_tokens,
+        let served = Served {
+            input_tokens: attempt.input_tokens,
+            cached_tokens: Some(attempt.cached_tokens),
             output_tokens: attempt.output_tokens,
         };
+        // As in the gateway: only of those that have a price for it, or have just said so, it is known
+        // that they keep prompts.
+        let has_price = matches!(
+            self.offers[attempt.endpoint].pricing,
+            Pricing::Tokens(Price { cache_read: Some(_), .. })
+        );
+        let answered =
+            self.started[attempt.number].as_ref().is_some_and(|it| it.first_token_at().is_some());
+        if answered && (has_price || attempt.cached_tokens > 0) {
+            self.prefixes.saw(now, attempt.ask.prefixes, attempt.endpoint);
+        }
         if ending == Some(Ending::Whole) {
             let size = Size::of_text(attempt.ask.prompt_bytes as usize);
             self.calibration.observe(size, attempt.input_tokens, attempt.output_tokens);
         }
         let outcome = match ending {
             None => Outcome::Abandoned,
-            Some(Ending::Whole) => Outcome::Answered(work),
+            Some(Ending::Whole) => Outcome::Answered(served),
             Some(Ending::Limited(asked)) => {
                 Outcome::Limited { retry_after: asked.map(Duration::from_nanos) }
             }

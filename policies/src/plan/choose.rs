@@ -117,14 +117,13 @@ fn lighter(ranked: &[Standing], reference: usize, tuning: &Tuning, chance: &mut 
     }
     let measure = &ranked[reference];
     let allowance = tuning.near * measure.score.measured;
-    let near: SmallVec<[usize; 32]> = (0..ranked.len())
-        .filter(|at| {
-            let standing = &ranked[*at];
-            standing.may.route
-                && standing.class == measure.class
-                && (standing.score.total - measure.score.total).abs() <= allowance
-        })
-        .collect();
+    let mut near = SmallVec::<[usize; 32]>::new();
+    near.extend((0..ranked.len()).filter(|at| {
+        let standing = &ranked[*at];
+        standing.may.route
+            && standing.class == measure.class
+            && (standing.score.total - measure.score.total).abs() <= allowance
+    }));
     if near.len() < 2 {
         return reference;
     }

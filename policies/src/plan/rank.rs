@@ -1,6 +1,5 @@
 //! Who is left after permit, narrowing, gates and bounds, and in which order.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -13,7 +12,7 @@ use crate::lease;
 use crate::live::Gate;
 use crate::objective::{Aim, Score, Weights};
 use crate::offer::Pricing;
-use crate::terms::Terms;
+use crate::terms::{Terms, approximate};
 
 /// One decision at work.
 pub(super) struct Judge<'a> {
@@ -74,10 +73,14 @@ const SOONEST: f64 = 0.25;
 // === impl Judge ===
 
 impl Judge<'_> {
-    /// Everyone who may serve, the best first. At least one of them may be the first choice.
-    pub(super) fn rank(&self, recorder: &mut impl Recorder) -> Result<Ranked, NoRoute> {
+    /// Puts everyone who may serve into `ranked`, which is long to move, the best first. At least one of
+    /// them may be the first choice.
+    pub(super) fn rank(
+        &self,
+        ranked: &mut Ranked,
+        recorder: &mut impl Recorder,
+    ) -> Result<(), NoRoute> {
         let candidates = self.situation.candidates;
-        let mut ranked = Ranked::new();
         let mut refused = Refused::default();
         for (place, candidate) in candidates.iter().enumerate() {
             match self.judge(place, candidate, recorder) {
@@ -92,8 +95,8 @@ impl Judge<'_> {
             }
         }
         if ranked.iter().any(|standing| standing.may.route) {
-            ranked.sort_unstable_by(Standing::compare);
-            return Ok(ranked);
+            ranked.sort_unstable_by_key(Standing::rank);
+            return Ok(());
         }
         Err(if candidates.is_empty() { NoRoute::Nobody } else { refused.reason() })
     }
@@ -162,20 +165,24 @@ impl Judge<'_> {
         self.strategy.objective.bounds.are_hoped_for(&self.terms_of(standing))
     }
 
+    #[inline]
     fn terms(&self, place: usize, candidate: &Candidate<'_>) -> Terms {
-        let Candidate { number, offer, live } = candidate;
-        let mut terms = Terms::of(self.situation.demand, *number, place, &offer.pricing, live);
-        if !self.is_bounded {
-            return terms;
-        }
-        let bounds = &self.strategy.objective.bounds;
-        terms.late = bounds.late(&terms);
-        terms.fine = self.fine * terms.late;
-        terms.over = bounds.seconds_over(&terms);
-        if self.tolerates(&terms) {
-            terms.over -= bounds.first_token_over(&terms);
+        let Candidate { offer, live, .. } = candidate;
+        let mut terms = Terms::of(self.situation.demand, place, &offer.pricing, live);
+        if self.is_bounded {
+            self.hold_to_bounds(&mut terms);
         }
         terms
+    }
+
+    fn hold_to_bounds(&self, terms: &mut Terms) {
+        let bounds = &self.strategy.objective.bounds;
+        terms.late = bounds.late(terms);
+        terms.fine = self.fine * terms.late;
+        terms.over = bounds.seconds_over(terms);
+        if self.tolerates(terms) {
+            terms.over -= bounds.first_token_over(terms);
+        }
     }
 
     /// Whether an endpoint's lateness is weighed like a cost, instead of putting it behind all that
@@ -224,21 +231,23 @@ impl Judge<'_> {
         let candidate = |standing: &Standing| &self.situation.candidates[standing.place as usize];
         let demand = self.situation.demand;
         let bill = |standing: &Standing, output_tokens| {
-            let Candidate { number, offer, live } = candidate(standing);
-            let cached = demand.warm.cached(*number, demand.input_tokens);
-            let usage = demand.usage(cached, output_tokens);
-            Some((offer.pricing.marginal(&usage, live.queue)?, usage, &offer.pricing))
+            let Candidate { offer, live, .. } = candidate(standing);
+            let expected = demand.expected(live.cached_tokens, output_tokens);
+            Some((offer.pricing.marginal(&expected, live.queue)?, expected, &offer.pricing))
         };
         // A second copy takes of a lease what others would have had.
         let cost = |standing: &Standing, output_tokens| {
-            let (bill, usage, pricing) = bill(standing, output_tokens)?;
-            Some(if let Pricing::Lease(lease) = pricing { lease.share(&usage) } else { bill })
+            let (bill, expected, pricing) = bill(standing, output_tokens)?;
+            Some(match pricing {
+                Pricing::Lease(lease) => lease.share(&expected.usage()),
+                Pricing::Tokens(_) | Pricing::Unknown => bill,
+            })
         };
         let after = rules.after.delay(&candidate(first).live);
         let second = self.strategy.tuning.second;
         let pain = |standing: &Standing| {
             let live = &candidate(standing).live;
-            let cost = cost(standing, 0)?.pico_dollars() as f64;
+            let cost = approximate(cost(standing, 0)?.pico_dollars());
             Some(cost + second * (live.ttft.p50 + lease::waiting(live.queue)))
         };
         let partner = ranked
@@ -272,6 +281,14 @@ impl Judge<'_> {
 /// Whether a second copy delays nobody: a machine of one's own reads it before what comes next.
 fn has_room_to_spare(candidate: &Candidate<'_>) -> bool {
     !matches!(candidate.offer.pricing, Pricing::Lease(_)) || candidate.live.pending == 0
+}
+
+/// The bits of a number such that they compare like the number, as `f64::total_cmp` has it: those of a
+/// negative one are turned round.
+fn in_order(number: f64) -> u64 {
+    let bits = number.to_bits();
+    let negative = (bits.cast_signed() >> 63).cast_unsigned();
+    bits ^ (negative | 1 << 63)
 }
 
 fn is_saturated(pricing: &Pricing, queue: f64) -> bool {
@@ -315,12 +332,11 @@ impl Class {
 // === impl Standing ===
 
 impl Standing {
-    /// The better one first; of equals the one that was written first, so that no order is left to
-    /// chance here.
-    fn compare(&self, other: &Self) -> Ordering {
-        (self.class.cmp(&other.class))
-            .then_with(|| self.score.total.total_cmp(&other.score.total))
-            .then_with(|| self.place.cmp(&other.place))
+    /// Class, then score, then place, as one number: the better one has the lower; of equals the one that
+    /// was written first, so that no order is left to chance here. Numbers are compared without a branch.
+    fn rank(&self) -> u128 {
+        let score = u128::from(in_order(self.score.total));
+        u128::from(self.class.0) << 96 | score << 32 | u128::from(self.place)
     }
 }
 
@@ -352,6 +368,20 @@ impl Refused {
             NoRoute::Narrowed { by }
         } else {
             NoRoute::Denied
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn bits_compare_like_their_numbers(one: f64, other: f64) {
+            prop_assert_eq!(in_order(one).cmp(&in_order(other)), one.total_cmp(&other));
         }
     }
 }

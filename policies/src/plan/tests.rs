@@ -67,6 +67,7 @@ fn offer(number: usize, pricing: Pricing) -> Offer {
 fn live(p95: f64) -> LiveView {
     LiveView {
         gate: Gate::Clear,
+        cached_tokens: 0,
         ttft: Quantiles { p50: p95 / 3.0, p90: p95 * 0.8, p95, p99: p95 * 2.0 },
         samples: 1000,
         tokens_per_second: 50.0,
@@ -200,7 +201,8 @@ fn a_warm_cache_is_worth_its_discount() {
     let prefixes = Prefixes::of(0, &[b'a'; 4096]);
     map.saw(NOW, &prefixes, 1);
     pool.demand.warm = map.warm(NOW, &prefixes);
-    assert_eq!(pool.demand.fresh_input(1), 200);
+    pool.lives[1].cached_tokens = pool.demand.prompt(1).cached(0.8);
+    assert_eq!(pool.lives[1].cached_tokens, 800);
     assert_eq!(pool.choices(), [1, 0]);
 }
 

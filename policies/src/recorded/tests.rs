@@ -30,6 +30,7 @@ fn seen() -> impl Generator<Value = (Seen, u32)> {
     let live = (0.01f64..5.0, 1.0f64..200.0, 0.0f64..0.5, 0u32..20, 0.0f64..3.0).prop_map(
         |(p50, tokens_per_second, failure, pending, queue)| LiveView {
             gate: Gate::Clear,
+            cached_tokens: 0,
             ttft: Quantiles { p50, p90: p50 * 1.7, p95: p50 * 2.3, p99: p50 * 4.1 },
             samples: 100,
             tokens_per_second,

@@ -120,8 +120,7 @@ fn patience(planned: &Planned, endpoint: &Endpoint, total: Duration) -> Duration
         return total;
     }
     let others = planned.endpoints().skip_while(|other| other.name != endpoint.name).skip(1);
-    let input_tokens = planned.input_tokens();
-    let live = endpoint.monitor.view(moment(Instant::now()), input_tokens);
+    let live = endpoint.monitor.view(moment(Instant::now()), planned.prompt(endpoint));
     let has_alternative = others.count() > 0 && live.samples >= KNOWN_WELL;
     stall::until_first_token(&live, total, has_alternative)
 }

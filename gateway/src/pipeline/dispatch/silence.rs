@@ -11,6 +11,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use isthmus_adapters::adapter::Piece;
 use isthmus_inference::failure::{Failure, Kind};
+use isthmus_policies::affinity::Prompt;
 use isthmus_policies::splice::MOST_SPLICES;
 use isthmus_policies::stall;
 use tokio::time::{Instant, Sleep};
@@ -43,7 +44,7 @@ pub(super) fn watched(
 ) -> BoxStream<'static, Result<Piece, Failure>> {
     let now = Instant::now();
     let attempts = &ticket.record().attempts;
-    let live = endpoint.monitor.view(moment(now), planned.input_tokens());
+    let live = endpoint.monitor.view(moment(now), planned.prompt(endpoint));
     let others: Vec<Arc<Endpoint>> = planned
         .endpoints()
         .skip(1)
@@ -57,7 +58,7 @@ pub(super) fn watched(
     let patience = stall::between_pieces(&live, limit, true);
     let could_go_on = move || {
         let now = moment(Instant::now());
-        let well = |other: &Arc<Endpoint>| other.monitor.view(now, 0).gate.is_clear();
+        let well = |other: &Arc<Endpoint>| other.monitor.view(now, Prompt::default()).gate.is_clear();
         others.iter().any(|other| other.continues && well(other)) && said.is_plain()
     };
     watch(pieces, patience, Box::new(could_go_on))

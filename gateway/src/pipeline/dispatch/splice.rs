@@ -214,7 +214,7 @@ fn successor<'p>(
     let others: Vec<_> = planned.endpoints().skip(1).collect();
     let anew = beginning.text.is_empty();
     let time_left = planned.deadline.saturating_duration_since(Instant::now());
-    let (now, input_tokens) = (moment(Instant::now()), ticket.record().work().input_tokens);
+    let now = moment(Instant::now());
     let broken = Broken {
         allowed: planned.pool.strategy.splice && !time_left.is_zero(),
         // Where nothing was said, anyone may begin.
@@ -227,7 +227,7 @@ fn successor<'p>(
     let successors: Vec<_> = others
         .iter()
         .map(|endpoint| {
-            let live = endpoint.monitor.view(now, input_tokens);
+            let live = endpoint.monitor.view(now, planned.prompt(endpoint));
             Successor {
                 may_serve: !attempts.tried(endpoint) && live.gate.is_clear(),
                 continues_turns: endpoint.continues || anew,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::money::Money;
 use isthmus_inference::tier::Tier;
-use isthmus_inference::usage::{Usage, estimate_tokens};
-use isthmus_policies::monitor::{Outcome, Started, Work};
+use isthmus_inference::usage::{Source, Usage, estimate_tokens};
+use isthmus_policies::monitor::{Outcome, Served, Started};
 use tokio::time::Instant;
 
 use crate::calendar::moment;
@@ -209,7 +209,12 @@ impl Attempted {
     /// It is over, and the answer was whole.
     pub(super) fn finish_well(&mut self) {
         let usage = self.usage_or_estimate();
-        let was = Work { input_tokens: usage.input(), output_tokens: usage.output() };
+        let tells = usage.source == Source::Reported && self.caches();
+        let was = Served {
+            input_tokens: usage.input(),
+            cached_tokens: tells.then_some(usage.cache_read),
+            output_tokens: usage.output(),
+        };
         if let Some(watched) = &mut self.watched
             && watched.first_token_at().is_none()
         {
