@@ -7,6 +7,7 @@ mod shown;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
@@ -135,6 +136,13 @@ impl Pool {
     /// The number of one of its endpoints.
     pub fn number(&self, endpoint: &Endpoint) -> Option<usize> {
         self.endpoints.iter().position(|it| std::ptr::eq(&**it, endpoint))
+    }
+
+    /// A caller had the first piece of a stream after so long.
+    pub fn had_first_token(&self, after: Duration) {
+        if let Some(bound) = self.strategy.objective.bounds.p95_ttft {
+            self.learnt.had_first_token(after.as_secs_f64() > bound);
+        }
     }
 
     /// A request's prompt as one of its endpoints sees it.

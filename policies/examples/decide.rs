@@ -113,7 +113,7 @@ impl House {
         let prompt = Prefixes::of(0, &[b'x'; 8192]);
         prefixes.saw(self.now, &prompt, 4);
         let warm = prefixes.warm(self.now, &prompt);
-        let demand = Demand { input_tokens: 2000, output_tokens: 250, warm };
+        let demand = Demand { input_tokens: 2000, output_tokens: 250, warm, ..Demand::default() };
         let mut times: Vec<_> = (0..ROUNDS as u64)
             .map(|round| {
                 let begin = Instant::now();

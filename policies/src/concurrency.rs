@@ -3,16 +3,17 @@
 //! Found out as TCP does it (additive increase, multiplicative decrease; Chiu and Jain, 1989): a
 //! little more while all goes well and the room is used, a fifth less when the endpoint says that it
 //! is overloaded. Latency is a signal only on a machine of one's own, where all that is under way is
-//! known: a first token that is far later than prompts and noise explain has waited for a place, so
-//! there are no more places than were taken then.
+//! known: a first token that is far later than prompts and noise explain has waited for a place, and so
+//! its [`Places`] are counted.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::moment::Moment;
+use crate::places::Places;
 
 /// How many attempts may be under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Concurrency {
     /// As many as the operator says.
     Given(NonZeroU32),
@@ -21,12 +22,14 @@ pub enum Concurrency {
 }
 
 /// A limit that is found out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Found {
     limit: f64,
     lowered_at: Option<Moment>,
-    /// Whether the places are counted: more are then tried more seldom.
-    counted: bool,
+    /// The places of a machine of one's own.
+    places: Option<Places>,
+    /// How much of one more than are counted has been earned by full houses: a whole one is tried.
+    more: f64,
 }
 
 /// What a stranger is believed to bear.
@@ -37,49 +40,48 @@ const LEAST: f64 = 2.0;
 const MOST: f64 = 4096.0;
 /// What is left of the limit after an overload.
 const DECREASE: f64 = 0.8;
-/// How much slower a limit grows that was counted.
-const SELDOM: f64 = 0.1;
-/// How far it moves towards a smaller count: one that waited may have had another reason.
-const TOWARDS: f64 = 0.5;
+/// How much slower a number grows that was counted.
+const SELDOM: f64 = 0.05;
 /// The refusals of one crowded moment count once.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Concurrency {
-    /// The operator's number, or one to be found out.
-    pub fn new(given: Option<NonZeroU32>) -> Self {
-        given.map_or(
-            Self::Found(Found { limit: FIRST, lowered_at: None, counted: false }),
-            Self::Given,
-        )
+    /// The operator's number, or one to be found out; `is_own` is a machine of one's own.
+    pub fn new(given: Option<NonZeroU32>, is_own: bool) -> Self {
+        let places = || is_own.then(Places::default);
+        let found = || Found { limit: FIRST, lowered_at: None, places: places(), more: 0.0 };
+        given.map_or_else(|| Self::Found(found()), Self::Given)
     }
 
     /// How many attempts may be under way.
-    pub const fn limit(&self) -> u32 {
+    pub fn limit(&self) -> u32 {
         match self {
             Self::Given(limit) => limit.get(),
-            Self::Found(found) => found.limit as u32,
+            Self::Found(found) => found.limit(),
         }
     }
 
     /// An attempt went well while so many were under way.
     pub fn went_well(&mut self, pending: u32) {
         if let Self::Found(found) = self
-            && f64::from(pending) * 2.0 >= found.limit
+            && pending.saturating_mul(2) >= found.limit()
         {
             // One more for each round of a full house.
-            let growth = if found.counted { SELDOM } else { 1.0 };
-            found.limit = (found.limit + growth / found.limit).min(MOST);
+            match found.counted() {
+                Some(places) => found.more += SELDOM / f64::from(places),
+                None => found.limit = (found.limit + 1.0 / found.limit).min(MOST),
+            }
         }
     }
 
-    /// An attempt waited for a place while so many others were under way.
-    pub fn was_full(&mut self, others: u32) {
-        if let Self::Found(found) = self
-            && f64::from(others) < found.limit
-        {
-            let gap = if found.counted { TOWARDS } else { 1.0 };
-            found.limit = (found.limit - (found.limit - f64::from(others)) * gap).max(LEAST);
-            found.counted = true;
+    /// On a machine of one's own, an attempt waited for a place while so many others were under way, or
+    /// did not.
+    pub fn sign(&mut self, others: u32, waited: bool) {
+        if let Self::Found(Found { places: Some(places), more, .. }) = self {
+            if places.count().is_some_and(|count| others >= count) {
+                *more = 0.0;
+            }
+            places.observe(others, waited);
         }
     }
 
@@ -94,6 +96,19 @@ impl Concurrency {
     }
 }
 
+// === impl Found ===
+
+impl Found {
+    fn limit(&self) -> u32 {
+        let borne = self.limit as u32;
+        self.counted().map_or(borne, |places| borne.min(places + self.more as u32))
+    }
+
+    fn counted(&self) -> Option<u32> {
+        self.places.as_ref()?.count().map(|count| count.max(LEAST as u32))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_operators_number_stays() {
-        let mut given = Concurrency::new(NonZeroU32::new(7));
+        let mut given = Concurrency::new(NonZeroU32::new(7), true);
         given.was_too_much(at(0));
         given.went_well(7);
         assert_eq!(given.limit(), 7);
@@ -112,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_overload_lowers_the_limit_once_and_use_raises_it() {
-        let mut found = Concurrency::new(None);
+        let mut found = Concurrency::new(None, false);
         found.was_too_much(at(0));
         found.was_too_much(at(500));
         assert_eq!(found.limit(), 51);
@@ -133,20 +148,29 @@ mod tests {
     }
 
     #[test]
-    fn places_are_counted_where_somebody_waited_for_one() {
-        let mut found = Concurrency::new(None);
-        found.was_full(12);
+    fn places_are_counted_and_one_more_is_tried_seldom() {
+        let mut found = Concurrency::new(None, true);
+        (0..3).for_each(|_| found.sign(12, true));
         assert_eq!(found.limit(), 12);
-        found.was_full(20);
-        assert_eq!(found.limit(), 12, "there are that many at least");
-        found.was_full(8);
-        assert_eq!(found.limit(), 10, "it may have had another reason");
-        for _ in 0..50 {
-            found.went_well(10);
+        (0..239).for_each(|_| found.went_well(12));
+        assert_eq!(found.limit(), 12);
+        (0..2).for_each(|_| found.went_well(12));
+        assert_eq!(found.limit(), 13);
+        found.sign(12, true);
+        assert_eq!(found.limit(), 12, "it was tried, and waited");
+        (0..200).for_each(|_| found.went_well(5));
+        assert_eq!(found.limit(), 12, "room that nobody uses proves nothing");
+        (0..20).for_each(|_| found.sign(12, false));
+        assert!(found.limit() > 12);
+    }
+
+    #[test]
+    fn signs_change_no_number_that_is_given_and_none_of_a_vendor() {
+        for mut limit in
+            [Concurrency::new(NonZeroU32::new(64), true), Concurrency::new(None, false)]
+        {
+            (0..20).for_each(|_| limit.sign(3, true));
+            assert_eq!(limit.limit(), 64);
         }
-        assert_eq!(found.limit(), 10, "more are tried seldom");
-        let mut given = Concurrency::new(NonZeroU32::new(7));
-        given.was_full(1);
-        assert_eq!(given.limit(), 7);
     }
 }

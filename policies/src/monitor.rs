@@ -81,7 +81,7 @@ impl Monitor {
             stats: EndpointStats::new(prior, lease.is_some()),
             caching: Caching::default(),
             breaker: Breaker::new(),
-            concurrency: Concurrency::new(limits.concurrency),
+            concurrency: Concurrency::new(limits.concurrency, lease.is_some()),
             requests: limits.rpm.map(PerMinute::new),
             tokens: limits.tpm.map(PerMinute::new),
             lease,
@@ -157,10 +157,12 @@ impl Monitor {
             state.line.read(now, started.line);
             self.board.put_line(state.line.empty_at());
             let Started { fresh, line, beside, .. } = *started;
-            if state.stats.waited(now, fresh, line.ahead, ttft, beside) {
-                state.concurrency.was_full(beside);
-                self.put_up(&state, now);
-                return;
+            if let Some(waited) = state.stats.waited(now, fresh, line.ahead, ttft, beside) {
+                state.concurrency.sign(beside, waited);
+                if waited {
+                    self.put_up(&state, now);
+                    return;
+                }
             }
             state.stats.first_token(now, fresh, line.ahead, ttft);
             self.put_up_ttft(&mut state, now, fresh);

@@ -102,8 +102,6 @@ pub struct Tuning {
     pub failure: f64,
     /// How many exchanges a first token weighs that comes after the bound on it (λ_S).
     pub late: f64,
-    /// Whoever is more often late than this breaks the bound; below, lateness is weighed.
-    pub most_late: f64,
 }
 
 const PICO_DOLLARS: f64 = 1e12;
@@ -196,8 +194,7 @@ impl Default for Tuning {
             second: 0.001 * PICO_DOLLARS,
             second_over: 0.01 * PICO_DOLLARS,
             failure: 1.0,
-            late: 10.0,
-            most_late: 0.2,
+            late: 15.0,
         }
     }
 }

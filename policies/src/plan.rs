@@ -170,7 +170,9 @@ impl Strategy {
         }
         let fine = self.fine(situation, aim);
         let is_bounded = self.objective.bounds.are_any();
-        let judge = rank::Judge { strategy: self, situation, aim, weights, is_bounded, fine };
+        let most_late = situation.demand.usual.most_late();
+        let judge =
+            rank::Judge { strategy: self, situation, aim, weights, is_bounded, fine, most_late };
         let mut ranked = rank::Ranked::new();
         judge.rank(&mut ranked, recorder)?;
         let mut chance = situation.chance;
@@ -219,8 +221,9 @@ impl Strategy {
                 count += 1.0;
             }
         }
-        let (input_tokens, output_tokens) = situation.demand.at_least_usual();
-        let sum = approximate(input) * input_tokens + approximate(output) * output_tokens;
+        let usual = &situation.demand.usual;
+        let sum =
+            approximate(input) * usual.input_tokens + approximate(output) * usual.output_tokens;
         if count > 0.0 { self.tuning.late * sum / count } else { 0.0 }
     }
 }

@@ -120,8 +120,8 @@ impl EndpointStats {
     }
 
     /// Whether a first token on a machine of one's own is far later than the prompts ahead and its noise
-    /// explain, so that it has waited for a place among the others. One that had few beside it has not:
-    /// there the machine is slow.
+    /// explain, so that it has waited for a place among the others; `None` where that cannot be told. One
+    /// that had few beside it has not: there the machine is slow.
     pub fn waited(
         &self,
         now: Moment,
@@ -129,13 +129,13 @@ impl EndpointStats {
         ahead: f64,
         ttft: Duration,
         beside: u32,
-    ) -> bool {
-        let Some(crowding) = self.crowding else { return false };
+    ) -> Option<bool> {
+        let crowding = self.crowding?;
         // Those that were not seen to wait are noise by now; the machine's own is no more than this.
         let Quantiles { p50, p99, .. } = self.line.ttft(now, input_tokens);
         let own = p99.min(p50 * NOISIEST);
         let known = self.line.count(now) >= KNOWN && beside >= FEW;
-        known && ttft.as_secs_f64() > own + ahead * crowding.share().max(1.0)
+        known.then(|| ttft.as_secs_f64() > own + ahead * crowding.share().max(1.0))
     }
 
     /// So many tokens came in so long, after the first one.

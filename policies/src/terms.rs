@@ -7,6 +7,7 @@ use crate::affinity::{Prompt, Warm};
 use crate::lease;
 use crate::live::{LiveView, Quantiles};
 use crate::offer::{Expected, Pricing};
+use crate::usual::Usual;
 
 /// What is expected of a request, and how long it may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Demand {
     pub output_tokens: u64,
     /// Who probably has how much of the prompt in a cache.
     pub warm: Warm,
+    /// What is usual of its pool.
+    #[serde(default)]
+    pub usual: Usual,
 }
 
 /// What speaks for and against an endpoint.
@@ -46,10 +50,6 @@ pub struct Terms {
     pub fine: f64,
 }
 
-/// The size of a usual exchange, as in the public traces of conversations.
-const USUAL_INPUT: u64 = 1000;
-const USUAL_OUTPUT: u64 = 200;
-
 // === impl Demand ===
 
 impl Demand {
@@ -57,14 +57,6 @@ impl Demand {
     #[inline]
     pub fn prompt(&self, number: usize) -> Prompt {
         Prompt { tokens: self.input_tokens, read: self.warm.read(number) }
-    }
-
-    /// The exchange by which others are measured, in tokens of prompt and of answer: of usual size, or half as large as this one. Measured
-    /// by itself, each would count its own lateness the more the larger it is, and what a pool may be
-    /// late would be spent where it saves least; measured by the usual one, large ones would all be late.
-    pub(crate) fn at_least_usual(&self) -> (f64, f64) {
-        let [input, output] = [self.input_tokens, self.output_tokens].map(|tokens| tokens / 2);
-        (input.max(USUAL_INPUT) as f64, output.max(USUAL_OUTPUT) as f64)
     }
 
     /// What the exchange is expected to consume of an endpoint with so much of the prompt in its cache.

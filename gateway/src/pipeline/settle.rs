@@ -273,7 +273,13 @@ impl Ticket {
     /// The endpoint answers: its first piece is here.
     pub(super) fn answered(&mut self, number: u32, streams: bool) {
         let record = self.record_mut();
-        record.first_output.get_or_insert_with(|| record.arrived.elapsed());
+        if record.first_output.is_none() {
+            let after = record.arrived.elapsed();
+            record.first_output = Some(after);
+            if streams && let Some(pool) = &record.pool {
+                pool.had_first_token(after);
+            }
+        }
         if let Some(attempted) = record.attempts.get_mut(number) {
             attempted.began_to_answer();
             if streams {

@@ -14,6 +14,7 @@ use isthmus_policies::hedge::{HedgeBudget, HedgeRules};
 use isthmus_policies::moment::Moment;
 use isthmus_policies::plan::RoutePlan;
 use isthmus_policies::terms::Demand;
+use isthmus_policies::usual::Usual;
 
 /// What was learnt.
 pub struct Learnt {
@@ -23,6 +24,7 @@ pub struct Learnt {
     /// Whether anybody has counted the tokens of a text, or does.
     counted: AtomicBool,
     prefixes: Mutex<PrefixMap>,
+    usual: Mutex<Usual>,
     retries: Mutex<Allowance>,
     hedges: Mutex<HedgeBudget>,
 }
@@ -68,6 +70,7 @@ impl Learnt {
         let mut demand = Demand {
             input_tokens: expected.input_tokens,
             output_tokens: expected.output_tokens,
+            usual: *lock(&self.usual),
             ..Demand::default()
         };
         let prompt = || PROMPTS.iter().find_map(|name| member(request, name));
@@ -98,9 +101,15 @@ impl Learnt {
     /// An endpoint reported what a request was.
     pub fn reported(&self, reading: &Reading, input: u64, output: u64) {
         lock(&self.calibrations).observe(reading.sort, ANY_SORT, reading.size, input, output);
+        lock(&self.usual).exchanged(input, output);
         if reading.size.file_tokens == 0 {
             self.counted.store(true, Relaxed);
         }
+    }
+
+    /// A caller had the first piece of a stream, in time for the bound on it or late.
+    pub fn had_first_token(&self, late: bool) {
+        lock(&self.usual).had_first_token(late);
     }
 
     /// Whether this request is the one whose tokens are counted by a tokenizer: the first of text alone,
@@ -143,6 +152,7 @@ impl Default for Learnt {
             calibrations: Mutex::new(Calibrations::new(MOST_SORTS)),
             counted: AtomicBool::new(false),
             prefixes: Mutex::new(PrefixMap::new(MOST_PREFIXES)),
+            usual: Mutex::default(),
             retries: Mutex::new(Allowance::new(RETRIES)),
             hedges: Mutex::default(),
         }

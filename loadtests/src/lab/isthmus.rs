@@ -28,6 +28,7 @@ use isthmus_policies::prior::Prior;
 use isthmus_policies::retry::{Next, Progress};
 use isthmus_policies::stall;
 use isthmus_policies::terms::Demand;
+use isthmus_policies::usual::Usual;
 
 use super::market::{self, Market};
 use super::router::{Ask, Attempt, Hedge, Listing, PATIENCE, Plan, Router};
@@ -73,6 +74,7 @@ pub struct Isthmus {
     monitors: Vec<Monitor>,
     calibration: Calibration,
     prefixes: PrefixMap,
+    usual: Usual,
     retries: Allowance,
     hedges: HedgeBudget,
     everybody: EndpointSet,
@@ -151,6 +153,7 @@ impl Isthmus {
             monitors: market.endpoints.iter().zip(&offers).map(monitor).collect(),
             calibration: Calibration::default(),
             prefixes: PrefixMap::new(PREFIXES),
+            usual: Usual::default(),
             retries: Allowance::new(RETRIES),
             hedges: HedgeBudget::new(),
             everybody: (0..offers.len()).collect(),
@@ -168,7 +171,12 @@ impl Isthmus {
             true => self.prefixes.warm(Moment::from_nanos(ask.now), ask.prefixes),
             false => Warm::default(),
         };
-        Demand { input_tokens: expected.input_tokens, output_tokens: expected.output_tokens, warm }
+        Demand {
+            input_tokens: expected.input_tokens,
+            output_tokens: expected.output_tokens,
+            warm,
+            usual: self.usual,
+        }
     }
 
     fn view(&self, now: Moment, demand: &Demand, endpoint: usize) -> LiveView {
@@ -274,6 +282,10 @@ impl Router for Isthmus {
         if let Some(started) = &mut self.started[attempt.number] {
             self.monitors[attempt.endpoint].first_token(started, now);
         }
+        if let Some(bound) = self.settings.strategy.objective.bounds.p95_ttft {
+            let waited = Duration::from_nanos(attempt.now - attempt.ask.now).as_secs_f64();
+            self.usual.had_first_token(waited > bound);
+        }
     }
 
     fn ended(&mut self, attempt: &Attempt<'_>, ending: Option<Ending>) {
@@ -297,6 +309,7 @@ impl Router for Isthmus {
         if ending == Some(Ending::Whole) {
             let size = Size::of_text(attempt.ask.prompt_bytes as usize);
             self.calibration.observe(size, attempt.input_tokens, attempt.output_tokens);
+            self.usual.exchanged(attempt.input_tokens, attempt.output_tokens);
         }
         let outcome = match ending {
             None => Outcome::Abandoned,

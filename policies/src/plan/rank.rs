@@ -24,6 +24,8 @@ pub(super) struct Judge<'a> {
     pub(super) is_bounded: bool,
     /// What a late first token weighs, in pico-dollars.
     pub(super) fine: f64,
+    /// Whoever is more often late breaks the bound.
+    pub(super) most_late: f64,
 }
 
 /// The ranked endpoints, the best first. Few pools are larger than this, and those use the heap.
@@ -188,7 +190,7 @@ impl Judge<'_> {
     /// Whether an endpoint's lateness is weighed like a cost, instead of putting it behind all that
     /// are punctual. A bound that may not be relaxed is none to weigh.
     fn tolerates(&self, terms: &Terms) -> bool {
-        self.fine > 0.0 && terms.late <= self.strategy.tuning.most_late
+        self.fine > 0.0 && terms.late <= self.most_late
     }
 
     fn class(&self, candidate: &Candidate<'_>, terms: &Terms, relaxed: u8) -> Class {

@@ -214,6 +214,9 @@ fn lateness_is_weighed_while_it_is_seldom_and_comes_before_the_price_when_it_is_
         |first| Pool::of(&[(price(first, first), 0.82), (price("9", "9"), 0.5)]).within(slow());
     assert_eq!(seldom("1").choices(), [0, 1]);
     assert_eq!(seldom("8").choices(), [1, 0]);
+    let mut used_up = seldom("1");
+    used_up.demand.usual.late = 0.05;
+    assert_eq!(used_up.choices(), [1, 0], "the pool has been late as often as the bound allows");
     let mut strict = seldom("1");
     strict.strategy.objective.when_infeasible =
         WhenInfeasible { relax: vec![], then: Then::Reject };

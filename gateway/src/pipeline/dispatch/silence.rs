@@ -58,7 +58,8 @@ pub(super) fn watched(
     let patience = stall::between_pieces(&live, limit, true);
     let could_go_on = move || {
         let now = moment(Instant::now());
-        let well = |other: &Arc<Endpoint>| other.monitor.view(now, Prompt::default()).gate.is_clear();
+        let well =
+            |other: &Arc<Endpoint>| other.monitor.view(now, Prompt::default()).gate.is_clear();
         others.iter().any(|other| other.continues && well(other)) && said.is_plain()
     };
     watch(pieces, patience, Box::new(could_go_on))
