@@ -66,8 +66,23 @@ pub(crate) fn build(
 // === impl HttpAdapter ===
 
 impl<S: Service> Adapter for HttpAdapter<S> {
+    /// Each way of answering is boxed by itself: a future is as large as its largest branch, and is moved
+    /// whole.
     fn call(&self, attempt: Attempt) -> BoxFuture<'_, Result<Answer, Failure>> {
-        self.attempt(attempt).boxed()
+        let request = &attempt.request;
+        if attempt.beginning.is_none()
+            && let Some(route) = self.service.relay(request, &attempt.model)
+        {
+            return match request.stream {
+                true => self.relay_stream(route, attempt).boxed(),
+                false => self.relay(route, attempt).boxed(),
+            };
+        }
+        match request.operation {
+            Operation::Chat | Operation::Completion => self.chat(attempt).boxed(),
+            Operation::Embedding => self.embed(attempt).boxed(),
+            Operation::CountTokens => self.count(attempt).boxed(),
+        }
     }
 
     fn continues(&self) -> bool {
@@ -80,23 +95,8 @@ impl<S: Service> Adapter for HttpAdapter<S> {
 }
 
 impl<S: Service> HttpAdapter<S> {
-    async fn attempt(&self, attempt: Attempt) -> Result<Answer, Failure> {
-        let request = &attempt.request;
-        if attempt.beginning.is_none()
-            && let Some(route) = self.service.relay(request, &attempt.model)
-        {
-            return self.relay(route, &attempt).await;
-        }
-        // Boxed, so that those who are only relayed need not carry their size.
-        match request.operation {
-            Operation::Chat | Operation::Completion => self.chat(&attempt).boxed().await,
-            Operation::Embedding => self.embed(&attempt).boxed().await,
-            Operation::CountTokens => self.count(&attempt).await,
-        }
-    }
-
     /// Nobody is asked: the model's own tokenizer counts, or else the one that comes nearest.
-    async fn count(&self, attempt: &Attempt) -> Result<Answer, Failure> {
+    async fn count(&self, attempt: Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
         let tokenizer = self.tokenizer(&attempt.model).unwrap_or_else(|| Arc::new(nearest()));
         // What cannot be read in full is estimated as a whole.
@@ -121,20 +121,30 @@ impl<S: Service> HttpAdapter<S> {
 
     // === the same language on both sides ===
 
-    async fn relay(
+    async fn relay_stream(
         &self,
         route: Route<'_, dyn RelayDialect>,
-        attempt: &Attempt,
+        attempt: Attempt,
     ) -> Result<Answer, Failure> {
         let (request, dialect) = (&attempt.request, route.dialect);
-        let limits = limits(attempt);
+        let limits = limits(&attempt);
         let encoded = dialect.rewrite(request, &attempt.model)?;
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
-        if request.stream {
-            let watch = dialect.watch(request);
-            return self.stream(outgoing, watch, &refused, vec![]).await.map(Answer::Stream);
-        }
+        let watch = dialect.watch(request);
+        self.stream(outgoing, watch, &refused, vec![]).await.map(Answer::Stream)
+    }
+
+    async fn relay(
+        &self,
+        route: Route<'_, dyn RelayDialect>,
+        attempt: Attempt,
+    ) -> Result<Answer, Failure> {
+        let (request, dialect) = (&attempt.request, route.dialect);
+        let limits = limits(&attempt);
+        let encoded = dialect.rewrite(request, &attempt.model)?;
+        let outgoing = Outgoing::post(&route.target, encoded, &limits);
+        let refused = |refused: Refused<'_>| dialect.failure(refused);
         let told = self.line.whole(outgoing, refused).await?;
         let usage = dialect.usage(request, &told.body).map_err(|failure| self.struck(failure))?;
         let usage = usage.unwrap_or_else(|| estimate(request, told.body.len()));
@@ -145,7 +155,7 @@ impl<S: Service> HttpAdapter<S> {
 
     // === another language ===
 
-    async fn chat(&self, attempt: &Attempt) -> Result<Answer, Failure> {
+    async fn chat(&self, attempt: Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
         let mut chat = caller(request.dialect).chat(request)?;
         if !matches!(chat.prompt, Prompt::Messages(_)) {
@@ -174,7 +184,7 @@ impl<S: Service> HttpAdapter<S> {
         let mut encoded = dialect.encode(&chat, &attempt.model, request.stream)?;
         let dropped = allowed(std::mem::take(&mut encoded.dropped), chat.require_parameters)?;
         let format_tool = encoded.format_tool;
-        let limits = limits(attempt);
+        let limits = limits(&attempt);
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
         if request.stream {

@@ -71,20 +71,24 @@ const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 /// A redirect is an answer like any other: a redirected POST would lose its body or carry the
 /// credential to another host. Nothing is sent twice, except what a connection that had just been
 /// closed never took.
-pub(crate) async fn send(
+pub(crate) fn send(
     method: Method,
     target: &Target,
     headers: HeaderMap,
     body: Bytes,
     connect_limit: Duration,
-) -> Result<Incoming, Failure> {
+) -> impl Future<Output = Result<Incoming, Failure>> {
+    // No `async fn`, which would hold what it is given beside what it makes of it.
     let mut request = written(method, headers, body);
     if let Some(credential) = &target.proxy_credential {
         request.headers_mut().insert(PROXY_AUTHORIZATION, credential.clone());
     }
-    let pool = POOL.with(Arc::clone);
-    let told = exchange(&pool, connect::open, target, request, connect_limit).await;
-    received(told, connect_limit)
+    let mut request = Some(request);
+    async move {
+        let pool = POOL.with(Arc::clone);
+        let told = exchange(&pool, connect::open, target, &mut request, connect_limit).await;
+        received(told, connect_limit)
+    }
 }
 
 /// Asks for what is at an address that a caller named. Redirects are answers like any other.

@@ -30,10 +30,10 @@ impl Places {
     pub fn observe(&mut self, others: u32, waited: bool) {
         let Some(place) = self.against.get_mut(others as usize) else { return };
         *place += match waited {
-            true => (LATE_WITHOUT as f32 / LATE_WITH_ROOM as f32).ln(),
-            false => ((1.0 - LATE_WITHOUT as f32) / (1.0 - LATE_WITH_ROOM as f32)).ln(),
+            true => (LATE_WITHOUT / LATE_WITH_ROOM).ln(),
+            false => ((1.0 - LATE_WITHOUT) / (1.0 - LATE_WITH_ROOM)).ln(),
         };
-        self.against.iter_mut().for_each(|place| *place *= FADING as f32);
+        self.against.iter_mut().for_each(|place| *place *= FADING);
         self.count = self.most_likely();
     }
 

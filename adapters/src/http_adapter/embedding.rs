@@ -26,15 +26,15 @@ struct Told {
 }
 
 impl<S: Service> HttpAdapter<S> {
-    pub(super) async fn embed(&self, attempt: &Attempt) -> Result<Answer, Failure> {
+    pub(super) async fn embed(&self, attempt: Attempt) -> Result<Answer, Failure> {
         let request = &attempt.request;
         let wanted = caller(request.dialect).embedding(request)?;
         let count = wanted.inputs.len();
         let most = self.service.embeddings(&attempt.model, count)?.dialect.most_inputs();
-        let limits = limits(attempt);
+        let limits = limits(&attempt);
         let deadlines = Deadlines::from_now(&limits);
         let parts = parted(wanted, most);
-        let calls = parts.into_iter().map(|part| self.part(part, attempt, &limits, deadlines));
+        let calls = parts.into_iter().map(|part| self.part(part, &attempt, &limits, deadlines));
         let told: Vec<Told> = stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
         let Some((mut answer, dropped, upstream_request_id)) = joined(told) else {
             return Err(Failure::new(Kind::Internal, "a request for vectors made no call"));

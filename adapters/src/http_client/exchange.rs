@@ -42,20 +42,20 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// Sends a request and waits for the head of the answer. What comes with it brings the body.
 ///
-/// Nothing is sent twice, except what a kept connection, just closed by the other side, never took.
+/// Nothing is sent twice, except what a kept connection, just closed by the other side, never took: that
+/// is put back into `request`.
 pub(super) async fn exchange<Opening>(
     pool: &Arc<Pool>,
     open: impl FnOnce(&Target) -> Opening,
     target: &Target,
-    request: Request<Full<Bytes>>,
+    request: &mut Option<Request<Full<Bytes>>>,
     connect_limit: Duration,
 ) -> Result<(Response<Arriving>, Option<Lent>), Unanswered>
 where
     Opening: Future<Output = Result<Stream, BoxError>>,
 {
-    let mut request = Some(request);
     while let Some(kept) = pool.take(&target.origin) {
-        let told = deliver(kept, pool, target, &mut request).await;
+        let told = deliver(kept, pool, target, request).await;
         if request.is_none() {
             return told.map_err(Unanswered::Exchange);
         }
@@ -65,7 +65,7 @@ where
     let fresh = tokio::time::timeout(connect_limit, connecting)
         .await
         .map_err(|_| Unanswered::ConnectTooLong)??;
-    deliver(fresh, pool, target, &mut request).await.map_err(Unanswered::Exchange)
+    deliver(fresh, pool, target, request).await.map_err(Unanswered::Exchange)
 }
 
 /// Sends what is there to be sent. It is still there after an error if the connection has not begun to
@@ -185,8 +185,9 @@ mod tests {
             std::future::pending().boxed()
         };
         let calls = (0..20).map(async |_| {
-            let request = Request::new(Full::new(Bytes::new()));
-            let (response, lent) = exchange(&pool, open, &target, request, LIMIT).await.unwrap();
+            let mut request = Some(Request::new(Full::new(Bytes::new())));
+            let (response, lent) =
+                exchange(&pool, open, &target, &mut request, LIMIT).await.unwrap();
             assert!(lent.is_none());
             response.into_body().collect().await.unwrap().to_bytes()
         });
@@ -199,9 +200,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn connecting_takes_no_longer_than_its_limit() {
         let target = Target::exactly("http://h.test").unwrap();
-        let request = Request::new(Full::new(Bytes::new()));
+        let mut request = Some(Request::new(Full::new(Bytes::new())));
         let open = |_: &Target| std::future::pending().boxed();
-        let told = exchange(&Arc::default(), open, &target, request, LIMIT).await;
+        let told = exchange(&Arc::default(), open, &target, &mut request, LIMIT).await;
         assert!(matches!(told, Err(Unanswered::ConnectTooLong)));
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn request(
     connect_limit: Duration,
 ) -> Result<(Response<Arriving>, Option<Lent>), Unanswered> {
     let pool = POOL.with(Arc::clone);
-    exchange(&pool, open, target, request, connect_limit).await
+    exchange(&pool, open, target, &mut Some(request), connect_limit).await
 }
 
 fn open(target: &Target) -> BoxFuture<'static, Result<Stream, BoxError>> {
