@@ -59,7 +59,7 @@ enum Command {
         after_help = "Example:\n  isthmus-load idle --address 127.0.0.1:8080 --streams 2000 --pid 4711"
     )]
     Idle(IdleArguments),
-    /// Run cases through direct, nginx and Isthmus in turn.
+    /// Run cases through direct, a bare relay, nginx and Isthmus in turn.
     #[command(
         after_help = "Example:\n  isthmus-load compare small streams-200\n  isthmus-load compare all --json figures.json"
     )]
@@ -150,7 +150,7 @@ struct CompareArguments {
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/cases"))]
     folder: PathBuf,
     /// What to compare, in the order of turns.
-    #[arg(long, value_delimiter = ',', default_value = "direct,nginx,isthmus")]
+    #[arg(long, value_delimiter = ',', default_value = "direct,relay,nginx,isthmus")]
     targets: Vec<Target>,
     /// The gateway's binary.
     #[arg(long, default_value = "target/release/isthmus")]

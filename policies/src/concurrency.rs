@@ -28,7 +28,8 @@ pub struct Found {
     lowered_at: Option<Moment>,
     /// The places of a machine of one's own.
     places: Option<Places>,
-    /// How much of one more than are counted has been earned by full houses: a whole one is tried.
+    /// How much of one more than are counted has been earned by full houses, `0.0..=1.0`: a whole one is
+    /// tried.
     more: f64,
 }
 
@@ -68,7 +69,9 @@ impl Concurrency {
         {
             // One more for each round of a full house.
             match found.counted() {
-                Some(places) => found.more += SELDOM / f64::from(places),
+                Some(places) => {
+                    found.more = (found.more + SELDOM / f64::from(places)).min(1.0);
+                }
                 None => found.limit = (found.limit + 1.0 / found.limit).min(MOST),
             }
         }
@@ -154,8 +157,8 @@ mod tests {
         assert_eq!(found.limit(), 12);
         (0..239).for_each(|_| found.went_well(12));
         assert_eq!(found.limit(), 12);
-        (0..2).for_each(|_| found.went_well(12));
-        assert_eq!(found.limit(), 13);
+        (0..1000).for_each(|_| found.went_well(12));
+        assert_eq!(found.limit(), 13, "no more than one");
         found.sign(12, true);
         assert_eq!(found.limit(), 12, "it was tried, and waited");
         (0..200).for_each(|_| found.went_well(5));

@@ -68,10 +68,10 @@ const RANGE: [f64; 2] = [0.0, 4.0];
 /// and its spread like so many, and less the more were seen.
 const PRIOR_NOISE: f64 = 2.0;
 const PRIOR_FADES: f64 = 10.0;
-/// The variance by which the level walks in a second: by a seventh or so in a hundred of them, as public
+/// The variance by which the level walks in a second: by a fifth or so in a hundred of them, as public
 /// endpoints do. So one that was slow, and is left alone for it, becomes a stranger again within
 /// minutes, and is given another chance.
-const WALK: f64 = 2e-4;
+const WALK: f64 = 4e-4;
 /// Two observations in a row that are so many deviations off, to one side, are no noise: the level has
 /// jumped.
 const JUMP: f64 = 2.5;
