@@ -147,7 +147,7 @@ target/tools/bin/cargo-fuzz:
 	cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools
 
 .PHONY: load
-load: tools-load $(MODEL) ## Measure: direct, nginx and Isthmus side by side
+load: tools-load $(MODEL) ## Measure: direct, a bare relay, nginx and Isthmus side by side
 	$(BUILD_ALL)
 	target/release/isthmus-load compare all
 

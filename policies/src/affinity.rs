@@ -172,7 +172,7 @@ impl Prompt {
 
     /// How many of its tokens are in the cache of an endpoint that keeps this share of what it reads.
     pub fn cached(&self, kept: f64) -> u64 {
-        if self.read > 0.0 { (self.known() * kept) as u64 } else { 0 }
+        if self.read > 0.0 { ((self.known() * kept) as u64).min(self.tokens) } else { 0 }
     }
 
     /// How many tokens the endpoint has read lately.

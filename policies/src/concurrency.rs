@@ -68,7 +68,7 @@ impl Concurrency {
             && pending.saturating_mul(2) >= found.limit()
         {
             // One more for each round of a full house.
-            match found.counted() {
+            match found.counted().filter(|places| found.limit as u32 > *places) {
                 Some(places) => {
                     found.more = (found.more + SELDOM / f64::from(places)).min(1.0);
                 }
@@ -80,11 +80,15 @@ impl Concurrency {
     /// On a machine of one's own, an attempt waited for a place while so many others were under way, or
     /// did not.
     pub fn sign(&mut self, others: u32, waited: bool) {
-        if let Self::Found(Found { places: Some(places), more, .. }) = self {
-            if places.count().is_some_and(|count| others >= count) {
+        if let Self::Found(Found { places: Some(places), more, limit, .. }) = self {
+            if waited && places.count().is_some_and(|count| others >= count) {
                 *more = 0.0;
             }
             places.observe(others, waited);
+            if let Some(count) = places.count() {
+                // Should the count be forgotten, more are tried from here on, one after the other.
+                *limit = limit.min(f64::from(count) + 1.0).max(LEAST);
+            }
         }
     }
 
@@ -93,7 +97,8 @@ impl Concurrency {
         if let Self::Found(found) = self
             && found.lowered_at.is_none_or(|lowered_at| now.since(lowered_at) >= PAUSE)
         {
-            found.limit = (found.limit * DECREASE).max(LEAST);
+            found.limit = (f64::from(found.limit()) * DECREASE).max(LEAST);
+            found.more = 0.0;
             found.lowered_at = Some(now);
         }
     }
@@ -161,6 +166,10 @@ mod tests {
         assert_eq!(found.limit(), 13, "no more than one");
         found.sign(12, true);
         assert_eq!(found.limit(), 12, "it was tried, and waited");
+        (1..20).for_each(|second| found.was_too_much(at(second * 1000)));
+        assert_eq!(found.limit(), 2);
+        (0..100).for_each(|_| found.went_well(12));
+        assert_eq!(found.limit(), 12, "an overload that is over lowers nothing for good");
         (0..200).for_each(|_| found.went_well(5));
         assert_eq!(found.limit(), 12, "room that nobody uses proves nothing");
         (0..20).for_each(|_| found.sign(12, false));

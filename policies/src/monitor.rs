@@ -159,8 +159,8 @@ impl Monitor {
             let Started { fresh, line, beside, .. } = *started;
             if let Some(waited) = state.stats.waited(now, fresh, line.ahead, ttft, beside) {
                 state.concurrency.sign(beside, waited);
+                self.put_up(&state, now);
                 if waited {
-                    self.put_up(&state, now);
                     return;
                 }
             }

@@ -9,7 +9,7 @@
 #[derive(Debug, Clone)]
 pub struct Places {
     /// For so many others under way, what the signs say against there being room: the logarithm of how
-    /// much more probable they are without it.
+    /// much more probable they are without it. The last one stands for all beyond.
     against: Box<[f32; MOST]>,
     count: Option<u32>,
 }
@@ -20,20 +20,20 @@ const MOST: usize = 256;
 const LATE_WITH_ROOM: f32 = 0.05;
 /// and how often it is where there was none.
 const LATE_WITHOUT: f32 = 0.6;
-/// What the past counts after each further sign: a few minutes of work.
-const FADING: f32 = 0.995;
+/// What earlier signs of one number count after each further one: the last ten or so tell.
+const FADING: f32 = 0.9;
 
 // === impl Places ===
 
 impl Places {
     /// A first token came with so many others under way, and had waited for a place or not.
     pub fn observe(&mut self, others: u32, waited: bool) {
-        let Some(place) = self.against.get_mut(others as usize) else { return };
-        *place += match waited {
-            true => (LATE_WITHOUT / LATE_WITH_ROOM).ln(),
-            false => ((1.0 - LATE_WITHOUT) / (1.0 - LATE_WITH_ROOM)).ln(),
-        };
-        self.against.iter_mut().for_each(|place| *place *= FADING);
+        let others = others as usize;
+        if waited && others >= MOST {
+            return;
+        }
+        let place = &mut self.against[others.min(MOST - 1)];
+        *place = *place * FADING + if waited { late() } else { in_time() };
         self.count = self.most_likely();
     }
 
@@ -42,9 +42,9 @@ impl Places {
         self.count
     }
 
-    /// If there are `n` places, all signs from `n` others on came without room.
+    /// If there are `n` places, all signs from `n` others on came without room. One sign alone is none.
     fn most_likely(&self) -> Option<u32> {
-        let (mut sum, mut most, mut count) = (0.0, 0.0, None);
+        let (mut sum, mut most, mut count) = (0.0, late(), None);
         for (others, against) in self.against.iter().enumerate().rev() {
             sum += against;
             if sum > most {
@@ -53,6 +53,16 @@ impl Places {
         }
         count
     }
+}
+
+/// How much a late first token speaks against there having been room,
+fn late() -> f32 {
+    (LATE_WITHOUT / LATE_WITH_ROOM).ln()
+}
+
+/// and one in time, which speaks for it.
+fn in_time() -> f32 {
+    ((1.0 - LATE_WITHOUT) / (1.0 - LATE_WITH_ROOM)).ln()
 }
 
 impl Default for Places {
@@ -95,6 +105,19 @@ mod tests {
         assert_eq!(places.count(), None, "more were served at once");
         places.observe(400, true);
         assert_eq!(places.count(), None, "beyond what is counted");
+        let mut new = Places::default();
+        new.observe(5, true);
+        assert_eq!(new.count(), None, "one sign is none");
+        new.observe(5, true);
+        assert_eq!(new.count(), Some(5));
+    }
+
+    #[test]
+    fn a_light_load_makes_nobody_forget() {
+        let mut places = Places::default();
+        (0..5).for_each(|_| places.observe(12, true));
+        (0..5000).for_each(|sign| places.observe(3 + sign % 8, sign % 30 == 0));
+        assert_eq!(places.count(), Some(12));
     }
 
     #[test]

@@ -325,6 +325,11 @@ impl Planned {
         self.pool.prompt(&self.demand, endpoint)
     }
 
+    /// The prompt, as whoever has none of it in a cache sees it.
+    pub(super) fn whole_prompt(&self) -> Prompt {
+        Prompt::new(self.demand.input_tokens)
+    }
+
     /// What to do after a failure.
     pub(super) fn after(&self, failure: &Failure, progress: Progress) -> Next {
         let (rules, now) = (&self.pool.strategy.retry, moment(Instant::now()));

@@ -22,7 +22,8 @@ pub struct Work {
 pub struct Served {
     /// Tokens of the prompt.
     pub input_tokens: u64,
-    /// Of those, the ones that were in the endpoint's cache; `None` if it does not tell.
+    /// Of those, the ones that were in the endpoint's cache, as it reports: 0 if it reports tokens and none
+    /// of these. `None` if it reports nothing.
     pub cached_tokens: Option<u64>,
     /// Tokens of the answer.
     pub output_tokens: u64,

@@ -120,7 +120,8 @@ fn patience(planned: &Planned, endpoint: &Endpoint, total: Duration) -> Duration
         return total;
     }
     let others = planned.endpoints().skip_while(|other| other.name != endpoint.name).skip(1);
-    let live = endpoint.monitor.view(moment(Instant::now()), planned.prompt(endpoint));
+    // A cache may turn out not to have what it is expected to have.
+    let live = endpoint.monitor.view(moment(Instant::now()), planned.whole_prompt());
     let has_alternative = others.count() > 0 && live.samples >= KNOWN_WELL;
     stall::until_first_token(&live, total, has_alternative)
 }

@@ -209,7 +209,7 @@ impl Attempted {
     /// It is over, and the answer was whole.
     pub(super) fn finish_well(&mut self) {
         let usage = self.usage_or_estimate();
-        let tells = usage.source == Source::Reported && self.caches();
+        let tells = usage.source == Source::Reported;
         let was = Served {
             input_tokens: usage.input(),
             cached_tokens: tells.then_some(usage.cache_read),
