@@ -12,6 +12,7 @@ use crate::facts::Facts;
 use crate::live::{Gate, Quantiles};
 use crate::objective::{Aim, Objective};
 use crate::offer::Pricing;
+use crate::usual::Usual;
 
 fn offer(number: usize, cents: u32) -> Offer {
     let rate = format!("{}.{:02}", cents / 100, cents % 100);
@@ -27,18 +28,17 @@ fn offer(number: usize, cents: u32) -> Offer {
 }
 
 fn seen() -> impl Generator<Value = (Seen, u32)> {
-    let live = (0.01f64..5.0, 1.0f64..200.0, 0.0f64..0.5, 0u32..20, 0.0f64..3.0).prop_map(
-        |(p50, tokens_per_second, failure, pending, queue)| LiveView {
+    let live = (0.01f64..5.0, 1.0f64..200.0, 0.0f64..0.5, 0u32..20, 0.0f64..3.0, 0u64..1500)
+        .prop_map(|(p50, tokens_per_second, failure, pending, queue, cached_tokens)| LiveView {
             gate: Gate::Clear,
-            cached_tokens: 0,
+            cached_tokens,
             ttft: Quantiles { p50, p90: p50 * 1.7, p95: p50 * 2.3, p99: p50 * 4.1 },
             samples: 100,
             tokens_per_second,
             failure,
             pending,
             queue,
-        },
-    );
+        });
     (any::<[bool; 3]>(), proptest::option::weighted(0.9, live), 0u32..1000)
         .prop_map(|(may, live, cents)| (Seen { name: "".into(), may, rules: vec![], live }, cents))
 }
@@ -60,7 +60,12 @@ fn recorded(endpoints: Vec<Seen>, chance: u64, incumbent: Option<usize>) -> Reco
             allowed_regions: None,
             purpose: String::new(),
         },
-        demand: Demand { input_tokens: 1234, output_tokens: 99, ..Demand::default() },
+        demand: Demand {
+            input_tokens: 1234,
+            output_tokens: 99,
+            usual: Usual { input_tokens: 777.7, output_tokens: 1.0 / 3.0, late: 0.0123 },
+            ..Demand::default()
+        },
         narrowed: Narrowed { provider: None, objective: Some("balanced".to_owned()) },
         incumbent,
         chance,
