@@ -73,10 +73,7 @@ impl<S: Service> Adapter for HttpAdapter<S> {
         if attempt.beginning.is_none()
             && let Some(route) = self.service.relay(request, &attempt.model)
         {
-            return match request.stream {
-                true => self.relay_stream(route, attempt).boxed(),
-                false => self.relay(route, attempt).boxed(),
-            };
+            return self.relay(route, attempt).boxed();
         }
         match request.operation {
             Operation::Chat | Operation::Completion => self.chat(attempt).boxed(),
@@ -121,20 +118,6 @@ impl<S: Service> HttpAdapter<S> {
 
     // === the same language on both sides ===
 
-    async fn relay_stream(
-        &self,
-        route: Route<'_, dyn RelayDialect>,
-        attempt: Attempt,
-    ) -> Result<Answer, Failure> {
-        let (request, dialect) = (&attempt.request, route.dialect);
-        let limits = limits(&attempt);
-        let encoded = dialect.rewrite(request, &attempt.model)?;
-        let outgoing = Outgoing::post(&route.target, encoded, &limits);
-        let refused = |refused: Refused<'_>| dialect.failure(refused);
-        let watch = dialect.watch(request);
-        self.stream(outgoing, watch, &refused, vec![]).await.map(Answer::Stream)
-    }
-
     async fn relay(
         &self,
         route: Route<'_, dyn RelayDialect>,
@@ -145,6 +128,10 @@ impl<S: Service> HttpAdapter<S> {
         let encoded = dialect.rewrite(request, &attempt.model)?;
         let outgoing = Outgoing::post(&route.target, encoded, &limits);
         let refused = |refused: Refused<'_>| dialect.failure(refused);
+        if request.stream {
+            let watch = dialect.watch(request);
+            return self.stream(outgoing, watch, &refused, vec![]).await.map(Answer::Stream);
+        }
         let told = self.line.whole(outgoing, refused).await?;
         let usage = dialect.usage(request, &told.body).map_err(|failure| self.struck(failure))?;
         let usage = usage.unwrap_or_else(|| estimate(request, told.body.len()));

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
@@ -43,7 +42,7 @@ async fn relay(caller: TcpStream, upstream: SocketAddr) -> hyper::Result<()> {
     let _ = provider.set_nodelay(true);
     let (sender, connection) = client::conn::http1::handshake(TokioIo::new(provider)).await?;
     spawn_local(connection);
-    let sender = Rc::new(RefCell::new(sender));
+    let sender = RefCell::new(sender);
     http1::Builder::new()
         .serve_connection(TokioIo::new(caller), service_fn(|request| ask(&sender, request)))
         .await

@@ -33,9 +33,6 @@ pub struct Warm {
     holders: [Option<(u32, f32)>; HOLDERS],
 }
 
-/// At how many bytes prompts are hashed: providers cache from about 1024 tokens on.
-const LENGTHS: [usize; 7] = [4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
-
 /// A prompt as one endpoint sees it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Prompt {
@@ -44,6 +41,9 @@ pub struct Prompt {
     /// The share of it that the endpoint has read lately, `0.0..=1.0`.
     pub read: f32,
 }
+
+/// At how many bytes prompts are hashed: providers cache from about 1024 tokens on.
+const LENGTHS: [usize; 7] = [4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
 
 /// So many endpoints are remembered for each prefix.
 const HOLDERS: usize = 4;

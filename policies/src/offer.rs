@@ -38,7 +38,7 @@ pub enum Pricing {
 
 /// Tokens that an exchange of text is expected to consume.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Expected {
+pub struct Consumption {
     /// Of the prompt, those that are computed.
     pub uncached_input: u64,
     /// Of the prompt, those that are read from a cache.
@@ -49,9 +49,9 @@ pub struct Expected {
 
 const MILLION: u64 = 1_000_000;
 
-// === impl Expected ===
+// === impl Consumption ===
 
-impl Expected {
+impl Consumption {
     /// The same in buckets.
     pub(crate) fn usage(&self) -> Usage {
         Usage {
@@ -69,13 +69,15 @@ impl Pricing {
     /// What an exchange of these tokens would add to the bill, with so many seconds of work
     /// waiting: exact for tokens, nothing for a lease that has room, the lease's share for one that
     /// has none, and `None` where nobody knows.
-    pub fn marginal(&self, expected: &Expected, queue: f64) -> Option<Money> {
+    pub fn marginal(&self, consumption: &Consumption, queue: f64) -> Option<Money> {
         match self {
             Self::Tokens(price) => {
-                let Expected { uncached_input, cache_read, output_tokens } = *expected;
+                let Consumption { uncached_input, cache_read, output_tokens } = *consumption;
                 Some(price.cost_of_text(uncached_input, cache_read, output_tokens))
             }
-            Self::Lease(lease) if lease.is_saturated(queue) => Some(lease.share(&expected.usage())),
+            Self::Lease(lease) if lease.is_saturated(queue) => {
+                Some(lease.share(&consumption.usage()))
+            }
             Self::Lease(_) => Some(Money::ZERO),
             Self::Unknown => None,
         }

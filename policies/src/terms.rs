@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::affinity::{Prompt, Warm};
 use crate::lease;
 use crate::live::{LiveView, Quantiles};
-use crate::offer::{Expected, Pricing};
+use crate::offer::{Consumption, Pricing};
 use crate::usual::Usual;
 
 /// What is expected of a request, and how long it may take.
@@ -60,9 +60,13 @@ impl Demand {
     }
 
     /// What the exchange is expected to consume of an endpoint with so much of the prompt in its cache.
-    pub(crate) const fn expected(&self, cached_tokens: u64, output_tokens: u64) -> Expected {
+    pub(crate) const fn consumption(&self, cached_tokens: u64, output_tokens: u64) -> Consumption {
         let uncached_input = self.input_tokens.saturating_sub(cached_tokens);
-        Expected { uncached_input, cache_read: self.input_tokens - uncached_input, output_tokens }
+        Consumption {
+            uncached_input,
+            cache_read: self.input_tokens - uncached_input,
+            output_tokens,
+        }
     }
 }
 
@@ -72,13 +76,13 @@ impl Terms {
     /// The terms of one endpoint; [`Terms::over`] is left to the bounds.
     #[inline]
     pub(crate) fn of(demand: &Demand, place: usize, pricing: &Pricing, live: &LiveView) -> Self {
-        let expected = demand.expected(live.cached_tokens, demand.output_tokens);
+        let consumption = demand.consumption(live.cached_tokens, demand.output_tokens);
         let generation = demand.output_tokens as f64 / live.tokens_per_second.max(0.001);
         let waiting = lease::waiting(live.queue);
         Self {
             place,
-            cost: pricing.marginal(&expected, live.queue),
-            cached_tokens: expected.cache_read,
+            cost: pricing.marginal(&consumption, live.queue),
+            cached_tokens: consumption.cache_read,
             ttft: live.ttft,
             queue: waiting,
             latency: live.ttft.p95 + waiting + generation,

@@ -234,14 +234,14 @@ impl Judge<'_> {
         let demand = self.situation.demand;
         let bill = |standing: &Standing, output_tokens| {
             let Candidate { offer, live, .. } = candidate(standing);
-            let expected = demand.expected(live.cached_tokens, output_tokens);
-            Some((offer.pricing.marginal(&expected, live.queue)?, expected, &offer.pricing))
+            let consumption = demand.consumption(live.cached_tokens, output_tokens);
+            Some((offer.pricing.marginal(&consumption, live.queue)?, consumption, &offer.pricing))
         };
         // A second copy takes of a lease what others would have had.
         let cost = |standing: &Standing, output_tokens| {
-            let (bill, expected, pricing) = bill(standing, output_tokens)?;
+            let (bill, consumption, pricing) = bill(standing, output_tokens)?;
             Some(match pricing {
-                Pricing::Lease(lease) => lease.share(&expected.usage()),
+                Pricing::Lease(lease) => lease.share(&consumption.usage()),
                 Pricing::Tokens(_) | Pricing::Unknown => bill,
             })
         };
