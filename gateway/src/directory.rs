@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState;
 use isthmus_adapters::adapter::{Adapter, Timeouts};
 use isthmus_config::settings::Settings;
 use isthmus_config::settings::charging::Charging;
@@ -24,7 +25,7 @@ use crate::telemetry::metrics::EndpointMetrics;
 
 /// All that can be asked for.
 pub struct Directory {
-    pools: HashMap<ModelName, Arc<Pool>>,
+    pools: HashMap<ModelName, Arc<Pool>, RandomState>,
     accounts: BTreeMap<ProviderName, Account>,
     known: ArcSwap<Known>,
     /// Pools of one endpoint, for models that were asked for as `provider/model`.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState;
 use isthmus_config::settings::tenancy::Tenancy;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_ledger::key::{Key, KeyHash};
@@ -22,7 +23,7 @@ pub use tenant::Tenant;
 /// All keys by hash, those of the ledger and those of the configuration, replaced as a whole when the
 /// ledger changes.
 pub struct Keyring {
-    keys: ArcSwap<HashMap<KeyHash, Arc<Held>>>,
+    keys: ArcSwap<HashMap<KeyHash, Arc<Held>, RandomState>>,
     may_be_open: bool,
     tenancy: Tenancy,
     anonymous: Tenant,
@@ -101,7 +102,7 @@ impl Keyring {
     fn hold(&self, kept: Vec<(KeyHash, Key)>) -> usize {
         let declared = self.tenancy.keys.iter().cloned();
         let hold = |(hash, key)| (hash, Arc::new(Held::new(key, &self.tenancy)));
-        let keys: HashMap<_, _> = kept.into_iter().chain(declared).map(hold).collect();
+        let keys: HashMap<_, _, _> = kept.into_iter().chain(declared).map(hold).collect();
         let count = keys.len();
         self.keys.store(Arc::new(keys));
         count

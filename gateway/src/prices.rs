@@ -38,7 +38,7 @@ pub fn right(settings: &Settings, line: &Line, day: Date) -> Option<Arc<Tariff>>
     let written = match settings.endpoints.get(line.endpoint.as_str()) {
         Some(named) if is_still(named, line) => named.written.clone(),
         // Asked for as `provider/model`, which needs no endpoint of that name.
-        None if line.endpoint == format!("{}/{}", line.provider, line.upstream_model) => {
+        None if *line.endpoint == format!("{}/{}", line.provider, line.upstream_model) => {
             Charging::Unsaid
         }
         Some(_) | None => return None,
@@ -52,5 +52,5 @@ pub fn right(settings: &Settings, line: &Line, day: Date) -> Option<Arc<Tariff>>
 
 fn is_still(endpoint: &Endpoint, line: &Line) -> bool {
     let Endpoint { provider, model, .. } = endpoint;
-    provider.as_str() == line.provider && model.as_str() == line.upstream_model
+    *provider == line.provider && *model == line.upstream_model
 }

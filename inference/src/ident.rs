@@ -19,6 +19,13 @@ macro_rules! names {
             }
         }
 
+        /// No name.
+        impl Default for $name {
+            fn default() -> Self {
+                Self("".into())
+            }
+        }
+
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
                 Self(text.into())
@@ -35,6 +42,21 @@ macro_rules! names {
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
+            }
+        }
+
+        // It is read as the text that it is.
+        impl std::ops::Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, text: &&str) -> bool {
+                *self.0 == **text
             }
         }
 

@@ -35,6 +35,8 @@ pub struct Member {
     pub key: Range<usize>,
     /// The value, without the space around it.
     pub value: Range<usize>,
+    /// Whether the key is written with escapes.
+    is_escaped: bool,
 }
 
 /// The text is not one JSON object; it goes wrong at this byte.
@@ -47,6 +49,8 @@ struct Scanner<'t> {
     at: usize,
     /// The last key.
     key: Range<usize>,
+    /// Whether the last string was written with escapes.
+    is_escaped: bool,
     encoded: Encoded,
 }
 
@@ -64,8 +68,13 @@ type Scan<T> = Result<T, NotAnObject>;
 impl Outline {
     /// The outline of a text, which must be one JSON object and nothing else.
     pub fn of(text: &str) -> Scan<Self> {
-        let mut scanner =
-            Scanner { text: text.as_bytes(), at: 0, key: 0..0, encoded: Encoded::default() };
+        let mut scanner = Scanner {
+            text: text.as_bytes(),
+            at: 0,
+            key: 0..0,
+            is_escaped: false,
+            encoded: Encoded::default(),
+        };
         scanner.skip_space();
         let members = scanner.object()?;
         scanner.skip_space();
@@ -84,15 +93,12 @@ impl Outline {
 impl Member {
     /// Whether the key is `name`, however it is written.
     fn is_named(&self, text: &[u8], name: &str) -> bool {
-        let written = &text[self.key.clone()];
-        if written.len() <= name.len() {
-            return written == name.as_bytes();
+        if !self.is_escaped {
+            return text[self.key.clone()] == *name.as_bytes();
         }
-        // A key with escapes, each longer than what it stands for, may still spell the name. With its
-        // quotes it is a JSON text.
-        written.contains(&b'\\')
-            && serde_json::from_slice::<String>(&text[self.key.start - 1..=self.key.end])
-                .is_ok_and(|key| key == name)
+        // It may still spell the name. With its quotes it is a JSON text.
+        serde_json::from_slice::<String>(&text[self.key.start - 1..=self.key.end])
+            .is_ok_and(|key| key == name)
     }
 }
 
@@ -108,14 +114,11 @@ impl Scanner<'_> {
         }
         loop {
             self.skip_space();
-            let key = self.string()?;
-            self.skip_space();
-            self.expect(b':')?;
-            self.skip_space();
+            self.member_key()?;
+            let (key, is_escaped) = (self.key.clone(), self.is_escaped);
             let start = self.at;
-            self.key = key.clone();
             self.value()?;
-            members.push(Member { key, value: start..self.at });
+            members.push(Member { key, value: start..self.at, is_escaped });
             self.skip_space();
             if self.take_if(b'}') {
                 return Ok(members);
@@ -202,6 +205,7 @@ impl Scanner<'_> {
     fn string(&mut self) -> Scan<Range<usize>> {
         self.expect(b'"')?;
         let start = self.at;
+        self.is_escaped = false;
         loop {
             match memchr::memchr2(b'"', b'\\', &self.text[self.at..]) {
                 None => {
@@ -215,6 +219,7 @@ impl Scanner<'_> {
                 }
                 Some(skipped) => {
                     self.at += skipped + 1;
+                    self.is_escaped = true;
                     self.escape()?;
                 }
             }

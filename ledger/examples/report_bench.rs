@@ -102,14 +102,14 @@ fn settled(hour: i64, set: u64) -> Settled {
     let at = hour * 3_600_000 + 1000;
     let line = Line {
         number: 1,
-        endpoint: format!("endpoint-{}", set % 12),
+        endpoint: format!("endpoint-{}", set % 12).into(),
         provider: ["openai", "bedrock", "anthropic", "akash"][(set % 4) as usize].into(),
-        upstream_model: format!("model-{}", set % 8),
+        upstream_model: format!("model-{}", set % 8).into(),
         reason: "first".into(),
         fate: "answered".into(),
         counts: true,
         usage,
-        price: Some(format!("{:016x}", set % 12)),
+        price: Some(format!("{:016x}", set % 12).into()),
         cost: cost(rate),
         began: at,
         first_output_ms: Some(300),
@@ -118,7 +118,7 @@ fn settled(hour: i64, set: u64) -> Settled {
     Settled {
         exchange: ExchangeId::new(at, u128::from(set)),
         at,
-        request_id: format!("req-{hour}-{set}"),
+        request_id: format!("req-{hour}-{set}").into(),
         about: About {
             organisation: "Acme".into(),
             team: TEAMS[(set % 9) as usize].into(),

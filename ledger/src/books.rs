@@ -4,9 +4,11 @@
 //! A process writes into its own journal first ([`crate::journal`]); [`Books::post`] takes from there.
 //! It may be told the same thing twice: what it has, it leaves as it is.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
+use isthmus_inference::ident::{EndpointName, PriceId, ProviderName, UpstreamModel};
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -90,21 +92,21 @@ pub struct Dimensions {
     /// Whose they are.
     pub about: Arc<About>,
     /// How the exchange ended: the word for it.
-    pub outcome: String,
+    pub outcome: Cow<'static, str>,
     /// The endpoint; empty for an exchange without an attempt, as are the next two.
-    pub endpoint: String,
+    pub endpoint: EndpointName,
     /// The account.
-    pub provider: String,
+    pub provider: ProviderName,
     /// The upstream's own name for the model.
-    pub upstream_model: String,
+    pub upstream_model: UpstreamModel,
     /// Why it was tried.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// The version of the price; empty where nobody knows one.
-    pub price: String,
+    pub price: PriceId,
     /// Whether the house estimated the tokens.
     pub estimated: bool,
     /// `off`, `miss` or `hit`.
-    pub cache: String,
+    pub cache: Cow<'static, str>,
     /// Whether these are corrections of what was charged before.
     pub correction: bool,
 }

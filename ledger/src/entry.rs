@@ -9,9 +9,11 @@ mod body;
 mod chain;
 mod id;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use isthmus_inference::ident::{EndpointName, PriceId, ProviderName, RequestId, UpstreamModel};
 use isthmus_inference::money::Money;
 use isthmus_inference::usage::{Source, Usage};
 use serde::{Deserialize, Serialize};
@@ -64,7 +66,7 @@ pub struct Hold {
     /// Since when: Unix milliseconds.
     pub at: i64,
     /// The id that the caller knows, which need not be unique.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// Whose it is.
     pub about: Arc<About>,
     /// How much: what the expected tokens cost at the dearest endpoint that may be asked.
@@ -72,14 +74,14 @@ pub struct Hold {
     /// The tokens that this is for.
     pub expected: Usage,
     /// That endpoint,
-    pub endpoint: String,
+    pub endpoint: EndpointName,
     /// its account,
-    pub provider: String,
+    pub provider: ProviderName,
     /// the upstream's own name for its model,
-    pub upstream_model: String,
+    pub upstream_model: UpstreamModel,
     /// and the version of its price; `None` where nobody knows a price, and nothing is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<String>,
+    pub price: Option<PriceId>,
 }
 
 /// An exchange that is over.
@@ -90,7 +92,7 @@ pub struct Settled {
     /// When it was over: Unix milliseconds. It is charged to this moment.
     pub at: i64,
     /// The id that the caller knows.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// Whose it is.
     pub about: Arc<About>,
     /// How it ended.
@@ -113,7 +115,7 @@ pub enum Outcome {
     /// The caller has all of the answer.
     Answered,
     /// It failed, before the answer or in its middle; the kind of failure.
-    Failed(String),
+    Failed(Cow<'static, str>),
     /// The caller left.
     Abandoned,
     /// The house ended before it was over; what it cost is what was held.
@@ -126,15 +128,15 @@ pub struct Line {
     /// Counts from 1.
     pub number: u32,
     /// The endpoint.
-    pub endpoint: String,
+    pub endpoint: EndpointName,
     /// The account.
-    pub provider: String,
+    pub provider: ProviderName,
     /// The upstream's own name for the model.
-    pub upstream_model: String,
+    pub upstream_model: UpstreamModel,
     /// Why it was tried: `first`, `retry`, `fallback`, `hedge` or `splice`.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// How it ended: `answered`, `lost`, `open` (the caller left), or the kind of failure.
-    pub fate: String,
+    pub fate: Cow<'static, str>,
     /// Whether it is the one that counts for the exchange: it answered, or was tried last.
     #[serde(default)]
     pub counts: bool,
@@ -142,7 +144,7 @@ pub struct Line {
     pub usage: Usage,
     /// The version of the price that `cost` follows from; `None` where nobody knows a price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<String>,
+    pub price: Option<PriceId>,
     /// What that costs; `None` where nobody knows a price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
@@ -217,8 +219,8 @@ impl Entry {
     /// The id that the caller knows; a correction has none.
     pub fn request_id(&self) -> &str {
         match self {
-            Self::Hold(hold) => &hold.request_id,
-            Self::Settled(settled) => &settled.request_id,
+            Self::Hold(hold) => hold.request_id.as_str(),
+            Self::Settled(settled) => settled.request_id.as_str(),
             Self::Correction(_) => "",
         }
     }
@@ -237,12 +239,12 @@ impl Entry {
 
 impl Outcome {
     /// The word for it.
-    pub fn as_str(&self) -> &str {
+    pub fn word(&self) -> Cow<'static, str> {
         match self {
-            Self::Answered => "answered",
-            Self::Failed(kind) => kind,
-            Self::Abandoned => "abandoned",
-            Self::Interrupted => "interrupted",
+            Self::Answered => "answered".into(),
+            Self::Failed(kind) => kind.clone(),
+            Self::Abandoned => "abandoned".into(),
+            Self::Interrupted => "interrupted".into(),
         }
     }
 }

@@ -64,8 +64,8 @@ fn of_correction(correction: &Correction) -> Vec<Bucket> {
 fn dimensions_of(settled: &Settled, line: Option<&Line>) -> Dimensions {
     let dimensions = Dimensions {
         about: Arc::clone(&settled.about),
-        outcome: settled.outcome.as_str().to_owned(),
-        cache: settled.cache.as_str().to_owned(),
+        outcome: settled.outcome.word(),
+        cache: settled.cache.as_str().into(),
         ..Dimensions::default()
     };
     match line {
@@ -164,7 +164,7 @@ mod tests {
     fn line(number: u32, counts: bool, cost: Option<i128>) -> Line {
         Line {
             number,
-            endpoint: format!("e{number}"),
+            endpoint: format!("e{number}").into(),
             provider: "p".into(),
             upstream_model: "m".into(),
             reason: "first".into(),

@@ -79,7 +79,7 @@ impl Lease {
     pub fn shared<'b>(&self, buckets: &'b [Bucket], period: Hours) -> Vec<SharedHour<'b>> {
         let mine: Vec<_> = buckets
             .iter()
-            .filter(|bucket| bucket.of.endpoint == self.endpoint && !bucket.of.correction)
+            .filter(|bucket| *bucket.of.endpoint == *self.endpoint && !bucket.of.correction)
             .collect();
         let (from, to) = (self.hours.from.max(period.from), self.hours.to.min(period.to));
         let mut by_hour = std::collections::BTreeMap::<i64, Vec<&Bucket>>::new();

@@ -48,7 +48,7 @@ pub fn correction(
         of: settled.at,
         at: now,
         about: Arc::clone(&settled.about),
-        line: Line { price: Some(priced.id.to_string()), cost: Some(cost), ..line.clone() },
+        line: Line { price: Some(priced.id.clone()), cost: Some(cost), ..line.clone() },
         was: line.cost,
         reason: reason.to_owned(),
     })
@@ -101,14 +101,14 @@ mod tests {
         let priced = charged.map(|tariff| tariff.price(None, input));
         Line {
             number: 1,
-            endpoint: endpoint.to_owned(),
-            provider: "p".to_owned(),
-            upstream_model: "m".to_owned(),
-            reason: "first".to_owned(),
-            fate: "answered".to_owned(),
+            endpoint: endpoint.into(),
+            provider: "p".into(),
+            upstream_model: "m".into(),
+            reason: "first".into(),
+            fate: "answered".into(),
             counts: true,
             usage,
-            price: priced.map(|priced| priced.id.to_string()),
+            price: priced.map(|priced| priced.id.clone()),
             cost: priced.map(|priced| priced.written.price.cost(&usage)),
             began: 0,
             first_output_ms: None,
@@ -120,7 +120,7 @@ mod tests {
         Settled {
             exchange: ExchangeId::new(1_000, 7),
             at: 1_000,
-            request_id: "r".to_owned(),
+            request_id: "r".into(),
             about: Arc::default(),
             outcome: Outcome::Answered,
             lines,

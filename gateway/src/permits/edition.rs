@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use isthmus_inference::date::Date;
 use isthmus_inference::ident::ModelName;
 use isthmus_policies::permit::{Bundle, CatalogueError, Decision, Described, Permit};
@@ -18,7 +19,7 @@ pub struct Edition {
     bundle: Arc<Bundle>,
     day: Date,
     /// By the pool's name.
-    pools: HashMap<ModelName, Arc<PoolPermit>>,
+    pools: HashMap<ModelName, Arc<PoolPermit>, RandomState>,
     /// Of models that are asked for as `provider/model`, made when somebody asks.
     guests: Cache<ModelName, Arc<PoolPermit>>,
 }
@@ -26,7 +27,7 @@ pub struct Edition {
 /// What one edition says of the endpoints of one pool.
 pub struct PoolPermit {
     permit: Permit,
-    answered: Cache<Question, Arc<Permitted>>,
+    answered: Cache<Question, Arc<Permitted>, RandomState>,
 }
 
 /// What is asked of a pool's permit. Equal questions have equal answers.
@@ -79,7 +80,7 @@ impl Edition {
         pools: impl IntoIterator<Item = (&'p ModelName, &'p [Described])>,
         day: Date,
     ) -> Result<Self, CatalogueError> {
-        let mut permits = HashMap::new();
+        let mut permits = HashMap::default();
         for (name, catalogue) in pools {
             let permit = Permit::new(Arc::clone(&bundle), catalogue, day)?;
             permits.insert(name.clone(), Arc::new(PoolPermit::new(permit, MOST_ANSWERS)));
@@ -128,7 +129,8 @@ impl fmt::Debug for Edition {
 
 impl PoolPermit {
     fn new(permit: Permit, most_answers: u64) -> Self {
-        Self { permit, answered: Cache::new(most_answers) }
+        let answered = Cache::builder().max_capacity(most_answers);
+        Self { permit, answered: answered.build_with_hasher(RandomState::default()) }
     }
 
     /// The answer, if the question was asked before.

@@ -66,19 +66,22 @@ fn hold(planned: &Planned, ticket: &Ticket) -> Hold {
         (cost.unwrap_or(Money::ZERO), rates.price_id(&expected))
     });
     let at = unix_milliseconds();
-    let named = |of: fn(&Endpoint) -> &str| {
-        dearest.as_ref().map_or("", |(_, _, endpoint)| of(endpoint)).to_owned()
-    };
+    let (endpoint, provider, upstream_model) = dearest.as_ref().map_or_else(
+        Default::default,
+        |(_, _, Endpoint { name, provider, model, .. })| {
+            (name.clone(), provider.clone(), model.clone())
+        },
+    );
     Hold {
         exchange: ExchangeId::new(at, fastrand::u128(..)),
         at,
-        request_id: record.id.to_string(),
+        request_id: record.id.clone(),
         about: record.about(),
         amount,
         expected,
-        endpoint: named(|endpoint| endpoint.name.as_str()),
-        provider: named(|endpoint| endpoint.provider.as_str()),
-        upstream_model: named(|endpoint| endpoint.model.as_str()),
+        endpoint,
+        provider,
+        upstream_model,
         price,
     }
 }

@@ -42,6 +42,7 @@ use crate::quota::{Notes, Reservation};
 use crate::telemetry::events::CallFinished;
 use crate::telemetry::metrics::Metrics;
 
+mod about;
 pub mod attempts;
 pub mod considered;
 mod entry;

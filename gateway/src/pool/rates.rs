@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use isthmus_config::settings::charging::Charging;
+use isthmus_inference::ident::PriceId;
 use isthmus_inference::money::Money;
 use isthmus_inference::tariff::{Priced, Tariff};
 use isthmus_inference::tier::Tier;
@@ -49,10 +50,10 @@ impl Rates {
     }
 
     /// By which the ledger knows the price of these tokens.
-    pub fn price_id(&self, usage: &Usage) -> Option<String> {
+    pub fn price_id(&self, usage: &Usage) -> Option<PriceId> {
         match self.priced(usage.tier, usage.input()) {
-            Some(priced) => Some(priced.id.to_string()),
-            None => self.is_leased().then(|| LEASE.to_owned()),
+            Some(priced) => Some(priced.id.clone()),
+            None => self.is_leased().then(|| LEASE.into()),
         }
     }
 

@@ -41,15 +41,15 @@ pub(super) fn seller(bucket: &Bucket, around: &Surroundings<'_>) -> Seller {
     let unknown = || {
         let name = &bucket.of.provider;
         Seller {
-            service_provider: name.clone(),
-            host: name.clone(),
-            invoice_issuer: name.clone(),
+            service_provider: name.to_string(),
+            host: name.to_string(),
+            invoice_issuer: name.to_string(),
             service: format!("{name} API"),
             region: None,
             dynamic: false,
         }
     };
-    around.sellers.get(&bucket.of.endpoint).cloned().unwrap_or_else(unknown)
+    around.sellers.get(&*bucket.of.endpoint).cloned().unwrap_or_else(unknown)
 }
 
 /// What all rows of a bucket have in common.
@@ -61,7 +61,7 @@ pub(super) fn base(bucket: &Bucket, request_id: &str, around: &Surroundings<'_>)
         hour: bucket.hour,
         correction: of.correction,
         seller: seller(bucket, around),
-        endpoint: of.endpoint.clone(),
+        endpoint: of.endpoint.to_string(),
         tags: json!(of.about.tags).to_string(),
         extra: Extra {
             model: of.about.model.clone(),
@@ -69,9 +69,9 @@ pub(super) fn base(bucket: &Bucket, request_id: &str, around: &Surroundings<'_>)
             key: of.about.key.clone(),
             data_class: of.about.data_class.clone(),
             policy: of.about.policy.clone(),
-            price: of.price.clone(),
+            price: of.price.to_string(),
             estimated: of.estimated,
-            outcome: of.outcome.clone(),
+            outcome: of.outcome.to_string(),
             request_id: request_id.to_owned(),
             ..Extra::default()
         },

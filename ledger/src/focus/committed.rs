@@ -35,7 +35,7 @@ pub fn rows(
 /// Whether a bucket's cost is that of a lease among these.
 pub fn is_leased(bucket: &Bucket, leases: &[Lease]) -> bool {
     let mine = |lease: &Lease| {
-        lease.endpoint == bucket.of.endpoint
+        *lease.endpoint == *bucket.of.endpoint
             && (lease.hours.from..lease.hours.to).contains(&bucket.hour)
     };
     bucket.of.price == LEASE && leases.iter().any(mine)
@@ -51,8 +51,8 @@ fn of_hour(
     let endpoint = &lease.endpoint;
     let mut nobody = Bucket { hour: shared.hour, of: Default::default(), sums: Default::default() };
     Arc::make_mut(&mut nobody.of.about).organisation = organisation.to_owned();
-    nobody.of.endpoint.clone_from(endpoint);
-    nobody.of.provider.clone_from(endpoint);
+    nobody.of.endpoint = endpoint.as_str().into();
+    nobody.of.provider = endpoint.as_str().into();
     let nobody = Row { seller: seller(&nobody, around), ..base(&nobody, "", around) };
     let purchase = Row {
         category: Category::Purchase,

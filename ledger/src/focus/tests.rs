@@ -42,7 +42,7 @@ fn line(priced: Option<&Priced>, usage: Usage, endpoint: &str) -> Line {
         price: if leased {
             Some(committed::LEASE.into())
         } else {
-            priced.map(|priced| priced.id.to_string())
+            priced.map(|priced| priced.id.clone())
         },
         cost: if leased {
             Some(Money::ZERO)
@@ -59,7 +59,7 @@ fn settled(number: u128, hour: i64, lines: Vec<Line>) -> Settled {
     Settled {
         exchange: ExchangeId::new(1, number),
         at: hour * 3_600_000,
-        request_id: format!("r{number}"),
+        request_id: format!("r{number}").into(),
         about: About { organisation: "acme".into(), team: "t".into(), ..About::default() }.into(),
         outcome: Outcome::Answered,
         lines,

@@ -361,7 +361,7 @@ mod tests {
         Entry::Hold(Box::new(Hold {
             exchange: ExchangeId::new(1, u128::from(number)),
             at: 1,
-            request_id: format!("r\"{number}\n"),
+            request_id: format!("r\"{number}\n").into(),
             ..Hold::default()
         }))
     }

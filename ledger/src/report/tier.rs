@@ -25,7 +25,7 @@ impl Discounts {
     /// What a bucket saved; less than nothing if its tier is the dearer one.
     pub fn saved(&self, bucket: &Bucket) -> Money {
         let tokens = &bucket.sums.usage;
-        match self.0.get(&bucket.of.price) {
+        match self.0.get(&*bucket.of.price) {
             Some((charged, usual)) => usual.cost(tokens) - charged.cost(tokens),
             None => Money::ZERO,
         }
@@ -77,7 +77,7 @@ mod tests {
     /// What a million tokens at this tier and length saved.
     fn saved(tariff: &Tariff, tier: Option<Tier>, length: u64) -> String {
         let of = Dimensions {
-            price: tariff.price(tier, length).id.to_string(),
+            price: tariff.price(tier, length).id.clone(),
             ..Dimensions::default()
         };
         let usage = Usage { uncached_input: 1_000_000, ..Usage::default() };

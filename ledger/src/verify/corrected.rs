@@ -44,11 +44,11 @@ mod tests {
     fn correction(at: i64, was: i128, cost: i128) -> Correction {
         let line = Line {
             number: 1,
-            endpoint: String::new(),
-            provider: String::new(),
-            upstream_model: String::new(),
-            reason: String::new(),
-            fate: String::new(),
+            endpoint: "e".into(),
+            provider: "p".into(),
+            upstream_model: "m".into(),
+            reason: "first".into(),
+            fate: "answered".into(),
             counts: true,
             usage: Usage::default(),
             price: None,
@@ -64,7 +64,7 @@ mod tests {
             about: Arc::default(),
             line,
             was: Some(Money::from_pico_dollars(was)),
-            reason: String::new(),
+            reason: "first".into(),
         }
     }
 

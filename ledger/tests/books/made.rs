@@ -33,7 +33,7 @@ pub(crate) fn hold(number: u64) -> Hold {
     Hold {
         exchange: ExchangeId::new(AT, u128::from(number)),
         at: AT,
-        request_id: format!("req-{number}"),
+        request_id: format!("req-{number}").into(),
         about: about(number),
         amount: COST,
         expected: Usage { uncached_input: 1000, text_output: 500, ..Usage::default() },
@@ -49,7 +49,7 @@ pub(crate) fn settled(number: u64) -> Settled {
     Settled {
         exchange: ExchangeId::new(AT, u128::from(number)),
         at: AT + 5,
-        request_id: format!("req-{number}"),
+        request_id: format!("req-{number}").into(),
         about: about(number),
         outcome: Outcome::Answered,
         lines: vec![Line {

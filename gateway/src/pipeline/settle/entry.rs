@@ -23,33 +23,17 @@ pub struct Held {
 }
 
 impl Record {
-    /// Whose call it is and what it is about.
-    pub fn about(&self) -> Arc<About> {
-        let principal = self.tenant.as_ref().map(|tenant| &**tenant.principal());
-        let named = |name: Option<&str>| name.unwrap_or_default().to_owned();
-        Arc::new(About {
-            organisation: named(principal.map(|it| it.organisation.as_str())),
-            team: named(principal.map(|it| it.team.as_str())),
-            app: named(principal.map(|it| it.app.as_str())),
-            key: named(self.tenant.as_ref().and_then(|tenant| tenant.key_id())),
-            model: named(self.pool.as_ref().map(|pool| pool.name.as_str())),
-            tags: self.tags.clone(),
-            data_class: named(self.classified.map(|it| it.class.strictest().as_str())),
-            policy: named(self.edition.as_ref().map(|edition| edition.version())),
-        })
-    }
-
     /// Writes down what became of the call, if money was held for it.
     pub(super) fn write_down(&self, held: &Held, outcome: Outcome<'_>) -> Written {
         let settled = Settled {
             exchange: held.exchange,
             at: unix_milliseconds(),
-            request_id: self.id.to_string(),
+            request_id: self.id.clone(),
             about: Arc::clone(&held.about),
             outcome: match outcome {
                 Outcome::Answered => isthmus_ledger::entry::Outcome::Answered,
                 Outcome::Failed(failure) => {
-                    isthmus_ledger::entry::Outcome::Failed(failure.kind.as_str().to_owned())
+                    isthmus_ledger::entry::Outcome::Failed(failure.kind.as_str().into())
                 }
                 Outcome::Abandoned => isthmus_ledger::entry::Outcome::Abandoned,
             },
@@ -98,11 +82,11 @@ fn line(attempted: &Attempted, counts: Option<u32>) -> Line {
     let usage = if attempted.consumed() { attempted.usage_or_estimate() } else { Usage::default() };
     Line {
         number: attempted.number,
-        endpoint: endpoint.name.to_string(),
-        provider: endpoint.provider.to_string(),
-        upstream_model: endpoint.model.to_string(),
-        reason: attempted.reason.as_str().to_owned(),
-        fate: attempted.fate.as_str().to_owned(),
+        endpoint: endpoint.name.clone(),
+        provider: endpoint.provider.clone(),
+        upstream_model: endpoint.model.clone(),
+        reason: attempted.reason.as_str().into(),
+        fate: attempted.fate.as_str().into(),
         counts: counts == Some(attempted.number),
         usage,
         price: attempted.rates.price_id(&usage),

@@ -61,7 +61,7 @@ impl Day {
     }
 
     fn count(&mut self, bucket: &Bucket, meter: Option<Meter>, tokens: u64, cost: Money) {
-        let kind = self.kinds.entry((bucket.of.endpoint.clone(), meter)).or_default();
+        let kind = self.kinds.entry((bucket.of.endpoint.to_string(), meter)).or_default();
         kind.0 += tokens;
         kind.1 += cost;
     }
