@@ -84,7 +84,7 @@ pub struct Timeouts {
 )]
 pub enum Answer {
     /// All of it.
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// Piece by piece.
     Stream(AnswerStream),
 }

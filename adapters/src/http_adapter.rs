@@ -137,7 +137,7 @@ impl<S: Service> HttpAdapter<S> {
         let usage = usage.unwrap_or_else(|| estimate(request, told.body.len()));
         let content = Content::Relay(told.body);
         let upstream_request_id = told.request_id;
-        Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped: vec![] }))
+        Ok(Answer::Whole(Box::new(Whole { content, usage, upstream_request_id, dropped: vec![] })))
     }
 
     // === another language ===
@@ -187,7 +187,7 @@ impl<S: Service> HttpAdapter<S> {
         answer.usage = answer.usage.with_asked(request.rough_tokens());
         let (usage, content) = (answer.usage, Content::Chat(answer));
         let upstream_request_id = told.request_id;
-        Ok(Answer::Whole(Whole { content, usage, upstream_request_id, dropped }))
+        Ok(Answer::Whole(Box::new(Whole { content, usage, upstream_request_id, dropped })))
     }
 
     /// Calls, and watches the answer while it streams.
@@ -210,7 +210,7 @@ impl<S: Service> HttpAdapter<S> {
 }
 
 fn whole(content: Content, usage: Usage) -> Answer {
-    Answer::Whole(Whole { content, usage, upstream_request_id: None, dropped: vec![] })
+    Answer::Whole(Box::new(Whole { content, usage, upstream_request_id: None, dropped: vec![] }))
 }
 
 /// The names of fields that were left out, unless the caller insists on all of them.

@@ -117,7 +117,7 @@ impl Tokenizer for OfEngine {
 }
 
 fn whole(content: Content, usage: Usage) -> Answer {
-    Answer::Whole(Whole { content, usage, upstream_request_id: None, dropped: vec![] })
+    Answer::Whole(Box::new(Whole { content, usage, upstream_request_id: None, dropped: vec![] }))
 }
 
 impl Adapter for Embedded {

@@ -11,8 +11,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// manual, under `MALLOC_CONF`.
 #[expect(unsafe_code, reason = "the name under which jemalloc looks for it")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
-static ALLOCATION: &[u8; 56] =
-    b"tcache_gc_incr_bytes:2097152,tcache_nslots_small_min:64\0";
+static ALLOCATION: &[u8; 56] = b"tcache_gc_incr_bytes:2097152,tcache_nslots_small_min:64\0";
 
 fn main() -> ExitCode {
     isthmus_gateway::cli::run()

@@ -60,7 +60,12 @@ pub struct BodyLimits {
 ///
 /// `ticket` learns on the way how far the call came, and whoever holds it settles it: when the
 /// answer's last byte is out, or at once if there is none.
-pub async fn run<B>(app: &App, call: Call, body: B, ticket: &mut Ticket) -> Result<Answer, Failure>
+pub async fn run<B>(
+    app: &App,
+    call: Box<Call>,
+    body: B,
+    ticket: &mut Ticket,
+) -> Result<Answer, Failure>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -94,7 +94,7 @@ impl Member {
     /// Whether the key is `name`, however it is written.
     fn is_named(&self, text: &[u8], name: &str) -> bool {
         if !self.is_escaped {
-            return text[self.key.clone()] == *name.as_bytes();
+            return self.key.len() == name.len() && text[self.key.clone()] == *name.as_bytes();
         }
         // It may still spell the name. With its quotes it is a JSON text.
         serde_json::from_slice::<String>(&text[self.key.start - 1..=self.key.end])

@@ -79,7 +79,8 @@ fn hold(number: u64) -> Hold {
     Hold {
         exchange: ExchangeId::new(at, u128::from(number) * 0x9E37_79B9_7F4A_7C15_F39C),
         at,
-        request_id: format!("req_{:032x}", u128::from(number) * 0x9E37_79B9_7F4A_7C15_F39C_0C0D).into(),
+        request_id: format!("req_{:032x}", u128::from(number) * 0x9E37_79B9_7F4A_7C15_F39C_0C0D)
+            .into(),
         about: about(number),
         amount: Money::from_pico_dollars(8_210_000_000),
         expected: Usage { uncached_input: 1000, text_output: 4096, ..Usage::default() },

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use foldhash::fast::RandomState;
+
 /// What can be seen of a request's size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
@@ -39,7 +41,7 @@ pub struct Calibration {
 /// number the caller makes of it, such as a hash of model and application.
 #[derive(Debug)]
 pub struct Calibrations {
-    known: HashMap<u64, (Calibration, u64)>,
+    known: HashMap<u64, (Calibration, u64), RandomState>,
     most: usize,
     /// Counts look-ups, to tell which sort was not asked for the longest.
     clock: u64,
@@ -137,7 +139,7 @@ fn within(value: f64, range: &RangeInclusive<f64>) -> f64 {
 impl Calibrations {
     /// Room for `most` sorts of request, at least one.
     pub fn new(most: usize) -> Self {
-        Self { known: HashMap::new(), most: most.max(1), clock: 0 }
+        Self { known: HashMap::default(), most: most.max(1), clock: 0 }
     }
 
     /// What was learnt of this sort, or else of the more general one, or else what is usual.
@@ -172,7 +174,7 @@ impl Calibrations {
     /// What is known of a sort, which is used now; a new one starts like this.
     fn entry(&mut self, sort: u64, start: Calibration) -> &mut Calibration {
         self.clock += 1;
-        if !self.known.contains_key(&sort) && self.known.len() >= self.most {
+        if self.known.len() >= self.most && !self.known.contains_key(&sort) {
             self.forget_some();
         }
         let (calibration, used_at) = self.known.entry(sort).or_insert((start, 0));

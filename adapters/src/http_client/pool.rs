@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use http_body_util::Full;
 use hyper::client::conn::http2;
 use tokio::task::JoinHandle;
@@ -31,7 +32,7 @@ pub(super) type Sender = http2::SendRequest<Full<Bytes>>;
 
 #[derive(Default)]
 struct Kept {
-    by_origin: HashMap<Origin, Slot>,
+    by_origin: HashMap<Origin, Slot, RandomState>,
     /// Ends when nothing is kept, or with its runtime.
     sweeper: Option<JoinHandle<()>>,
 }

@@ -34,7 +34,8 @@ pub async fn answer(
     let timeout = timeout(&head.headers, app.request_timeout);
     let deadline = arrived + *timeout.as_ref().unwrap_or(&app.request_timeout);
     let (id_kept, query, headers) = (id.clone(), query(&head.uri), head.headers);
-    let mut call = Call { id: id_kept, arrived, operation, dialect, headers, query, deadline };
+    let call = Call { id: id_kept, arrived, operation, dialect, headers, query, deadline };
+    let mut call = Box::new(call);
     hide_credentials(&mut call.headers);
 
     let mut ticket = Ticket::open(&app.metrics, &app.reaper, &call);

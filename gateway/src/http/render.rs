@@ -88,7 +88,7 @@ pub fn answer(app: &Arc<App>, answer: Answer, mut ticket: Ticket) -> (Response<R
             let id = id.unwrap_or_else(|| answer_id(&request));
             let app = Arc::clone(app);
             let stamp = stamp(&id, endpoint.model.as_str());
-            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, streamed, keep);
+            let streamed = StreamedAnswer::new(app, &request, &stamp, ticket, *streamed, keep);
             let mut response = response.map(|()| Reply::Streamed(Box::new(streamed)));
             response.headers_mut().insert(CONTENT_TYPE, EVENT_STREAM);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use isthmus_inference::failure::{Failure, Kind};
 use isthmus_inference::request::Request;
 use isthmus_policies::question::{Context, Principal};
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::declared::declared;
 use super::plan::Asked;
+use super::recall::Wish;
 use super::receive::Received;
 use super::settle::Ticket;
 use super::tags::tags;
@@ -34,8 +35,8 @@ pub struct Admitted {
     pub key_hash: u64,
     /// Tells apps apart, whose requests resemble each other.
     pub app_hash: u64,
-    /// The head of the call.
-    pub headers: HeaderMap,
+    /// What it wants of the memory of answers.
+    pub(super) wish: Wish,
     /// What the caller prefers, instead of what the operator does.
     pub objective: Option<Box<str>>,
 }
@@ -80,7 +81,7 @@ pub async fn admit(
         key_hash: tenant.key_hash(),
         app_hash: tenant.app_hash(),
         objective: objective.map(Into::into),
-        headers: call.headers,
+        wish: Wish::of(&call.headers),
     })
 }
 

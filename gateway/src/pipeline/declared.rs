@@ -50,14 +50,12 @@ const PREFIX: &str = "isthmus.";
 /// Reads headers and metadata.
 pub fn declared(headers: &HeaderMap, request: &Request) -> Result<Declared, Failure> {
     let mut declared = Declared::default();
-    for header in &HEADERS {
+    for (header, value) in headers.iter().filter(|(name, _)| HEADERS.contains(name)) {
         let name = header.as_str();
-        for value in headers.get_all(header) {
-            let text = value.to_str().map_err(|_| {
-                Failure::invalid(name, format!("the header `{name}` is not plain ASCII text"))
-            })?;
-            declared.say(name, name, text)?;
-        }
+        let text = value.to_str().map_err(|_| {
+            Failure::invalid(name, format!("the header `{name}` is not plain ASCII text"))
+        })?;
+        declared.say(name, name, text)?;
     }
     declared.read_metadata(request)?;
     Ok(declared)

@@ -44,12 +44,12 @@ pub struct Answer {
     pub keep: Option<Box<Keep>>,
 }
 
-/// All of an answer, or its beginning.
+/// All of an answer, or its beginning; boxed, since it is handed on through all of the stages.
 pub enum Content {
     /// All of it.
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// Its beginning. As long as nothing had come, the call could still go elsewhere.
-    Stream(Streamed),
+    Stream(Box<Streamed>),
 }
 
 /// An answer that has begun.

@@ -12,7 +12,7 @@ use crate::keyring::{Keyring, Tenant};
 #[derive(Debug)]
 pub struct Identified {
     /// The call.
-    pub call: Call,
+    pub call: Box<Call>,
     /// Who is calling.
     pub tenant: Tenant,
 }
@@ -25,7 +25,11 @@ pub static CREDENTIAL_HEADERS: [HeaderName; 3] = [
 ];
 
 /// Finds out who is calling.
-pub fn identify(keyring: &Keyring, call: Call, ticket: &mut Ticket) -> Result<Identified, Failure> {
+pub fn identify(
+    keyring: &Keyring,
+    call: Box<Call>,
+    ticket: &mut Ticket,
+) -> Result<Identified, Failure> {
     let tenant = keyring.identify(presented(&call.headers))?;
     ticket.identified(&tenant);
     Ok(Identified { call, tenant })

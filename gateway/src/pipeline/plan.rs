@@ -36,7 +36,8 @@ use crate::calendar::moment;
 use crate::permits::{Judged, Question};
 use crate::pool::{Endpoint, Pool, Rates, Reading};
 
-/// A call with a plan. Only [`plan`] makes one, and [`super::dispatch`] takes nothing else.
+/// A call with a plan. Only [`plan`] makes one, boxed, since it is handed on from stage to stage; and
+/// [`super::dispatch`] takes nothing else.
 pub struct Planned {
     pub(super) request: Arc<Request>,
     pub(super) pool: Arc<Pool>,
@@ -88,7 +89,11 @@ struct Weighed<'p> {
 }
 
 /// Makes the plan: permit first, preference among those who are left.
-pub async fn plan(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Result<Planned, Failure> {
+pub async fn plan(
+    app: &App,
+    admitted: Admitted,
+    ticket: &mut Ticket,
+) -> Result<Box<Planned>, Failure> {
     let pool = app.directory.resolve(&admitted.request.model)?;
     within(app, pool, admitted, ticket).await
 }
@@ -98,7 +103,7 @@ async fn within(
     pool: Arc<Pool>,
     admitted: Admitted,
     ticket: &mut Ticket,
-) -> Result<Planned, Failure> {
+) -> Result<Box<Planned>, Failure> {
     ticket.planned(&pool);
     let asked = admitted.asked();
     let (narrowed, narrowing) = narrowed(&asked, &pool)?;
@@ -121,7 +126,7 @@ async fn within(
     pool.learnt.keep_incumbent(route.reference);
     pool.learnt.planned(now, pool.strategy.hedge.as_ref(), &route);
     let (request, deadline) = (Arc::clone(&admitted.request), admitted.deadline);
-    Ok(Planned { request, pool, deadline, route, demand, admitted })
+    Ok(Box::new(Planned { request, pool, deadline, route, demand, admitted }))
 }
 
 /// What a plan would rest on, and be, if this were asked now. Nothing comes of it, and a pool's first
@@ -294,16 +299,16 @@ impl Weighed<'_> {
 impl Planned {
     /// The same request, served by another pool: all is decided anew.
     pub(super) async fn instead(
-        self,
+        self: Box<Self>,
         app: &App,
         pool: &ModelName,
         ticket: &mut Ticket,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Box<Self>, Failure> {
         within(app, app.directory.resolve(pool)?, self.admitted, ticket).await
     }
 
     /// The same plan without endpoints that may not be asked after all; `None` where nobody is left.
-    pub(super) fn only(mut self, may: impl Fn(&Endpoint) -> bool) -> Option<Self> {
+    pub(super) fn only(mut self: Box<Self>, may: impl Fn(&Endpoint) -> bool) -> Option<Box<Self>> {
         self.route = self.route.only(|number| may(&self.pool.endpoints[number]))?;
         Some(self)
     }

@@ -39,7 +39,7 @@ use crate::keyring::{Tenant, now};
 use crate::permits::{Judged, Question};
 use crate::pool::{Endpoint, Pool};
 use keep::Keep;
-use wish::Wish;
+pub(super) use wish::Wish;
 
 /// What memory says.
 pub enum Recalled {
@@ -83,7 +83,7 @@ struct Asking<'a> {
 /// Looks whether the answer is known. If somebody is just being given it, waits for that.
 pub async fn recall(app: &App, admitted: Admitted, ticket: &mut Ticket) -> Recalled {
     let Some(memory) = &app.memory else { return Recalled::Unknown(admitted, None) };
-    let wish = Wish::of(&admitted.headers);
+    let wish = admitted.wish;
     let asking = match wish.keeps {
         true => {
             let key = ticket.record().tenant.as_ref().map_or("", Tenant::name);
@@ -178,19 +178,20 @@ fn again(found: &Remembered, request: &Arc<Request>, endpoint: &Arc<Endpoint>) -
     let id = ids::fresh(caller(request.dialect).id_prefix(request.operation));
     let fresh = Fresh::new(request.dialect, &id, now().unsigned_abs());
     let content = match found.again(&fresh) {
-        Again::Whole(answer) => Content::Whole(Whole {
+        Again::Whole(answer) => Content::Whole(Box::new(Whole {
             content: adapter::Content::Relay(answer),
             usage: found.head().usage,
             upstream_request_id: None,
             dropped: vec![],
-        }),
+        })),
         Again::Stream(pieces) => {
             let mut pieces = pieces.into_iter();
             let first = pieces.next()?;
             let rest = pieces.map(Ok::<_, Failure>).chain([Err(never())]);
             let pieces = stream::iter(rest).boxed();
             let rest = AnswerStream { pieces, upstream_request_id: None, dropped: vec![] };
-            Content::Stream(Streamed { first, rest, place: Place::nowhere(), spare: None })
+            let place = Place::nowhere();
+            Content::Stream(Box::new(Streamed { first, rest, place, spare: None }))
         }
     };
     let (endpoint, request) = (Arc::clone(endpoint), Arc::clone(request));

@@ -21,7 +21,7 @@ use crate::keyring::Tenant;
 #[derive(Debug)]
 pub struct Received {
     /// The call.
-    pub call: Call,
+    pub call: Box<Call>,
     /// Who is calling.
     pub tenant: Tenant,
     /// What is asked.
@@ -56,11 +56,10 @@ where
 fn forwarded(headers: &HeaderMap) -> Vec<(String, String)> {
     static NAMES: [HeaderName; 2] =
         [HeaderName::from_static("anthropic-beta"), HeaderName::from_static("openai-beta")];
-    let named = NAMES.iter().flat_map(|name| {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.map(|value| (name.to_string(), value.to_owned()))
-    });
-    named.collect()
+    let named = headers.iter().filter(|(name, _)| NAMES.contains(name));
+    named
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())))
+        .collect()
 }
 
 /// Takes room for a body before it is read. One that does not say its size takes the most.

@@ -22,13 +22,17 @@ use crate::calendar::unix_milliseconds;
 use crate::pool::Endpoint;
 
 /// A plan that is paid for. Only [`reserve`] makes one, and [`super::dispatch`] takes nothing else.
-pub struct Funded(Planned);
+pub struct Funded(Box<Planned>);
 
 /// Tokens of output that are reserved where the caller set no bound.
 const USUAL_BOUND: u64 = 4096;
 
 /// Holds what the exchange may cost.
-pub async fn reserve(app: &App, planned: Planned, ticket: &mut Ticket) -> Result<Funded, Failure> {
+pub async fn reserve(
+    app: &App,
+    planned: Box<Planned>,
+    ticket: &mut Ticket,
+) -> Result<Funded, Failure> {
     let journal = &app.journal;
     if !journal.is_open() {
         return Err(unwritable(NotWritten));
@@ -112,7 +116,7 @@ impl Funded {
     }
 
     /// The same, to be kept.
-    pub(super) fn into_plan(self) -> Planned {
+    pub(super) fn into_plan(self) -> Box<Planned> {
         self.0
     }
 }

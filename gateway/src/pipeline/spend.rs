@@ -24,9 +24,9 @@ const MOST_CHANGES: usize = 8;
 /// Holds what the plan may take, or makes one that fits.
 pub(super) async fn within_budgets(
     app: &App,
-    mut planned: Planned,
+    mut planned: Box<Planned>,
     ticket: &mut Ticket,
-) -> Result<Planned, Failure> {
+) -> Result<Box<Planned>, Failure> {
     if !app.quota.concerns(&subject(ticket.record(), &planned.pool)) {
         return Ok(planned);
     }
@@ -66,11 +66,11 @@ pub(super) async fn within_budgets(
 /// What can be done about a refusal.
 async fn otherwise(
     app: &App,
-    planned: Planned,
+    planned: Box<Planned>,
     refusal: Refusal,
     downgraded: &mut Option<Box<str>>,
     ticket: &mut Ticket,
-) -> Result<Planned, Failure> {
+) -> Result<Box<Planned>, Failure> {
     let Refusal { failure, budget, downgrade, provider, rates } = refusal;
     ticket.noted(Notes { rates, downgraded: downgraded.clone(), ..Notes::default() });
     if let Some(pool) = downgrade.filter(|pool| *pool != planned.pool.name) {
@@ -86,7 +86,7 @@ async fn otherwise(
 }
 
 /// Under a hard budget in dollars nobody is asked whose price is not known: nothing could be held.
-fn priced(app: &App, planned: Planned, ticket: &Ticket) -> Result<Planned, Failure> {
+fn priced(app: &App, planned: Box<Planned>, ticket: &Ticket) -> Result<Box<Planned>, Failure> {
     let subject = subject(ticket.record(), &planned.pool);
     let Some(budget) = app.quota.needs_prices(&subject) else { return Ok(planned) };
     let known = |endpoint: &Endpoint| cost(endpoint, &Usage::default()).is_some();

@@ -76,10 +76,8 @@ mod tests {
 
     /// What a million tokens at this tier and length saved.
     fn saved(tariff: &Tariff, tier: Option<Tier>, length: u64) -> String {
-        let of = Dimensions {
-            price: tariff.price(tier, length).id.clone(),
-            ..Dimensions::default()
-        };
+        let of =
+            Dimensions { price: tariff.price(tier, length).id.clone(), ..Dimensions::default() };
         let usage = Usage { uncached_input: 1_000_000, ..Usage::default() };
         let sums = Sums { usage, attempts: 4, ..Sums::default() };
         Discounts::of([tariff]).saved(&Bucket { hour: 0, of, sums }).to_string()

@@ -96,7 +96,8 @@ pub(super) async fn call(
             adapter::Answer::Whole(whole) => Ok(Content::Whole(whole)),
             adapter::Answer::Stream(mut rest) => match rest.pieces.next().await {
                 Some(first) => {
-                    Ok(Content::Stream(Streamed { first: first?, rest, place, spare: None }))
+                    let streamed = Streamed { first: first?, rest, place, spare: None };
+                    Ok(Content::Stream(Box::new(streamed)))
                 }
                 None => Err(Failure::new(Kind::Malformed, "the endpoint's stream was empty")),
             },

@@ -30,7 +30,7 @@ use crate::telemetry::events::AttemptFailed;
 
 /// What is left of the plan, and what the caller was sent.
 pub struct Spare {
-    planned: Planned,
+    planned: Box<Planned>,
     sent: Said,
     /// What an answer says of itself that has to be begun.
     stamp: Option<Stamped>,
@@ -81,7 +81,7 @@ impl Spare {
     /// What the plan leaves for a stream that this endpoint answers, if anything: it is watched from
     /// here on.
     pub(super) fn of(
-        planned: Planned,
+        planned: Box<Planned>,
         answering: &Endpoint,
         streamed: &mut Streamed,
         ticket: &Ticket,
@@ -191,7 +191,7 @@ async fn elsewhere(
             Ok(Content::Stream(mut streamed)) => {
                 ticket.answered(number, true);
                 ticket.dropped(&mut streamed.rest.dropped);
-                return Some((Arc::clone(endpoint), streamed));
+                return Some((Arc::clone(endpoint), *streamed));
             }
             Ok(Content::Whole(_)) => {
                 let failure = Failure::new(Kind::Malformed, "a stream was asked for");

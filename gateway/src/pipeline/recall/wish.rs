@@ -5,16 +5,16 @@ use http::header::CACHE_CONTROL;
 
 /// What a caller allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(in crate::pipeline) struct Wish {
     /// To be given an earlier answer.
-    pub(super) reads: bool,
+    pub(in crate::pipeline) reads: bool,
     /// That its answer is kept.
-    pub(super) keeps: bool,
+    pub(in crate::pipeline) keeps: bool,
 }
 
 impl Wish {
     /// `no-cache` asks for a new answer, which may be kept; `no-store` asks for that and to keep nothing.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(in crate::pipeline) fn of(headers: &HeaderMap) -> Self {
         let mut wish = Self { reads: true, keeps: true };
         let values = headers.get_all(CACHE_CONTROL).iter();
         for word in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
