@@ -104,7 +104,7 @@ fn settled(number: u64, team: &str, charged: Option<(&str, &Price)>, source: Sou
     Settled {
         exchange: ExchangeId::new(at, number.into()),
         at,
-        request_id: format!("req-{number}"),
+        request_id: format!("req-{number}").into(),
         about: About {
             organisation: "Acme".into(),
             team: team.into(),

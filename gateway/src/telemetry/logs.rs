@@ -42,6 +42,8 @@ const GATHERING: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most that is gathered.
 const MOST: usize = 4 << 20;
+/// The most room that is kept for the next lines.
+const KEPT: usize = 256 << 10;
 
 /// Starts logging.
 ///
@@ -93,8 +95,9 @@ impl Drop for Logging {
 impl Lines {
     /// Writes what is gathered, again and again, until there will be no more.
     fn write_to(&self, mut out: impl Write) {
+        let mut room = Vec::new();
         loop {
-            let (text, dropped, closing) = self.take();
+            let (text, dropped, closing) = self.take(room);
             // There is nobody to tell of a standard error that is closed.
             let _ = out.write_all(&text);
             if dropped > 0 {
@@ -105,11 +108,14 @@ impl Lines {
                 self.0.1.notify_all();
                 return;
             }
+            room = if text.capacity() > KEPT { Vec::new() } else { text };
+            room.clear();
         }
     }
 
-    /// Waits for a line, and a little longer for those that follow it.
-    fn take(&self) -> (Vec<u8>, u64, bool) {
+    /// Waits for a line, and a little longer for those that follow it. The next ones are gathered in
+    /// `room`.
+    fn take(&self, room: Vec<u8>) -> (Vec<u8>, u64, bool) {
         let changed = &self.0.1;
         let idle = |gathered: &mut Gathered| gathered.text.is_empty() && !gathered.closing;
         let gathered =
@@ -117,7 +123,7 @@ impl Lines {
         let (mut gathered, _) = changed
             .wait_timeout_while(gathered, GATHERING, |gathered| !gathered.closing)
             .unwrap_or_else(PoisonError::into_inner);
-        let text = std::mem::take(&mut gathered.text);
+        let text = std::mem::replace(&mut gathered.text, room);
         (text, std::mem::take(&mut gathered.dropped), gathered.closing)
     }
 
