@@ -78,12 +78,8 @@ pub struct Timeouts {
 }
 
 /// What came back. The attempt succeeded so far: a stream may still fail.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved a few times a call, which a box would cost more than"
-)]
 pub enum Answer {
-    /// All of it.
+    /// All of it; boxed, since it is handed on through every stage.
     Whole(Box<Whole>),
     /// Piece by piece.
     Stream(AnswerStream),

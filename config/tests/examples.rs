@@ -89,7 +89,7 @@ fn without_variables_an_example_names_those_that_it_needs() {
 #[test]
 fn nothing_at_all_is_enough_to_answer() {
     let settings = zero(&|_| None).unwrap().settings;
-    assert_eq!(settings.models["chat"].endpoints, ["smollm-local".into()]);
-    assert_eq!(settings.endpoints["smollm-local"].provider, "local".into());
+    assert_eq!(settings.models["chat"].endpoints, ["smollm-local"]);
+    assert_eq!(settings.endpoints["smollm-local"].provider, "local");
     assert_eq!(settings.providers.len(), 1);
 }

@@ -116,7 +116,7 @@ endpoints:
         &nothing,
     );
     let endpoint = &settings.endpoints["one"];
-    assert_eq!(endpoint.model, "some/model".into());
+    assert_eq!(endpoint.model, "some/model");
     let price = endpoint.charging.tariff().unwrap().standard().written.price;
     assert_eq!(price.input.pico_dollars_per_token(), 250_000);
     assert_eq!(price.cache_read.unwrap().pico_dollars_per_token(), 25_000);
@@ -151,7 +151,7 @@ models: { chat: { endpoints: [local/a/b, local/c], fallback: false, retry: { att
         &nothing,
     );
     let pool = &settings.models["chat"];
-    assert_eq!(pool.endpoints, ["local/a/b".into(), "local/c".into()]);
+    assert_eq!(pool.endpoints, ["local/a/b", "local/c"]);
     assert!(!pool.fallback);
     assert_eq!(pool.retry.attempts, 1);
     let endpoint = &settings.endpoints["local/a/b"];
@@ -276,7 +276,7 @@ fn a_written_account_takes_its_key_from_the_usual_variable() {
 fn a_pool_may_use_what_only_the_environment_offers() {
     let text = "models: { chat: { endpoints: [openai/gpt-5-mini] } }";
     let settings = accepted(text, &only("OPENAI_API_KEY", "sk-1"));
-    assert_eq!(settings.endpoints["openai/gpt-5-mini"].provider, "openai".into());
+    assert_eq!(settings.endpoints["openai/gpt-5-mini"].provider, "openai");
 }
 
 #[test]
@@ -428,7 +428,7 @@ ledger:
     assert_eq!(lease.per_hour.to_string(), "0.60");
     assert_eq!((term.from, term.until), ("2026-11-12".parse().ok(), None));
     let [one] = &unpriced[..] else { panic!("{unpriced:?}") };
-    assert_eq!(one.endpoint, "other".into());
+    assert_eq!(one.endpoint, "other");
     assert_eq!(settings.endpoints["other"].pricing(), Pricing::Unknown);
 }
 

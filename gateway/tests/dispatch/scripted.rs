@@ -289,7 +289,7 @@ impl House {
         };
         let mut ticket = Ticket::open(&self.app.metrics, &self.app.reaper, &call);
         let body = Full::new(Bytes::from(body));
-        let answer = pipeline::run(&self.app, call, body, &mut ticket).await;
+        let answer = pipeline::run(&self.app, Box::new(call), body, &mut ticket).await;
         (answer, ticket)
     }
 }
