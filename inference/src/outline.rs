@@ -447,8 +447,8 @@ mod tests {
         // The fillers lie beside a quote and a backslash, where a word's arithmetic could slip.
         for (length, filler) in (0..150).flat_map(|length| [(length, "#"), (length, "]")]) {
             let filler = filler.repeat(length);
-            let text = format!(r#"{{"{filler}":"{filler}"{filler}\"}}"#);
-            let value = format!(r#""{filler}"{filler}\""#);
+            let text = format!(r#"{{"{filler}":"{filler}\"{filler}\\"}}"#);
+            let value = format!(r#""{filler}\"{filler}\\""#);
             assert_eq!(outlined(&text), [(filler.as_str(), value.as_str())]);
         }
     }
