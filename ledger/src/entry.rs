@@ -219,8 +219,8 @@ impl Entry {
     /// The id that the caller knows; a correction has none.
     pub fn request_id(&self) -> &str {
         match self {
-            Self::Hold(hold) => hold.request_id.as_str(),
-            Self::Settled(settled) => settled.request_id.as_str(),
+            Self::Hold(hold) => &hold.request_id,
+            Self::Settled(settled) => &settled.request_id,
             Self::Correction(_) => "",
         }
     }

@@ -44,11 +44,11 @@ mod tests {
     fn correction(at: i64, was: i128, cost: i128) -> Correction {
         let line = Line {
             number: 1,
-            endpoint: "e".into(),
-            provider: "p".into(),
-            upstream_model: "m".into(),
-            reason: "first".into(),
-            fate: "answered".into(),
+            endpoint: "".into(),
+            provider: "".into(),
+            upstream_model: "".into(),
+            reason: "".into(),
+            fate: "".into(),
             counts: true,
             usage: Usage::default(),
             price: None,
@@ -64,7 +64,7 @@ mod tests {
             about: Arc::default(),
             line,
             was: Some(Money::from_pico_dollars(was)),
-            reason: "first".into(),
+            reason: String::new(),
         }
     }
 

@@ -26,7 +26,7 @@ struct Said<'r> {
 const KEPT: usize = 16;
 
 thread_local! {
-    /// What the last calls were about, the last one first.
+    /// Those that were made last, the newest first.
     static RECENT: RefCell<VecDeque<Arc<About>>> = const { RefCell::new(VecDeque::new()) };
 }
 
