@@ -12,9 +12,12 @@ KIT_PYTHON := .venv-kit/bin/python
 KIT := $(or $(ISTHMUS_KIT),../shared/kit)
 # One profile everywhere: the engine's native code is compiled once.
 CARGO_FLAGS := --release --locked
-# What tests run is built for the workspace as a whole: a package by itself has fewer features of its
+# What is measured is built for the workspace as a whole: a package by itself has fewer features of its
 # dependencies, so that many of them would be compiled once more.
 BUILD_ALL := cargo build $(CARGO_FLAGS) --workspace --bins
+# What tests run is what `cargo test` made beside its own programs. Tests ask for one more feature of tokio,
+# a clock that can be stopped, without which everything above tokio would be compiled a second time.
+BUILD_TESTED := cargo test $(CARGO_FLAGS) --workspace --no-run --quiet
 ISTHMUS := target/release/isthmus
 MODEL := models/smollm2-135m-instruct-q4_1.gguf
 # LiteLLM's list of prices, which lies in its package.
@@ -42,12 +45,12 @@ $(MODEL):
 	@python3 scripts/obtain_model.py $@
 
 .PHONY: test
-test: tools-test lint test-rust test-policies test-prices fuzz-check test-axon test-sdk test-pages test-focus test-crash test-kit test-charts ## Set up what is needed and run every test
+test: tools-test lint test-rust test-policies test-prices test-axon test-sdk test-pages test-focus test-crash test-kit test-charts ## Set up what is needed and run every test
 
 .PHONY: lint
 lint: tools-build ## Format, lints, and the rules of the house
 	cargo fmt --all --check
-	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- --deny warnings
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --features isthmus-fuzz/libfuzzer -- --deny warnings
 
 .PHONY: test-rust
 test-rust: tools-build tools-servers $(MODEL) $(EMBEDDING_MODEL) ## Unit, property and integration tests
@@ -55,7 +58,7 @@ test-rust: tools-build tools-servers $(MODEL) $(EMBEDDING_MODEL) ## Unit, proper
 
 .PHONY: test-policies
 test-policies: tools-policies ## The starter policies: tested, proved, and compared with themselves
-	$(BUILD_ALL)
+	$(BUILD_TESTED)
 	$(ISTHMUS) policy test policies/starter --junit target/policies.xml
 	$(ISTHMUS) policy prove policies/starter
 	$(ISTHMUS) policy diff policies/starter policies/starter --refuse-loosening
@@ -76,18 +79,18 @@ test-axon: tools-build .venv-axon/ready ## Our Bittensor dendrite against the or
 
 .PHONY: test-sdk
 test-sdk: tools-servers .venv/ready $(MODEL) ## The official OpenAI SDK against the running program
-	$(BUILD_ALL)
+	$(BUILD_TESTED)
 	$(PYTHON) -m pytest --quiet gateway/tests/sdk
 
 .PHONY: test-pages
 test-pages: tools-browser .venv/ready ## The report's page in a browser: alone, whole, within its width, on paper
-	$(BUILD_ALL)
+	$(BUILD_TESTED)
 	$(PYTHON) -m pytest --quiet gateway/tests/books/test_page.py
 
 # A machine that cannot have the validator still has our own checker, which every export runs.
 .PHONY: test-focus
 test-focus: tools-build .venv-focus/ready ## Exports under the FinOps Foundation's validator of FOCUS, where it installs
-	$(BUILD_ALL)
+	$(BUILD_TESTED)
 	@if [[ -f .venv-focus/ready ]]; then \
 		.venv-focus/bin/python -m pytest --quiet gateway/tests/books/test_focus.py; \
 	else \
@@ -97,7 +100,7 @@ test-focus: tools-build .venv-focus/ready ## Exports under the FinOps Foundation
 .PHONY: test-crash
 test-crash: tools-build tools-servers ## Kill the gateway under load a few times; its ledger must be whole
 	@scripts/tools.sh python
-	$(BUILD_ALL)
+	$(BUILD_TESTED)
 	python3 gateway/tests/crash/run.py --kills 5
 	python3 gateway/tests/crash/run.py --kills 5 --durability before_dispatch
 	python3 gateway/tests/crash/run.py --kills 5 --postgres --redis
@@ -105,7 +108,7 @@ test-crash: tools-build tools-servers ## Kill the gateway under load a few times
 .PHONY: crash
 crash: tools-build tools-servers ## The same for long: 50 kills in each way of keeping the journal
 	@scripts/tools.sh python
-	$(BUILD_ALL)
+	$(BUILD_TESTED)
 	python3 gateway/tests/crash/run.py --kills 50
 	python3 gateway/tests/crash/run.py --kills 50 --durability before_dispatch
 	python3 gateway/tests/crash/run.py --kills 50 --postgres --redis
@@ -113,7 +116,7 @@ crash: tools-build tools-servers ## The same for long: 50 kills in each way of k
 .PHONY: test-kit
 ifneq ($(wildcard $(KIT)/recordings),)
 test-kit: .venv-kit/ready ## Recorded vendor traffic through the running program, by the vendors' SDKs
-	$(BUILD_ALL)
+	$(BUILD_TESTED)
 	$(KIT_PYTHON) gateway/tests/kit/run.py
 	$(KIT_PYTHON) -m pytest --quiet gateway/tests/kit
 else
@@ -128,19 +131,15 @@ test-charts: .venv/ready ## The Helm chart by Helm's own engine, and the contain
 # The compiler's coverage needs no nightly toolchain, only leave to use what is not settled yet.
 FUZZ := cd fuzz && PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_TARGET_DIR=../target/fuzz RUSTC_BOOTSTRAP=1 cargo fuzz
 
-.PHONY: fuzz-check
-fuzz-check: tools-build ## See that the fuzz target compiles
-	cd fuzz && CARGO_TARGET_DIR=../target cargo check $(CARGO_FLAGS)
-
 .PHONY: fuzz-build
 fuzz-build: tools-build target/tools/bin/cargo-fuzz ## Build the fuzz target: any bytes through any decoder
-	$(FUZZ) build --dev --sanitizer none decoders
+	$(FUZZ) build --dev --sanitizer none --features libfuzzer decoders
 
 .PHONY: fuzz
 fuzz: target/tools/bin/cargo-fuzz ## Fuzz for SECONDS (600), from the goldens and, where they are, the recordings
 	@scripts/tools.sh python
 	ISTHMUS_KIT=$(abspath $(KIT)) python3 fuzz/seed.py
-	$(FUZZ) run --sanitizer none decoders -- -max_total_time=$(or $(SECONDS),600) -timeout=10 \
+	$(FUZZ) run --sanitizer none --features libfuzzer decoders -- -max_total_time=$(or $(SECONDS),600) -timeout=10 \
 		-rss_limit_mb=1024 -max_len=65536 -print_final_stats=1
 
 target/tools/bin/cargo-fuzz:

@@ -197,14 +197,14 @@ fn asked(label: &Label, body: &[u8]) {
         if let Ok(Encoded { body, .. }) = relay.rewrite(&request, &"other".into())
             && sound
         {
-            json(&body, "a rewritten request");
+            json(&body.whole(), "a rewritten request");
         }
     }
     if let Ok(wish) = caller.embedding(&request) {
         for place in 0..EMBEDDERS {
             let (model, dialect) = embedder(&Label { language: place, ..*label });
             if let Ok(encoded) = dialect.encode(&wish, &model.into()) {
-                json(&encoded.body, "a wish for vectors");
+                json(&encoded.body.whole(), "a wish for vectors");
             }
         }
     }
@@ -212,7 +212,7 @@ fn asked(label: &Label, body: &[u8]) {
     for language in 0..PROVIDERS.len() {
         let (model, dialect) = provider(&Label { language, ..*label });
         if let Ok(encoded) = dialect.encode(&chat, &model.into(), request.stream) {
-            json(&encoded.body, "a request");
+            json(&encoded.body.whole(), "a request");
         }
     }
 }

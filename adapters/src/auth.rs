@@ -12,13 +12,14 @@
 //! Promises: no credential is ever printed; what a token endpoint says goes to the log only, without
 //! the credential; no environment is read but the one that is handed in.
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use isthmus_inference::failure::Failure;
 use isthmus_inference::secret::Secret;
+
+use crate::pieces::Pieces;
 
 pub mod aws;
 pub mod entra;
@@ -53,7 +54,7 @@ pub struct Outgoing<'a> {
     /// Its headers, to which the credential's are added.
     pub headers: &'a mut HeaderMap,
     /// Its body as it will be sent.
-    pub body: &'a Bytes,
+    pub body: &'a Pieces,
 }
 
 /// A credential that stays what it is: one header, with every request the same.
@@ -111,7 +112,7 @@ mod tests {
 
     /// The headers of an empty request once this has authorised it.
     async fn authorised(by: &dyn Authorise) -> HeaderMap {
-        let (method, mut headers, body) = (Method::POST, HeaderMap::new(), Bytes::new());
+        let (method, mut headers, body) = (Method::POST, HeaderMap::new(), Pieces::default());
         let url = "https://example.com/v1";
         by.authorise(Outgoing { method: &method, url, headers: &mut headers, body: &body })
             .await

@@ -19,6 +19,7 @@ use isthmus_inference::stream::Event;
 use isthmus_inference::usage::Usage;
 
 use crate::adapter::Piece;
+use crate::pieces::Pieces;
 
 // === the provider's side ===
 
@@ -101,7 +102,7 @@ pub trait EmbeddingDialect: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct Encoded {
     /// The body.
-    pub body: Bytes,
+    pub body: Pieces,
     /// Headers that belong to this request (`anthropic-beta` …).
     pub headers: HeaderMap,
     /// The fields of the caller's request that were left out, by the caller's names.

@@ -19,6 +19,7 @@ use http_body_util::Full;
 use hyper::body::Incoming as Arriving;
 use isthmus_inference::failure::{Failure, Kind};
 
+use crate::pieces::Pieces;
 use crate::timeouts::Phase;
 use exchange::{Lent, Unanswered, exchange};
 use pool::Pool;
@@ -75,11 +76,11 @@ pub(crate) fn send(
     method: Method,
     target: &Target,
     headers: HeaderMap,
-    body: Bytes,
+    body: impl Into<Pieces>,
     connect_limit: Duration,
 ) -> impl Future<Output = Result<Incoming, Failure>> {
     // No `async fn`, which would hold what it is given beside what it makes of it.
-    let mut request = written(method, headers, body);
+    let mut request = written(method, headers, body.into());
     if let Some(credential) = &target.proxy_credential {
         request.headers_mut().insert(PROXY_AUTHORIZATION, credential.clone());
     }
@@ -104,12 +105,12 @@ pub(crate) async fn get(
     if public::is_forbidden(target.host()) {
         return Err(forbidden());
     }
-    let request = written(Method::GET, headers, Bytes::new());
+    let request = written(Method::GET, headers, Pieces::default());
     let told = tokio::time::timeout(connect_limit, public::request(target, request, connect_limit));
     received(told.await.unwrap_or(Err(Unanswered::ConnectTooLong)), connect_limit)
 }
 
-fn written(method: Method, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+fn written(method: Method, headers: HeaderMap, body: Pieces) -> Request<Full<Pieces>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
     *request.headers_mut() = headers;

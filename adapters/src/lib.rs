@@ -34,6 +34,7 @@
 //! * [`free_text`]: functions that stand for tools of free text
 //! * [`framing`]: where one message ends and the next begins
 //! * [`http_adapter`]: an account that is reached over HTTP
+//! * [`pieces`]: a body that is not put together before it is sent
 //! * [`timeouts`]: limits on waiting
 //! * [`tokens`]: the tokenizers of models, as far as they are public
 //! * [`hub`]: model files from a repository
@@ -52,6 +53,7 @@ pub mod hub;
 pub mod mapping;
 mod media_type;
 pub mod notice;
+pub mod pieces;
 pub mod places;
 pub mod providers;
 mod public_address;

@@ -63,7 +63,7 @@ fn written(case: &[u8]) -> String {
     let Encoded { body, headers, dropped, format_tool } =
         chat(flavour).encode(&asked, &model, request.stream).unwrap();
     let beta = headers.get("anthropic-beta").map(|value| value.to_str().unwrap());
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let body: Value = serde_json::from_slice(&body.whole()).unwrap();
     let all = json!({ "beta": beta, "dropped": dropped, "format_tool": format_tool, "body": body });
     serde_json::to_string_pretty(&all).unwrap() + "\n"
 }

@@ -46,7 +46,7 @@ fn written(case: &[u8]) -> String {
     let chat = OpenAiCaller.chat(&request).unwrap();
     let model = case["model"].as_str().unwrap();
     let encoded = Converse::of(model).encode(&chat, &model.into(), false).unwrap();
-    let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+    let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
     pretty(&json!({
         "dropped": encoded.dropped, "format_tool": encoded.format_tool, "body": body,
     }))

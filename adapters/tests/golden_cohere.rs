@@ -31,7 +31,7 @@ fn written(case: &[u8]) -> String {
     let asked = callers.chat(&request).unwrap();
     let Encoded { body, dropped, format_tool, .. } =
         CohereChat.encode(&asked, &model, request.stream).unwrap();
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let body: Value = serde_json::from_slice(&body.whole()).unwrap();
     let all = json!({ "dropped": dropped, "format_tool": format_tool, "body": body });
     serde_json::to_string_pretty(&all).unwrap() + "\n"
 }

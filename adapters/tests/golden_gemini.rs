@@ -43,7 +43,7 @@ fn written(case: &[u8]) -> String {
     let chat = OpenAiCaller.chat(&request).unwrap();
     let model = case["model"].as_str().unwrap().into();
     let encoded = GeminiChat { flavour }.encode(&chat, &model, false).unwrap();
-    let body = String::from_utf8(encoded.body.to_vec()).unwrap();
+    let body = String::from_utf8(encoded.body.whole().into()).unwrap();
     let headers = encoded.headers.iter();
     let headers: Vec<_> =
         headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

@@ -67,7 +67,7 @@ fn written(dialect: &dyn ChatDialect, case: &[u8]) -> String {
     let styled = case["style"].as_str().map(|name| OpenAiChat { style: style(Some(name)) });
     let dialect = styled.as_ref().map_or(dialect, |styled| styled as &dyn ChatDialect);
     let encoded = dialect.encode(&chat, &model, request.stream).unwrap();
-    let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+    let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
     pretty(&json!({"dropped": encoded.dropped, "body": body}))
 }
 

@@ -18,6 +18,9 @@ const PICTURE: &[(&str, &[&str])] = &[
     ("loadtests", &["inference", "policies"]),
 ];
 
+/// Members of the workspace that are no rooms: nothing that runs is in them.
+const BESIDE_THE_ROOMS: &[&str] = &["fuzz"];
+
 /// Where requests to providers are sent from.
 const HTTP_CLIENT: &[&str] = &["adapters/src/http_client.rs", "adapters/src/http_client"];
 
@@ -35,6 +38,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bs58", &["adapters/src/bittensor"]),
     ("cedar_policy", &["gateway/src/proofs", "policies/src/permit", "policies/src/permit.rs"]),
     ("cedar_policy_symcc", &["gateway/src/proofs"]),
+    ("hex", &["ledger/src/entry"]),
     ("hyper", &["gateway/src/http", HTTP_CLIENT[0], HTTP_CLIENT[1], "loadtests/src"]),
     ("hyper_rustls", HTTP_CLIENT),
     (
@@ -47,6 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "loadtests/src",
         ],
     ),
+    ("itoa", &["ledger/src/entry/json.rs"]),
     (
         "jiff",
         &[
@@ -76,9 +81,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["loadtests/src/lab"]),
     ("sha3", &["adapters/src/bittensor"]),
     ("sketches_ddsketch", &["policies/src/sketch.rs"]),
-    ("smallvec", &["gateway/src/pipeline/plan.rs", "policies/src/plan"]),
+    ("smallvec", &["adapters/src/pieces.rs", "gateway/src/pipeline/plan.rs", "policies/src/plan"]),
     ("sqlx", &["ledger/src/stores"]),
     ("tiktoken_rs", &["adapters/src/tokens"]),
+    ("wide", &["inference/src/outline/strings.rs"]),
 ];
 
 /// Names of providers that would betray an enum of them somewhere.
@@ -109,6 +115,7 @@ fn every_room_is_in_the_picture() {
     let mut members: Vec<_> = members
         .take_while(|line| *line != "]")
         .map(|line| line.trim().trim_matches(['"', ',']).to_owned())
+        .filter(|member| !member.starts_with('#') && !BESIDE_THE_ROOMS.contains(&member.as_str()))
         .collect();
     let mut drawn: Vec<_> = PICTURE.iter().map(|(room, _)| (*room).to_owned()).collect();
     members.sort();

@@ -8,6 +8,7 @@
 mod body;
 mod chain;
 mod id;
+mod json;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -18,13 +18,14 @@ use tokio::time::timeout;
 
 use crate::auth::refreshing::Unobtained;
 use crate::http_client::{self, Incoming, Target};
+use crate::pieces::Pieces;
 
 /// A request that fetches a credential.
 pub(super) struct Question {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(super) body: Pieces,
     limit: Duration,
 }
 
@@ -50,7 +51,7 @@ const LONGEST_TEXT: usize = 400;
 impl Question {
     pub(super) fn new(method: Method, url: impl Into<String>) -> Self {
         let headers = HeaderMap::new();
-        Self { method, url: url.into(), headers, body: Bytes::new(), limit: ENDPOINT }
+        Self { method, url: url.into(), headers, body: Pieces::default(), limit: ENDPOINT }
     }
 
     pub(super) fn get(url: impl Into<String>) -> Self {

@@ -63,7 +63,8 @@ pub fn sign(
             signed.push((name.as_str(), value));
         }
     }
-    let body = SignableBody::Bytes(request.body);
+    let body = request.body.whole();
+    let body = SignableBody::Bytes(&body);
     let (method, headers) = (request.method.as_str(), signed.into_iter());
     let signable = SignableRequest::new(method, request.url, headers, body);
     let signable = signable.map_err(|error| chain(&error))?;
@@ -99,11 +100,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
     use http::{HeaderMap, Method};
     use serde::Deserialize;
 
     use super::*;
+    use crate::pieces::Pieces;
 
     /// A signature as botocore made it, for the keys below at [`WHEN`].
     #[derive(Deserialize)]
@@ -135,7 +136,7 @@ mod tests {
         assert!(vectors.len() >= 9);
         for vector in vectors {
             let method = Method::from_bytes(vector.method.as_bytes()).unwrap();
-            let body = Bytes::from(vector.body);
+            let body = vector.body.into();
             let mut headers = HeaderMap::new();
             headers.insert("accept", HeaderValue::from_static("application/json"));
             // A proxy may change it, so it is not signed.
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn signing_again_replaces_the_signature() {
-        let (method, body, mut headers) = (Method::GET, Bytes::new(), HeaderMap::new());
+        let (method, body, mut headers) = (Method::GET, Pieces::default(), HeaderMap::new());
         let scope = Scope { region: "eu-central-1", service: "bedrock" };
         let mut sign_at = |second| {
             let url = "https://example.com/";

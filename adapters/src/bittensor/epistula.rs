@@ -69,7 +69,8 @@ impl Epistula {
 
 impl Authorise for Epistula {
     fn authorise<'a>(&'a self, request: Outgoing<'a>) -> BoxFuture<'a, Result<(), Failure>> {
-        ready(self.headers(request.body).map(|signed| request.headers.extend(signed))).boxed()
+        ready(self.headers(&request.body.whole()).map(|signed| request.headers.extend(signed)))
+            .boxed()
     }
 
     /// None: the seed never leaves, and a signature is of no use once it was seen.

@@ -6,6 +6,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use isthmus_inference::outline::Member;
 
+use crate::pieces::Pieces;
+
 /// One change to the text.
 pub(crate) struct Edit {
     pub(crate) place: Range<usize>,
@@ -32,17 +34,20 @@ pub(crate) fn take_out(members: &[Member], gone: &[&Member]) -> Vec<Edit> {
     edits
 }
 
-/// `body` with `edits` made, which do not overlap. Of two at one place the first is made first.
-pub(crate) fn splice(body: &[u8], mut edits: Vec<Edit>) -> Bytes {
+/// `body` with `edits` made, which do not overlap. Of two at one place the first is made first. What
+/// stays as it was is not copied.
+pub(crate) fn splice(body: &Bytes, mut edits: Vec<Edit>) -> Pieces {
     edits.sort_by_key(|edit| edit.place.start);
-    let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
-    let mut out = Vec::with_capacity(body.len() + added);
-    let mut copied = 0;
-    for edit in &edits {
-        out.extend_from_slice(&body[copied..edit.place.start]);
-        out.extend_from_slice(edit.text.as_bytes());
-        copied = edit.place.end;
+    let mut pieces = Pieces::default();
+    let mut kept = 0;
+    for edit in edits {
+        pieces.push(body.slice(kept..edit.place.start));
+        pieces.push(match edit.text {
+            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+            Cow::Owned(text) => text.into(),
+        });
+        kept = edit.place.end;
     }
-    out.extend_from_slice(&body[copied..]);
-    out.into()
+    pieces.push(body.slice(kept..));
+    pieces
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::HOST;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -16,6 +15,7 @@ use super::connect::{ALIVE_EVERY, BoxError, Stream};
 use super::line::Line;
 use super::pool::{Connection, Pool, Sender};
 use super::target::{Origin, Target};
+use crate::pieces::Pieces;
 
 /// An HTTP/1 connection on which an answer is coming, and where it belongs.
 pub(super) struct Lent {
@@ -48,7 +48,7 @@ pub(super) async fn exchange<Opening>(
     pool: &Arc<Pool>,
     open: impl FnOnce(&Target) -> Opening,
     target: &Target,
-    request: &mut Option<Request<Full<Bytes>>>,
+    request: &mut Option<Request<Full<Pieces>>>,
     connect_limit: Duration,
 ) -> Result<(Response<Arriving>, Option<Lent>), Unanswered>
 where
@@ -74,7 +74,7 @@ async fn deliver(
     connection: Connection,
     pool: &Arc<Pool>,
     target: &Target,
-    outgoing: &mut Option<Request<Full<Bytes>>>,
+    outgoing: &mut Option<Request<Full<Pieces>>>,
 ) -> Result<(Response<Arriving>, Option<Lent>), hyper::Error> {
     let mut request = outgoing.take().unwrap_or_default();
     let told = match connection {
@@ -141,6 +141,7 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use bytes::Bytes;
     use futures_util::FutureExt;
     use futures_util::future::join_all;
     use http_body_util::BodyExt;
@@ -185,7 +186,7 @@ mod tests {
             std::future::pending().boxed()
         };
         let calls = (0..20).map(async |_| {
-            let mut request = Some(Request::new(Full::new(Bytes::new())));
+            let mut request = Some(Request::new(Full::default()));
             let (response, lent) =
                 exchange(&pool, open, &target, &mut request, LIMIT).await.unwrap();
             assert!(lent.is_none());
@@ -200,7 +201,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn connecting_takes_no_longer_than_its_limit() {
         let target = Target::exactly("http://h.test").unwrap();
-        let mut request = Some(Request::new(Full::new(Bytes::new())));
+        let mut request = Some(Request::new(Full::default()));
         let open = |_: &Target| std::future::pending().boxed();
         let told = exchange(&Arc::default(), open, &target, &mut request, LIMIT).await;
         assert!(matches!(told, Err(Unanswered::ConnectTooLong)));

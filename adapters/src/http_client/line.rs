@@ -6,7 +6,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming as Arriving;
@@ -15,12 +14,13 @@ use hyper::client::conn::http1;
 
 use super::bell::Bell;
 use super::connect::Stream;
+use crate::pieces::Pieces;
 
 /// A connection that takes one request at a time. It is closed when this is dropped.
 pub(super) struct Line {
-    sender: http1::SendRequest<Full<Bytes>>,
+    sender: http1::SendRequest<Full<Pieces>>,
     /// `None` once it has ended.
-    driver: Option<Box<http1::Connection<Stream, Full<Bytes>>>>,
+    driver: Option<Box<http1::Connection<Stream, Full<Pieces>>>>,
     bell: Arc<Bell>,
     /// Rings the bell; made once.
     rope: Waker,
@@ -44,8 +44,8 @@ impl Line {
     /// begun to send comes back in the error.
     pub(super) async fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Arriving>, TrySendError<Request<Full<Bytes>>>> {
+        request: Request<Full<Pieces>>,
+    ) -> Result<Response<Arriving>, TrySendError<Request<Full<Pieces>>>> {
         let mut answer = pin!(self.sender.try_send_request(request));
         poll_fn(|context| self.poll_with(context, |quiet| answer.as_mut().poll(quiet))).await
     }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use http_body_util::Full;
 use hyper::client::conn::http2;
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 
 use super::line::Line;
 use super::target::Origin;
+use crate::pieces::Pieces;
 
 /// The connections of one thread.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(super) enum Connection {
 }
 
 /// Sends over an HTTP/2 connection, which a task drives.
-pub(super) type Sender = http2::SendRequest<Full<Bytes>>;
+pub(super) type Sender = http2::SendRequest<Full<Pieces>>;
 
 #[derive(Default)]
 struct Kept {

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri};
@@ -22,6 +21,7 @@ use super::connect::{ALIVE_EVERY, BoxError, Stream, Wire, tls};
 use super::exchange::{Lent, Unanswered, exchange};
 use super::pool::Pool;
 use super::target::Target;
+use crate::pieces::Pieces;
 use crate::public_address::is_public;
 
 thread_local! {
@@ -48,7 +48,7 @@ pub(super) struct NotPublic;
 /// Sends a request.
 pub(super) async fn request(
     target: &Target,
-    request: Request<Full<Bytes>>,
+    request: Request<Full<Pieces>>,
     connect_limit: Duration,
 ) -> Result<(Response<Arriving>, Option<Lent>), Unanswered> {
     let pool = POOL.with(Arc::clone);

@@ -160,7 +160,8 @@ impl Axon {
     async fn send(&self, call: &Call<'_>, limits: &Timeouts) -> Result<Paced<Body>, Failure> {
         let mut sender = self.dendrite.sender()?;
         let signed = self.dendrite.sign(call, &mut sender)?;
-        let encoded = Encoded { body: signed.body, headers: signed.headers, ..Encoded::default() };
+        let encoded =
+            Encoded { body: signed.body.into(), headers: signed.headers, ..Encoded::default() };
         let outgoing = Outgoing::post(&self.target, encoded, limits);
         let deadlines = outgoing.deadlines;
         let Incoming { headers, body, .. } = self.line.send(outgoing, failures::of).await?;

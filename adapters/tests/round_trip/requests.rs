@@ -151,7 +151,7 @@ fn there_and_back(
     chat: &ChatRequest,
 ) -> Result<(), TestCaseError> {
     let encoded = dialect.encode(chat, &model.into(), false).unwrap();
-    let request = caller.read(Operation::Chat, encoded.body.clone()).unwrap();
+    let request = caller.read(Operation::Chat, encoded.body.whole()).unwrap();
     let mut back = caller.chat(&request).unwrap();
     let mut went = chat.clone();
     without(&mut went, &encoded.dropped);
@@ -159,7 +159,7 @@ fn there_and_back(
         change(&mut went);
         change(&mut back);
     }
-    prop_assert_eq!(&back, &went, "{}", String::from_utf8_lossy(&encoded.body));
+    prop_assert_eq!(&back, &went, "{}", String::from_utf8_lossy(&encoded.body.whole()));
     Ok(())
 }
 

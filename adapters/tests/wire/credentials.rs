@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use isthmus_adapters::auth::environment::Environment;
 use isthmus_adapters::auth::{Authorise, Outgoing};
+use isthmus_adapters::pieces::Pieces;
 use isthmus_inference::failure::{Failure, Kind};
 use tempfile::TempDir;
 
@@ -25,7 +26,7 @@ pub(crate) fn environment(variables: &[(&str, &str)]) -> Environment {
 /// The headers that are put on a request.
 pub(crate) async fn shown(by: &Arc<dyn Authorise>) -> Result<HeaderMap, Failure> {
     let (method, mut headers) = (Method::POST, HeaderMap::new());
-    let (url, body) = ("https://example.com/v1", Bytes::from_static(b"{}"));
+    let (url, body) = ("https://example.com/v1", Pieces::from(Bytes::from_static(b"{}")));
     let outgoing = Outgoing { method: &method, url, headers: &mut headers, body: &body };
     by.authorise(outgoing).await?;
     Ok(headers)

@@ -232,7 +232,7 @@ fn real_requests_are_read_and_written_again() {
         let model = body["model"].as_str().unwrap();
         let written = CHAT.encode(&chat, &model.into(), request.stream);
         let written = written.unwrap_or_else(|failure| panic!("{name}: {failure}"));
-        let sent: Value = serde_json::from_slice(&written.body).unwrap();
+        let sent: Value = serde_json::from_slice(&written.body.whole()).unwrap();
         for member in
             ["model", "max_tokens", "stop_sequences", "container", "mcp_servers", "thinking"]
         {

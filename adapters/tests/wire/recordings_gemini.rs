@@ -205,7 +205,7 @@ fn a_real_answer_goes_back_as_it_came() {
         ];
         let chat = ChatRequest { prompt: Prompt::Messages(messages), ..ChatRequest::default() };
         let encoded = CHAT.encode(&chat, &"gemini-2.5-flash".into(), false).unwrap();
-        let sent: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let sent: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
         let expected = replayable(parts);
         let sent = sent["contents"][1]["parts"].as_array().cloned().unwrap_or_default();
         assert_eq!(json!(sent), json!(expected), "{name}");

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
-use super::Entry;
+use super::{Entry, json};
 
 /// An entry as JSON, exactly as it was hashed. Bodies that were written one after the other share their
 /// memory.
@@ -13,7 +13,12 @@ pub struct Body(Bytes);
 
 /// Where bodies are written.
 #[derive(Debug, Clone)]
-pub(super) struct Draft(BytesMut);
+pub(super) struct Draft {
+    /// Memory for the bodies that come,
+    shared: BytesMut,
+    /// and for the one that is written.
+    text: String,
+}
 
 /// So much memory is shared. Later chunks are as large as the first.
 const CHUNK: usize = 64 << 10;
@@ -50,14 +55,16 @@ impl fmt::Debug for Body {
 impl Draft {
     /// Writes an entry.
     pub(super) fn write(&mut self, entry: &Entry) -> Body {
-        // Numbers, words and texts: it can always be written, and is text.
-        let _ = serde_json::to_writer((&mut self.0).writer(), entry);
-        Body(self.0.split().freeze())
+        self.text.clear();
+        // Numbers, words and texts: it can always be written.
+        let _ = json::write(&mut self.text, entry);
+        self.shared.extend_from_slice(self.text.as_bytes());
+        Body(self.shared.split().freeze())
     }
 }
 
 impl Default for Draft {
     fn default() -> Self {
-        Self(BytesMut::with_capacity(CHUNK))
+        Self { shared: BytesMut::with_capacity(CHUNK), text: String::new() }
     }
 }

@@ -89,13 +89,9 @@ impl Hash {
 
     /// 64 hexadecimal digits.
     pub(crate) fn digits(&self) -> [u8; 64] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 64];
-        for (byte, digits) in self.0.iter().zip(text.chunks_exact_mut(2)) {
-            digits[0] = DIGITS[usize::from(byte >> 4)];
-            digits[1] = DIGITS[usize::from(byte & 15)];
-        }
-        text
+        let mut digits = [0; 64];
+        hex::encode_to_slice(self.0, &mut digits).expect("two digits for each byte");
+        digits
     }
 
     /// The link behind this one.

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// An exchange. Its first 48 bits are Unix milliseconds, the others are random, as in a UUID of version
 /// 7 (RFC 9562, section 5.7) without its marks.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ExchangeId(u128);
 
 /// Why a text names no exchange.
@@ -17,6 +17,8 @@ pub struct ExchangeId(u128);
 pub struct ExchangeIdError(String);
 
 const RANDOM_BITS: u32 = 80;
+/// The length of its text.
+const DIGITS: usize = 32;
 
 impl ExchangeId {
     /// The exchange that began at this time (Unix milliseconds), told from all others by chance.
@@ -34,11 +36,23 @@ impl ExchangeId {
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
+
+    /// Its text, in this room.
+    fn text(self, room: &mut [u8; DIGITS]) -> &str {
+        hex::encode_to_slice(self.to_bytes(), room).expect("two digits for each byte");
+        std::str::from_utf8(room).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for ExchangeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(self.text(&mut [0; DIGITS]))
+    }
+}
+
+impl Serialize for ExchangeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text(&mut [0; DIGITS]))
     }
 }
 
@@ -53,16 +67,10 @@ impl FromStr for ExchangeId {
 
     fn from_str(text: &str) -> Result<Self, ExchangeIdError> {
         let wrong = || ExchangeIdError(text.to_owned());
-        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if text.len() != DIGITS || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(wrong());
         }
         u128::from_str_radix(text, 16).map(Self).map_err(|_| wrong())
-    }
-}
-
-impl From<ExchangeId> for String {
-    fn from(id: ExchangeId) -> Self {
-        id.to_string()
     }
 }
 

@@ -24,6 +24,7 @@ use crate::dialects::openai_relay::is_closed;
 use crate::dialects::openai_relay::prelude::Prelude;
 use crate::dialects::openai_relay::run::Run;
 use crate::framing::sse::{self, Splitter};
+use crate::pieces::Pieces;
 
 /// The largest event that is held in memory.
 const LARGEST_EVENT: usize = 8 << 20;
@@ -66,7 +67,7 @@ pub(super) fn rewrite(
     Ok(Encoded { body, headers, ..Encoded::default() })
 }
 
-fn body(request: &Request, model: &UpstreamModel, flavour: Flavour) -> Bytes {
+fn body(request: &Request, model: &UpstreamModel, flavour: Flavour) -> Pieces {
     let find = |name| request.outline.named(&request.body, name).next();
     let mut edits = Vec::new();
     if let Some(version) = flavour.version_member()
@@ -85,7 +86,7 @@ fn body(request: &Request, model: &UpstreamModel, flavour: Flavour) -> Bytes {
             edits.push(Edit { place: named.value.clone(), text: name.into() });
         }
     }
-    if edits.is_empty() { request.body.clone() } else { splice(&request.body, edits) }
+    if edits.is_empty() { request.body.clone().into() } else { splice(&request.body, edits) }
 }
 
 /// What a whole answer says that it took.
@@ -268,7 +269,7 @@ mod tests {
             vec![("anthropic-beta".into(), "a-1,b-2".into()), ("x".into(), "y".into())];
         for (flavour, model, expected) in cases {
             let sent = rewrite(&asked, &model.into(), flavour).unwrap();
-            assert_eq!(sent.body, expected);
+            assert_eq!(sent.body.whole(), expected);
             assert_eq!(
                 (sent.headers.len(), &sent.headers[betas::HEADER]),
                 (1, &HeaderValue::from_static("a-1,b-2"))
@@ -277,7 +278,7 @@ mod tests {
         let counted = request(Operation::CountTokens, r#"{"model":"a","messages":[{}]}"#);
         let sent = rewrite(&counted, &"b".into(), Flavour::Vertex).unwrap();
         assert_eq!(
-            sent.body,
+            sent.body.whole(),
             r#"{"anthropic_version":"vertex-2023-10-16","model":"b","messages":[{}]}"#
         );
     }

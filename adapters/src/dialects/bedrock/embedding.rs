@@ -266,7 +266,7 @@ mod tests {
             wanted.extra.insert("normalize".into(), true.into());
             let embedder = Embedder::of(model).unwrap();
             let encoded = embedder.encode(&wanted, &model.into()).unwrap();
-            let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+            let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
             assert_eq!(body, expected, "{model}");
             let titans = model.contains("titan");
             assert_eq!(encoded.dropped.contains(&"input_type".to_owned()), titans, "{model}");

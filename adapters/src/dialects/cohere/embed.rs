@@ -108,7 +108,7 @@ mod tests {
             ..EmbeddingRequest::default()
         };
         let written = encode(&request, &"embed-v4.0".into()).unwrap();
-        let body: Value = serde_json::from_slice(&written.body).unwrap();
+        let body: Value = serde_json::from_slice(&written.body.whole()).unwrap();
         let expected = json!({"model": "embed-v4.0", "texts": ["a"], "input_type": "search_document",
             "embedding_types": ["float"], "output_dimension": 256, "truncate": "END"});
         assert_eq!((body, written.dropped), (expected, vec!["user".to_owned()]));

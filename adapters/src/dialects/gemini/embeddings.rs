@@ -348,7 +348,7 @@ mod tests {
         };
         let body = |request: &EmbeddingRequest, model: &str| -> Value {
             let encoded = SingleEmbedding.encode(request, &model.into()).unwrap();
-            serde_json::from_slice(&encoded.body).unwrap()
+            serde_json::from_slice(&encoded.body.whole()).unwrap()
         };
         let second = body(&request, "gemini-embedding-2");
         assert_eq!(second["content"]["parts"][0]["text"], "title: none | text: t");

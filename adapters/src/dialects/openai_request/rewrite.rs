@@ -3,13 +3,13 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use isthmus_inference::ident::UpstreamModel;
 use isthmus_inference::outline::Member;
 use isthmus_inference::request::Request;
 
 use super::StreamOptions;
 use crate::dialects::edits::{Edit, splice, take_out};
+use crate::pieces::Pieces;
 
 /// What an upstream must be sent otherwise than the caller wrote it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +36,7 @@ pub enum StreamUsage {
 
 /// The body to send upstream: the caller's own, with the upstream's name of the model, with usage
 /// asked for, and with the upstream's quirks. The same bytes come back if nothing needs to change.
-pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Bytes {
+pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Pieces {
     let ask = request.stream
         && match quirks.stream_usage {
             StreamUsage::Asked => !request.usage_wanted,
@@ -45,11 +45,11 @@ pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Byt
         };
     let edited = ask || !quirks.renames.is_empty() || !quirks.refused.is_empty();
     if !edited && request.model.as_str() == model.as_str() {
-        return request.body.clone();
+        return request.body.clone().into();
     }
     let edits = edits(request, model, quirks);
     if edits.is_empty() {
-        return request.body.clone();
+        return request.body.clone().into();
     }
     splice(&request.body, edits)
 }
@@ -117,6 +117,7 @@ fn ask_in(body: &[u8], place: Range<usize>) -> Edit {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use isthmus_inference::failure::Failure;
     use isthmus_inference::request::Operation;
     use proptest::prelude::*;
@@ -138,7 +139,7 @@ mod tests {
 
     fn rewritten(body: &str, model: &str, quirks: &Quirks) -> String {
         let request = chat(body).unwrap();
-        String::from_utf8(rewrite(&request, &model.into(), quirks).to_vec()).unwrap()
+        String::from_utf8(rewrite(&request, &model.into(), quirks).whole().into()).unwrap()
     }
 
     #[test]
@@ -146,7 +147,7 @@ mod tests {
         let body = r#"{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}"#;
         let request = chat(body).unwrap();
         let sent = rewrite(&request, &"m".into(), &PLAIN);
-        assert_eq!(sent.as_ptr(), request.body.as_ptr());
+        assert_eq!(sent.whole().as_ptr(), request.body.as_ptr());
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn what_converse_cannot_carry_is_refused_by_name() {
         (ToolChoice::Named("f".into()), "tool"),
     ] {
         let encoded = encode(&single(choice), &CLAUDE.into()).unwrap();
-        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
         assert_eq!(body["additionalModelRequestFields"]["tool_choice"]["type"], kind);
         assert_eq!(body["toolConfig"]["toolChoice"], Value::Null);
     }
@@ -87,7 +87,7 @@ fn one_function_is_forced_where_it_is_the_only_one_or_can_be_named() {
         ("openai.gpt-oss-120b-1:0", 1, json!({"any": {}})),
     ] {
         let encoded = encode(&chat, &model.into()).unwrap();
-        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
         let config = &body["toolConfig"];
         let count = config["tools"].as_array().unwrap().len();
         assert_eq!((count, &config["toolChoice"]), (tools, &choice), "{model}");
@@ -101,7 +101,7 @@ fn documents_are_cited_where_the_model_can() {
     chat.extra.insert(CITED_DOCUMENTS.to_owned(), true.into());
     for (model, cites) in [(CLAUDE, true), ("amazon.nova-lite-v1:0", false)] {
         let encoded = encode(&chat, &model.into()).unwrap();
-        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
         let document = &body["messages"][0]["content"][1]["document"];
         assert_eq!(document["citations"] == json!({"enabled": true}), cites, "{model}");
         assert_eq!(encoded.dropped.is_empty(), cites, "{model}");
@@ -115,7 +115,7 @@ fn command_has_words_of_its_own() {
     chat.sampling.presence_penalty = 0.5;
     chat.sampling.frequency_penalty = -0.5;
     let encoded = encode(&chat, &"cohere.command-r-plus-v1:0".into()).unwrap();
-    let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+    let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
     let said = json!({"seed": 7, "presence_penalty": 0.5});
     assert_eq!(body["additionalModelRequestFields"], said);
     assert_eq!(encoded.dropped, ["frequency_penalty"]);
@@ -126,7 +126,7 @@ fn what_the_system_alone_says_is_the_users_turn() {
     let message = Message::text(Role::System, "Say hello.");
     let chat = ChatRequest { prompt: Prompt::Messages(vec![message]), ..hi() };
     let encoded = encode(&chat, &CLAUDE.into()).unwrap();
-    let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+    let body: Value = serde_json::from_slice(&encoded.body.whole()).unwrap();
     let turn = json!([{"role": "user", "content": [{"text": "Say hello."}]}]);
     assert_eq!((&body["messages"], &body["system"]), (&turn, &Value::Null));
 }

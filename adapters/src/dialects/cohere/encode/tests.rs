@@ -9,7 +9,7 @@ use super::*;
 
 fn written(chat: &ChatRequest, model: &str) -> (Value, Encoded) {
     let encoded = encode(chat, &model.into(), false).unwrap();
-    (serde_json::from_slice(&encoded.body).unwrap(), encoded)
+    (serde_json::from_slice(&encoded.body.whole()).unwrap(), encoded)
 }
 
 fn saying(messages: Vec<Message>) -> ChatRequest {
