@@ -30,6 +30,17 @@ const NEAR: usize = 2;
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
+/// Whether a byte behind a backslash is all of the escape (RFC 8259, section 7).
+const SIMPLE: [bool; 256] = {
+    const BYTES: &[u8] = br#""\/bfnrt"#;
+    let (mut simple, mut next) = ([false; 256], 0);
+    while next < BYTES.len() {
+        simple[BYTES[next] as usize] = true;
+        next += 1;
+    }
+    simple
+};
+
 /// The end of the string whose first byte, behind its quote, is at `start`.
 pub(super) fn end(text: &[u8], start: usize) -> Scan<End> {
     let near = skip_plain(text, start, NEAR);
@@ -80,7 +91,10 @@ impl Blocks<'_> {
     fn check(&mut self, mut escaped: u64) -> Scan<()> {
         self.is_escaped |= escaped != 0;
         while escaped != 0 {
-            behind_escape(self.text, self.at + escaped.trailing_zeros() as usize)?;
+            let at = self.at + escaped.trailing_zeros() as usize;
+            if !SIMPLE[usize::from(self.text[at])] {
+                behind_escape(self.text, at)?;
+            }
             escaped &= escaped - 1;
         }
         Ok(())
@@ -118,7 +132,7 @@ fn places(block: &[u8; BLOCK], wanted: u8) -> u64 {
 fn behind_escape(text: &[u8], at: usize) -> Scan<usize> {
     let hexadecimal = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
     match text.get(at) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
+        Some(byte) if SIMPLE[usize::from(*byte)] => Ok(at + 1),
         Some(b'u') if text.get(at + 1..at + 5).is_some_and(hexadecimal) => Ok(at + 5),
         _ => Err(NotAnObject(at)),
     }
