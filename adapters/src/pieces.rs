@@ -7,7 +7,8 @@ use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
 
 /// The pieces of a body, in their order. A long prompt in which one word is changed is three of them,
-/// of which two are the caller's own bytes.
+/// of which two are the caller's own bytes. They should be few: sending them takes time by the square of
+/// their number.
 #[derive(Debug, Clone, Default)]
 pub struct Pieces(SmallVec<[Bytes; 3]>);
 
@@ -122,6 +123,10 @@ mod tests {
         let only = Bytes::from_static(b"a body");
         let sent = Pieces::from(only.clone());
         assert_eq!(sent.whole().as_ptr(), only.as_ptr());
+    }
+
+    #[test]
+    fn who_has_room_for_few_is_given_the_first() {
         let (mut few, sent) = ([IoSlice::new(&[])], pieces(&[b"a".into(), b"b".into()]));
         assert_eq!(sent.chunks_vectored(&mut few), 1);
     }

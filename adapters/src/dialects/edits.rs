@@ -17,10 +17,13 @@ pub(crate) struct Edit {
 /// The edits that remove members, each with the comma before it, or with the one behind it where
 /// nothing is left before. They never overlap. An object must keep one member at least.
 pub(crate) fn take_out(members: &[Member], gone: &[&Member]) -> Vec<Edit> {
+    // By places, because a caller may write a member a million times.
+    let mut gone: Vec<_> = gone.iter().map(|member| member.key.start).collect();
+    gone.sort_unstable();
     let mut kept = false;
     let mut edits = Vec::new();
     for (position, member) in members.iter().enumerate() {
-        if !gone.contains(&member) {
+        if gone.binary_search(&member.key.start).is_err() {
             kept = true;
             continue;
         }
@@ -34,10 +37,14 @@ pub(crate) fn take_out(members: &[Member], gone: &[&Member]) -> Vec<Edit> {
     edits
 }
 
+/// So many edits leave what is between them as it is; of more, that is too short to be worth a piece.
+const FEW: usize = 8;
+
 /// `body` with `edits` made, which do not overlap. Of two at one place the first is made first. What
 /// stays as it was is not copied.
 pub(crate) fn splice(body: &Bytes, mut edits: Vec<Edit>) -> Pieces {
     edits.sort_by_key(|edit| edit.place.start);
+    let are_few = edits.len() <= FEW;
     let mut pieces = Pieces::default();
     let mut kept = 0;
     for edit in edits {
@@ -49,5 +56,5 @@ pub(crate) fn splice(body: &Bytes, mut edits: Vec<Edit>) -> Pieces {
         kept = edit.place.end;
     }
     pieces.push(body.slice(kept..));
-    pieces
+    if are_few { pieces } else { pieces.whole().into() }
 }

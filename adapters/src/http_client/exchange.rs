@@ -144,6 +144,7 @@ mod tests {
     use bytes::Bytes;
     use futures_util::FutureExt;
     use futures_util::future::join_all;
+    use http_body::Body as _;
     use http_body_util::BodyExt;
     use hyper::server::conn::http2 as server;
     use hyper::service::service_fn;
@@ -155,16 +156,21 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
 
-    /// A server that speaks HTTP/2, and answers with what it was asked for.
+    /// A server that speaks HTTP/2, and answers with what it was asked for and with what.
     async fn serve_http2() -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = format!("http://{}/v1/chat?a=b", listener.local_addr().unwrap());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let asked = service_fn(async |request: Request<Arriving>| {
-                    let said =
-                        format!("{} {}", request.version() == http::Version::HTTP_2, request.uri());
-                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(said))))
+                    let (head, body) = request.into_parts();
+                    let told = body.size_hint().exact();
+                    let body = body.collect().await.unwrap().to_bytes();
+                    assert_eq!(told, Some(body.len() as u64));
+                    let is_http2 = head.version == http::Version::HTTP_2;
+                    let said = format!("{is_http2} {} ", head.uri).into_bytes();
+                    let said = Bytes::from([said, body.into()].concat());
+                    Ok::<_, Infallible>(Response::new(Full::new(said)))
                 });
                 let serving = server::Builder::new(TokioExecutor::new());
                 tokio::spawn(serving.serve_connection(TokioIo::new(socket), asked));
@@ -185,15 +191,20 @@ mod tests {
             opened.fetch_add(1, Ordering::SeqCst);
             std::future::pending().boxed()
         };
+        // Pieces that end within frames and within windows.
+        let texts: Vec<Vec<u8>> = (b'a'..=b'f').map(|byte| vec![byte; 50_000]).collect();
         let calls = (0..20).map(async |_| {
-            let mut request = Some(Request::new(Full::default()));
+            let mut body = Pieces::default();
+            texts.iter().for_each(|text| body.push(text.clone().into()));
+            let mut request = Some(Request::new(Full::new(body)));
             let (response, lent) =
                 exchange(&pool, open, &target, &mut request, LIMIT).await.unwrap();
             assert!(lent.is_none());
             response.into_body().collect().await.unwrap().to_bytes()
         });
         for said in join_all(calls).await {
-            assert_eq!(said, format!("true {}", target.as_str()));
+            let expected = [format!("true {} ", target.as_str()).into_bytes(), texts.concat()];
+            assert!(said == expected.concat());
         }
         assert_eq!(opened.load(Ordering::SeqCst), 0);
     }

@@ -76,12 +76,13 @@ impl Blocks<'_> {
     }
 
     /// Which bytes of a block are escaped. Of a row of backslashes every second one is, and what
-    /// follows it where their number is odd. Subtracting the row's first one from the row's end with
-    /// all odd places filled in leaves, by its borrow, those that escape and the end that they escape.
+    /// follows it where their number is odd. Of a row, the bit behind each less the bit itself is its
+    /// end less its beginning; with all odd places filled in before, that leaves those that escape, and
+    /// the end if it is escaped.
     fn escaped(&mut self, backslashes: u64) -> u64 {
         const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
-        let first = backslashes & !self.carry;
-        let row = ((first << 1) | ODD).wrapping_sub(first) ^ ODD;
+        let may_escape = backslashes & !self.carry;
+        let row = ((may_escape << 1) | ODD).wrapping_sub(may_escape) ^ ODD;
         let escaped = row ^ (backslashes | self.carry);
         self.carry = (row & backslashes) >> 63;
         escaped
@@ -167,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// The same, a byte at a time.
+    /// The same, a byte at a time. What is an escape is the outline's tests' to see, against a parser.
     fn end_slowly(text: &[u8]) -> Scan<End> {
         let (mut at, mut is_escaped) = (0, false);
         loop {

@@ -56,8 +56,11 @@ impl Draft {
     /// Writes an entry.
     pub(super) fn write(&mut self, entry: &Entry) -> Body {
         self.text.clear();
-        // Numbers, words and texts: it can always be written.
-        let _ = json::write(&mut self.text, entry);
+        // Numbers, words and texts, which the plain writer knows. Should an entry ever have something
+        // else, it is written all the same.
+        if json::write(&mut self.text, entry).is_err() {
+            self.text = serde_json::to_string(entry).unwrap_or_default();
+        }
         self.shared.extend_from_slice(self.text.as_bytes());
         Body(self.shared.split().freeze())
     }

@@ -86,8 +86,7 @@ impl<'t> Serializer for Json<'t> {
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Written {
         let begin = self.0.len();
         self.0.push('"');
-        // Into memory, which takes everything.
-        let _ = write!(self.0, "{value}");
+        write!(self.0, "{value}").map_err(ser::Error::custom)?;
         if self.0[begin + 1..].bytes().any(is_escaped) {
             let text = self.0.split_off(begin);
             return self.serialize_str(&text[1..]);
@@ -277,7 +276,9 @@ impl ser::SerializeMap for Members<'_> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Written {
         self.next();
-        key.serialize(Json(self.text))
+        let begin = self.text.len();
+        key.serialize(Json(self.text))?;
+        if self.text[begin..].starts_with('"') { Ok(()) } else { Err(no("key that is no text")) }
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
@@ -454,5 +455,7 @@ mod tests {
     fn what_no_entry_has_is_refused() {
         assert_eq!(write(&mut String::new(), &0.5), Err(no("fraction")));
         assert_eq!(write(&mut String::new(), &(1, 2)), Err(no("tuple")));
+        let numbered = BTreeMap::from([(1, "one")]);
+        assert_eq!(write(&mut String::new(), &numbered), Err(no("key that is no text")));
     }
 }

@@ -117,7 +117,7 @@ fn ask_in(body: &[u8], place: Range<usize>) -> Edit {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use bytes::{Buf, Bytes};
     use isthmus_inference::failure::Failure;
     use isthmus_inference::request::Operation;
     use proptest::prelude::*;
@@ -140,6 +140,17 @@ mod tests {
     fn rewritten(body: &str, model: &str, quirks: &Quirks) -> String {
         let request = chat(body).unwrap();
         String::from_utf8(rewrite(&request, &model.into(), quirks).whole().into()).unwrap()
+    }
+
+    #[test]
+    fn a_member_that_is_written_very_often_is_changed_at_once() {
+        let often = r#","seed":1,"user":"u""#.repeat(100_000);
+        let request = chat(&format!(r#"{{"model":"m","messages":[{{}}]{often}}}"#)).unwrap();
+        let quirks = Quirks { renames: &[("seed", "random_seed")], ..MISTRAL };
+        let sent = rewrite(&request, &"n".into(), &quirks);
+        assert_eq!(sent.chunk().len(), sent.remaining(), "in one piece");
+        let renamed = r#","random_seed":1"#.repeat(100_000);
+        assert_eq!(sent.whole(), format!(r#"{{"model":"n","messages":[{{}}]{renamed}}}"#));
     }
 
     #[test]
