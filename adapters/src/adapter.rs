@@ -149,6 +149,23 @@ pub enum Piece {
     },
 }
 
+// === impl Answer ===
+
+impl From<Whole> for Answer {
+    fn from(whole: Whole) -> Self {
+        Self::Whole(Box::new(whole))
+    }
+}
+
+// === impl Whole ===
+
+impl Whole {
+    /// An answer that has no id at an upstream, to a request of which nothing was left out.
+    pub fn new(content: Content, usage: Usage) -> Self {
+        Self { content, usage, upstream_request_id: None, dropped: vec![] }
+    }
+}
+
 // === impl Beginning ===
 
 impl Beginning {

@@ -101,7 +101,7 @@ impl<S: Service> HttpAdapter<S> {
             Ok(text) => text + request.outline.encoded.tokens,
             Err(_) => request.rough_tokens(),
         };
-        Ok(whole(Content::TokenCount(tokens), Usage::default()))
+        Ok(Whole::new(Content::TokenCount(tokens), Usage::default()).into())
     }
 
     async fn list(&self) -> Result<Vec<String>, Failure> {
@@ -135,9 +135,8 @@ impl<S: Service> HttpAdapter<S> {
         let told = self.line.whole(outgoing, refused).await?;
         let usage = dialect.usage(request, &told.body).map_err(|failure| self.struck(failure))?;
         let usage = usage.unwrap_or_else(|| estimate(request, told.body.len()));
-        let content = Content::Relay(told.body);
-        let upstream_request_id = told.request_id;
-        Ok(Answer::Whole(Box::new(Whole { content, usage, upstream_request_id, dropped: vec![] })))
+        let whole = Whole::new(Content::Relay(told.body), usage);
+        Ok(Whole { upstream_request_id: told.request_id, ..whole }.into())
     }
 
     // === another language ===
@@ -187,7 +186,7 @@ impl<S: Service> HttpAdapter<S> {
         answer.usage = answer.usage.with_asked(request.rough_tokens());
         let (usage, content) = (answer.usage, Content::Chat(answer));
         let upstream_request_id = told.request_id;
-        Ok(Answer::Whole(Box::new(Whole { content, usage, upstream_request_id, dropped })))
+        Ok(Whole { content, usage, upstream_request_id, dropped }.into())
     }
 
     /// Calls, and watches the answer while it streams.
@@ -207,10 +206,6 @@ impl<S: Service> HttpAdapter<S> {
     fn struck(&self, failure: Failure) -> Failure {
         self.line.secrets().strike_failure(failure)
     }
-}
-
-fn whole(content: Content, usage: Usage) -> Answer {
-    Answer::Whole(Box::new(Whole { content, usage, upstream_request_id: None, dropped: vec![] }))
 }
 
 /// The names of fields that were left out, unless the caller insists on all of them.

@@ -51,7 +51,7 @@ impl Embedded {
                 let mut chat = caller(request.dialect).chat(request)?;
                 free_text::as_functions(&mut chat)?;
                 let tokens = self.engine.prompt_tokens(&chat).await?.len() as u64;
-                Ok(whole(Content::TokenCount(tokens), Usage::default()))
+                Ok(Whole::new(Content::TokenCount(tokens), Usage::default()).into())
             }
         }
     }
@@ -66,7 +66,7 @@ impl Embedded {
             let mut answer = self.engine.chat_whole(&chat).await?;
             stand_ins.turn_back(&mut answer);
             let usage = answer.usage;
-            return Ok(whole(Content::Chat(answer), usage));
+            return Ok(Whole::new(Content::Chat(answer), usage).into());
         }
         // The engine has its limits of time as every endpoint has.
         let deadlines = Deadlines::from_now(&attempt.timeouts);
@@ -88,7 +88,7 @@ impl Embedded {
     async fn embed(&self, request: &Request) -> Result<Answer, Failure> {
         let answer = self.engine.embed(&caller(request.dialect).embedding(request)?).await?;
         let usage = answer.usage;
-        Ok(whole(Content::Embedding(answer), usage))
+        Ok(Whole::new(Content::Embedding(answer), usage).into())
     }
 
     /// The engine holds one model, and answers for no other.
@@ -114,10 +114,6 @@ impl Tokenizer for OfEngine {
     fn count(&self, text: &str) -> u64 {
         self.0.count_tokens(text) as u64
     }
-}
-
-fn whole(content: Content, usage: Usage) -> Answer {
-    Answer::Whole(Box::new(Whole { content, usage, upstream_request_id: None, dropped: vec![] }))
 }
 
 impl Adapter for Embedded {

@@ -16,3 +16,27 @@ static ALLOCATION: &[u8; 56] = b"tcache_gc_incr_bytes:2097152,tcache_nslots_smal
 fn main() -> ExitCode {
     isthmus_gateway::cli::run()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::Command;
+
+    use super::ALLOCATION;
+
+    #[test]
+    fn the_allocator_takes_its_options() {
+        // The name is that of jemalloc's environment variable; at its end the process tells what it took.
+        let this = Command::new(env::current_exe().unwrap())
+            .arg("--list")
+            .env("_RJEM_MALLOC_CONF", "stats_print:true")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&this.stderr);
+        let options = std::str::from_utf8(ALLOCATION).unwrap().trim_end_matches('\0');
+        for option in options.split(',') {
+            let line = format!("opt.{}\n", option.replace(':', ": "));
+            assert!(told.contains(&line), "{line} is not in {told}");
+        }
+    }
+}

@@ -43,7 +43,7 @@ impl<S: Service> HttpAdapter<S> {
             answer.usage = Usage::of_answer(0).with_asked(request.rough_tokens());
         }
         let (usage, content) = (answer.usage, Content::Embedding(answer));
-        Ok(Answer::Whole(Box::new(Whole { content, usage, upstream_request_id, dropped })))
+        Ok(Whole { content, usage, upstream_request_id, dropped }.into())
     }
 
     async fn part(

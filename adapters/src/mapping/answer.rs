@@ -70,12 +70,7 @@ pub(crate) fn answer_with(
     let content = vec![Part::Text(text)];
     let choice = Choice { content, finish: Some(FinishReason::Stop), ..Choice::default() };
     let answer = ChatAnswer { model: Arc::from(model), choices: vec![choice], usage };
-    Answer::Whole(Box::new(Whole {
-        content: Content::Chat(answer),
-        usage,
-        upstream_request_id,
-        dropped,
-    }))
+    Whole { content: Content::Chat(answer), usage, upstream_request_id, dropped }.into()
 }
 
 /// What ends a streamed text. Why it ended, nobody says; that it came to its end is all that is known.

@@ -178,12 +178,10 @@ fn again(found: &Remembered, request: &Arc<Request>, endpoint: &Arc<Endpoint>) -
     let id = ids::fresh(caller(request.dialect).id_prefix(request.operation));
     let fresh = Fresh::new(request.dialect, &id, now().unsigned_abs());
     let content = match found.again(&fresh) {
-        Again::Whole(answer) => Content::Whole(Box::new(Whole {
-            content: adapter::Content::Relay(answer),
-            usage: found.head().usage,
-            upstream_request_id: None,
-            dropped: vec![],
-        })),
+        Again::Whole(answer) => {
+            let content = adapter::Content::Relay(answer);
+            Content::Whole(Box::new(Whole::new(content, found.head().usage)))
+        }
         Again::Stream(pieces) => {
             let mut pieces = pieces.into_iter();
             let first = pieces.next()?;

@@ -335,18 +335,15 @@ impl Adapter for Scripted {
                 cancelled.0 = None;
             }
             match answer {
-                Step::Answer => Ok(Answer::Whole(Box::new(Whole {
-                    content: Content::Relay(Bytes::from_static(b"{}")),
-                    usage: Usage::default(),
-                    upstream_request_id: None,
-                    dropped: vec![],
-                }))),
-                Step::SayAfter(_, text) => Ok(Answer::Whole(Box::new(Whole {
-                    content: Content::Relay(Bytes::from_static(text.as_bytes())),
-                    usage: ten_tokens(),
-                    upstream_request_id: None,
-                    dropped: vec!["seed".into()],
-                }))),
+                Step::Answer => {
+                    let content = Content::Relay(Bytes::from_static(b"{}"));
+                    Ok(Whole::new(content, Usage::default()).into())
+                }
+                Step::SayAfter(_, text) => {
+                    let content = Content::Relay(Bytes::from_static(text.as_bytes()));
+                    let whole = Whole::new(content, ten_tokens());
+                    Ok(Whole { dropped: vec!["seed".into()], ..whole }.into())
+                }
                 Step::StreamOf(events) => Ok(all_of(events)),
                 Step::StreamThatStalls(events) => {
                     let pieces = relayed(events).chain(stream::pending()).boxed();
