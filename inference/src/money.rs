@@ -81,8 +81,6 @@ pub enum RateError {
 const PICO_PER_DOLLAR: i128 = 1_000_000_000_000;
 /// Decimals of a dollar that are whole pico-dollars.
 const DECIMALS: usize = 12;
-/// The length of the longest amount as text: a sign, 27 digits, a point, 12 digits.
-const LONGEST: usize = 41;
 const TOKENS_A_PRICE_IS_FOR: u64 = 1_000_000;
 /// Decimals of a dollar that are whole pico-dollars once divided by a million tokens.
 const RATE_DECIMALS: usize = 6;
@@ -112,46 +110,20 @@ impl Money {
 impl fmt::Display for Money {
     /// Dollars as decimal text with as many decimals as the amount needs, and at least two.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut whole = self.0.unsigned_abs() / PICO_PER_DOLLAR.unsigned_abs();
+        let whole = self.0.unsigned_abs() / PICO_PER_DOLLAR.unsigned_abs();
         let mut rest = (self.0.unsigned_abs() % PICO_PER_DOLLAR.unsigned_abs()) as u64;
-        let mut decimals = DECIMALS;
-        while decimals > 2 && rest.is_multiple_of(10) {
-            (rest, decimals) = (rest / 10, decimals - 1);
-        }
-        let mut text = Backwards { bytes: [0; LONGEST], first: LONGEST };
-        for _ in 0..decimals {
-            text.put(b'0' + (rest % 10) as u8);
+        let mut fraction = [b'0'; DECIMALS];
+        for digit in fraction.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
             rest /= 10;
         }
-        text.put(b'.');
-        loop {
-            text.put(b'0' + (whole % 10) as u8);
-            whole /= 10;
-            if whole == 0 {
-                break;
-            }
-        }
-        if self.0 < 0 {
-            text.put(b'-');
-        }
-        f.write_str(text.as_str())
-    }
-}
-
-/// An amount as text, written from its last digit on: the ledger writes several for each request.
-struct Backwards {
-    bytes: [u8; LONGEST],
-    first: usize,
-}
-
-impl Backwards {
-    fn put(&mut self, byte: u8) {
-        self.first -= 1;
-        self.bytes[self.first] = byte;
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[self.first..]).unwrap_or_default()
+        let needed = fraction.iter().rposition(|digit| *digit != b'0').map_or(2, |last| last + 1);
+        let fraction = std::str::from_utf8(&fraction[..needed.max(2)]).unwrap_or_default();
+        // Piece by piece: the ledger writes several amounts for each request, and `write!` is slow.
+        f.write_str(if self.0 < 0 { "-" } else { "" })?;
+        f.write_str(itoa::Buffer::new().format(whole))?;
+        f.write_str(".")?;
+        f.write_str(fraction)
     }
 }
 

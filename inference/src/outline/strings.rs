@@ -92,10 +92,7 @@ impl Blocks<'_> {
     fn check(&mut self, mut escaped: u64) -> Scan<()> {
         self.is_escaped |= escaped != 0;
         while escaped != 0 {
-            let at = self.at + escaped.trailing_zeros() as usize;
-            if !SIMPLE[usize::from(self.text[at])] {
-                behind_escape(self.text, at)?;
-            }
+            behind_escape(self.text, self.at + escaped.trailing_zeros() as usize)?;
             escaped &= escaped - 1;
         }
         Ok(())
@@ -130,6 +127,7 @@ fn places(block: &[u8; BLOCK], wanted: u8) -> u64 {
 }
 
 /// What stands behind the escape whose second byte is at `at`.
+#[inline]
 fn behind_escape(text: &[u8], at: usize) -> Scan<usize> {
     let hexadecimal = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
     match text.get(at) {

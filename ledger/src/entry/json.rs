@@ -62,6 +62,15 @@ fn no(what: &str) -> Unwritable {
     Unwritable(format!("an entry has no {what}"))
 }
 
+/// Whole numbers of each size are written in one way.
+macro_rules! numbers {
+    ($($method:ident: $number:ty,)*) => {
+        $(fn $method(self, value: $number) -> Written {
+            self.number(value)
+        })*
+    };
+}
+
 impl<'t> Serializer for Json<'t> {
     type Ok = ();
     type Error = Unwritable;
@@ -100,36 +109,15 @@ impl<'t> Serializer for Json<'t> {
         Ok(())
     }
 
-    fn serialize_i8(self, value: i8) -> Written {
-        self.number(value)
-    }
-
-    fn serialize_i16(self, value: i16) -> Written {
-        self.number(value)
-    }
-
-    fn serialize_i32(self, value: i32) -> Written {
-        self.number(value)
-    }
-
-    fn serialize_i64(self, value: i64) -> Written {
-        self.number(value)
-    }
-
-    fn serialize_u8(self, value: u8) -> Written {
-        self.number(value)
-    }
-
-    fn serialize_u16(self, value: u16) -> Written {
-        self.number(value)
-    }
-
-    fn serialize_u32(self, value: u32) -> Written {
-        self.number(value)
-    }
-
-    fn serialize_u64(self, value: u64) -> Written {
-        self.number(value)
+    numbers! {
+        serialize_i8: i8,
+        serialize_i16: i16,
+        serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_u8: u8,
+        serialize_u16: u16,
+        serialize_u32: u32,
+        serialize_u64: u64,
     }
 
     fn serialize_none(self) -> Written {

@@ -86,7 +86,7 @@ fn body(request: &Request, model: &UpstreamModel, flavour: Flavour) -> Pieces {
             edits.push(Edit { place: named.value.clone(), text: name.into() });
         }
     }
-    if edits.is_empty() { request.body.clone().into() } else { splice(&request.body, edits) }
+    splice(&request.body, edits)
 }
 
 /// What a whole answer says that it took.

@@ -47,11 +47,7 @@ pub fn rewrite(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Pie
     if !edited && request.model.as_str() == model.as_str() {
         return request.body.clone().into();
     }
-    let edits = edits(request, model, quirks);
-    if edits.is_empty() {
-        return request.body.clone().into();
-    }
-    splice(&request.body, edits)
+    splice(&request.body, edits(request, model, quirks))
 }
 
 fn edits(request: &Request, model: &UpstreamModel, quirks: &Quirks) -> Vec<Edit> {

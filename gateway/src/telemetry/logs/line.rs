@@ -73,28 +73,13 @@ impl Visit for Fields<'_> {
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.name(field);
-        push_number(self.text, value);
+        self.text.push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.name(field);
         self.result = self.result.and_then(|()| write!(self.text, "{value:?}"));
     }
-}
-
-/// Appends the decimal digits of a number.
-fn push_number(text: &mut String, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    text.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
 }
 
 /// Whether a byte stands for itself between quotes.
